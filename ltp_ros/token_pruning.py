@@ -1,0 +1,154 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""One-step token pruning before the first Transformer block.
+
+Source: Kim, Rho and Chung, "LTP-ViT: Lightweight Token Pre-Pruning for Low-Latency Vision
+Transformer Inference", cited below as "LTP-ViT, eq. (n)". B images, N patch tokens, D channels,
+K kept tokens. Everything here is plain torch with static shapes, so it can be captured in a CUDA
+graph or exported.
+"""
+from typing import Optional
+
+import torch
+from torch import nn
+
+EPSILON = 1e-6
+
+
+def check_keep_ratio(keep_ratio: float) -> float:
+    """Return `keep_ratio` as a float; raise ValueError unless it lies in (0, 1]."""
+    if not 0.0 < keep_ratio <= 1.0:  # NaN fails both comparisons
+        raise ValueError(f'keep_ratio {keep_ratio} is not allowed; it must lie in (0, 1]')
+    return float(keep_ratio)
+
+
+def num_keep_tokens(num_patches: int, keep_ratio: float) -> int:
+    """Return K = max(1, round(keep_ratio * N)); ValueError unless 0 < keep_ratio <= 1."""
+    return max(1, round(check_keep_ratio(keep_ratio) * num_patches))
+
+
+def min_max(values: torch.Tensor) -> torch.Tensor:
+    """Scale each row of (..., N) to [0, 1]; a constant row becomes 0, never NaN."""
+    low, high = values.aminmax(dim=-1, keepdim=True)
+    span = high - low
+    return (values - low) / torch.where(span > 0, span, torch.ones_like(span))
+
+
+def redundancy(patch_tokens: torch.Tensor) -> torch.Tensor:
+    """Return R (B, N): each token's highest cosine similarity to another one of its image.
+
+    LTP-ViT, eqs. (1) and (2). `patch_tokens` is (B, N, D). A single token is redundant with
+    nothing: 0.
+    """
+    num_patches = patch_tokens.shape[1]
+    if num_patches == 1:
+        return patch_tokens.new_zeros(patch_tokens.shape[:2])
+    unit_tokens = patch_tokens / (patch_tokens.norm(dim=-1, keepdim=True) + EPSILON)
+    similarity = unit_tokens @ unit_tokens.transpose(1, 2)
+    # Lower than any cosine; adding a constant keeps the step free of in-place writes for export.
+    itself = torch.eye(num_patches, dtype=similarity.dtype, device=similarity.device)
+    return (similarity - 4.0 * itself).amax(dim=-1)
+
+
+def srb_scores(patch_tokens: torch.Tensor, spatial_importance: torch.Tensor,
+               alpha: float) -> torch.Tensor:
+    """Return the SRB (Spatial-Redundancy Balance) scores S (B, N); higher is kept.
+
+    LTP-ViT, eq. (4): alpha * Norm(I) - (1 - alpha) * Norm(R), with the min-max Norm over the
+    tokens of one image, so a score never depends on its batch mates.
+
+    Args:
+        patch_tokens: (B, N, D), straight out of the patch embedding, without positions. Half
+            precision is scored in float32: similarities of neighbours differ by less than its
+            resolution.
+        spatial_importance: I (N,), the norm of each patch's positional embedding, eq. (3).
+        alpha: weight of the spatial term, 0..1.
+    """
+    if patch_tokens.dtype in (torch.float16, torch.bfloat16):
+        patch_tokens = patch_tokens.float()
+    importance = min_max(spatial_importance.to(patch_tokens.dtype))
+    return alpha * importance - (1.0 - alpha) * min_max(redundancy(patch_tokens))
+
+
+def keep_indices(scores: torch.Tensor, num_keep: int) -> torch.Tensor:
+    """Return the indices (B, K) int64, ascending, of the K highest scores of each row of (B, N).
+
+    Equal scores go to the lower index, so every backend keeps the same tokens.
+    """
+    ranked = scores.sort(dim=-1, descending=True, stable=True).indices
+    return ranked[:, :num_keep].sort(dim=-1).values
+
+
+def gather_tokens(tokens: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """Return tokens (B, N, D) at `indices` (B, K) as (B, K, D)."""
+    return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+class TokenPruner(nn.Module):
+    """Keep the best-scored share of the patch tokens; made for timm's `patch_drop` slot.
+
+    The slot passes tokens that already carry their positions. The score wants them without, so
+    the pruner takes the positions off again. Its buffers are not persistent: the state dict of
+    the model stays what it was.
+
+    Args:
+        patch_pos_embed: (N, D), the positional embedding of the patches.
+        num_prefix_tokens: class, distillation and register tokens in front; never scored or
+            dropped.
+        keep_ratio: share of the N patches kept, (0, 1]. 1 passes the tokens on untouched.
+        alpha: weight of the spatial term in the score, 0..1.
+    """
+
+    def __init__(self, patch_pos_embed: torch.Tensor, num_prefix_tokens: int = 1,
+                 keep_ratio: float = 1.0, alpha: float = 0.5):
+        super().__init__()
+        positions = patch_pos_embed.detach().clone()
+        self.register_buffer('patch_pos_embed', positions, persistent=False)
+        self.register_buffer('spatial_importance', positions.float().norm(dim=-1),
+                             persistent=False)  # LTP-ViT, eq. (3): depends on the weights alone
+        self.num_prefix_tokens = num_prefix_tokens
+        self.keep_ratio = keep_ratio
+        self.alpha = alpha
+        self.trace = False
+        self.last_keep_indices: Optional[torch.Tensor] = None
+
+    @property
+    def num_patches(self) -> int:
+        """N, the number of patch tokens before pruning."""
+        return self.patch_pos_embed.shape[0]
+
+    @property
+    def num_keep(self) -> int:
+        """K, the number of patch tokens kept now."""
+        return num_keep_tokens(self.num_patches, self.keep_ratio)
+
+    @property
+    def keep_ratio(self) -> float:
+        """Share of the patch tokens kept, (0, 1]; ValueError on anything else."""
+        return self._keep_ratio
+
+    @keep_ratio.setter
+    def keep_ratio(self, value: float) -> None:
+        self._keep_ratio = check_keep_ratio(value)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Drop patches of (B, P + N, D) with their positions added; return (B, P + K, D).
+
+        With `trace` set, `last_keep_indices` holds the kept patches (B, K) afterwards.
+        """
+        if self.num_keep == self.num_patches:
+            if self.trace:
+                every = torch.arange(self.num_patches, device=tokens.device)
+                self.last_keep_indices = every.expand(tokens.shape[0], -1)
+            return tokens
+        prefix = tokens[:, :self.num_prefix_tokens]
+        patches = tokens[:, self.num_prefix_tokens:]
+        scores = srb_scores(patches - self.patch_pos_embed, self.spatial_importance, self.alpha)
+        indices = keep_indices(scores, self.num_keep)
+        if self.trace:
+            self.last_keep_indices = indices
+        return torch.cat([prefix, gather_tokens(patches, indices)], dim=1)
+
+    def extra_repr(self) -> str:
+        """Show the settings where torch prints the model."""
+        return f'keep_ratio={self.keep_ratio}, num_keep={self.num_keep}, alpha={self.alpha}'

@@ -1,0 +1,206 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The only module that knows timm: create a Vision Transformer and put the pruner in its slot."""
+import difflib
+import json
+import pickle
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import timm
+import torch
+from safetensors import SafetensorError
+from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
+from timm.models import load_state_dict, register_model
+from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
+from torch import nn
+
+from ltp_ros.conv_stem import VIT_DEMO, ConvStem
+from ltp_ros.preprocessing import DataConfig
+from ltp_ros.token_pruning import TokenPruner
+
+MODEL_DIRECTORY = Path(__file__).parent / 'models'
+DEMO = 'demo'
+
+
+class ModelError(ValueError):
+    """A model, checkpoint or label file that cannot be used; the message says what to do."""
+
+
+@register_model
+def vit_demo(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
+    """Create the architecture of the packaged demo model; timm knows it by this name."""
+    del pretrained  # its weights are a checkpoint inside this package, not a timm download
+    kwargs = {name: value for name, value in kwargs.items()
+              if name not in ('pretrained_cfg', 'pretrained_cfg_overlay', 'cache_dir')}
+    return VisionTransformer(**{**VIT_DEMO, 'embed_layer': ConvStem, **kwargs})
+
+
+def create_vit(model: str, checkpoint: str = '', *, alpha: float = 0.5, keep_ratio: float = 1.0,
+               pretrained: bool = True, **model_args: Any) -> VisionTransformer:
+    """Create a timm Vision Transformer in eval mode with a `TokenPruner` in `patch_drop`.
+
+    Args:
+        model: a timm model name, or 'demo' for the model inside this package.
+        checkpoint: a .safetensors file, or a .pth that holds weights only. If a .json of the
+            same name lies beside it (`ltp_train` writes one), that names the architecture and
+            `model` is not asked. Positions are resampled to `img_size`. 'demo': the packaged
+            weights. Empty: timm's pretrained weights.
+        alpha: weight of the spatial term in the score, LTP-ViT, eq. (4).
+        keep_ratio: share of the patch tokens kept, (0, 1].
+        pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
+        **model_args: passed on to timm, for instance `img_size` or `num_classes`.
+
+    Raises:
+        ModelError: if timm has no such model, the weights cannot be read, downloaded or fitted,
+            or the model has no absolute positional embedding to prune by.
+    """
+    if model == DEMO:
+        model, checkpoint = vit_demo.__name__, checkpoint or DEMO
+    card = read_model_card(checkpoint)
+    model = card.get('architecture', model)
+    model_args = {**card.get('model_args', {}), **model_args}
+    if checkpoint:
+        state_dict = _read_checkpoint(checkpoint)
+        model_args = {**_args_from_state_dict(state_dict), **model_args}
+        vit = _create(model, pretrained=False, **model_args)
+        _load(vit, state_dict, checkpoint)
+        vit.pretrained_cfg = {**(getattr(vit, 'pretrained_cfg', None) or {}),
+                              **card.get('pretrained_cfg', {})}
+    else:
+        vit = _create(model, pretrained=pretrained, **model_args)
+    check_supported(vit, model)
+    attach_pruner(vit, alpha=alpha, keep_ratio=keep_ratio)
+    return vit.eval()
+
+
+def check_supported(vit: nn.Module, name: str = 'the model') -> None:
+    """Raise ModelError, saying why, if `vit` offers nothing that LTP can prune by."""
+    if not isinstance(vit, VisionTransformer):
+        reason = f'it is a {type(vit).__name__}, not a timm VisionTransformer'
+    elif vit.pos_embed is None:
+        reason = 'it has no absolute positional embedding, whose norm the score needs'
+    elif vit.dynamic_img_size:
+        reason = 'it resamples its positions for every image; create it without dynamic_img_size'
+    else:
+        return
+    raise ModelError(f'{name} cannot be pruned by LTP: {reason}. Choose a VisionTransformer with '
+                     'learned or fixed absolute positions, such as vit_small_patch16_224')
+
+
+def attach_pruner(vit: VisionTransformer, alpha: float = 0.5,
+                  keep_ratio: float = 1.0) -> TokenPruner:
+    """Fill timm's `patch_drop` slot; the state dict stays as it is. Return the pruner."""
+    positions = vit.pos_embed[0, 0 if vit.no_embed_class else vit.num_prefix_tokens:]
+    vit.patch_drop = TokenPruner(positions, vit.num_prefix_tokens, keep_ratio, alpha)
+    return vit.patch_drop
+
+
+def data_config(vit: VisionTransformer) -> DataConfig:
+    """Return what the model expects of its input; its mean and std are not always ImageNet's."""
+    config = resolve_model_data_config(vit)
+    return DataConfig(
+        input_size=tuple(vit.patch_embed.img_size), mean=tuple(config['mean']),
+        std=tuple(config['std']), interpolation=config['interpolation'],
+        crop_pct=config['crop_pct'], crop_mode=config['crop_mode'])
+
+
+def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') -> List[str]:
+    """Return one name a class: from the file `labels`, the model card, or timm's ImageNet info.
+
+    Args:
+        vit: the model; it must have as many classes as there are names.
+        checkpoint: the file it was loaded from; 'demo' for the packaged one.
+        labels: a text file with one name a line, in class order.
+
+    Raises:
+        ModelError: if the file cannot be read or has another number of names.
+    """
+    card_names = read_model_card(checkpoint).get('label_names')
+    subset = infer_imagenet_subset(vit)
+    if labels:
+        names = _read_lines(labels)
+    elif card_names:
+        names = list(card_names)
+    elif subset:
+        names = ImageNetInfo(subset).label_descriptions()
+    else:
+        names = [f'class {index}' for index in range(vit.num_classes)]
+    if len(names) != vit.num_classes:
+        raise ModelError(f'{labels or "the model card"} has {len(names)} labels but the model '
+                         f'has {vit.num_classes} classes; give one name a line, in class order')
+    return names
+
+
+def read_model_card(checkpoint: str) -> Dict[str, Any]:
+    """Return the .json beside a checkpoint (architecture, labels, data config); {} if none."""
+    if not checkpoint:
+        return {}
+    path = _checkpoint_path(checkpoint).with_suffix('.json')
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ModelError(f'{path} is not valid JSON: {error}') from error
+
+
+def _checkpoint_path(checkpoint: str) -> Path:
+    return MODEL_DIRECTORY / f'{DEMO}.safetensors' if checkpoint == DEMO else Path(checkpoint)
+
+
+def _create(model: str, pretrained: bool, **model_args: Any) -> nn.Module:
+    if not timm.is_model(model):
+        name = model.split('.')[0]
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f'; did you mean {" or ".join(near)}?' if near else ''
+        raise ModelError(f'timm has no model {model!r}{hint}')
+    if pretrained and not timm.is_model_pretrained(model):
+        raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
+    try:
+        return timm.create_model(model, pretrained=pretrained, **model_args)
+    except OSError as error:  # what the hub client raises when offline
+        raise ModelError(
+            f'the weights of {model!r} could not be downloaded ({error}). Either give a file with '
+            'checkpoint:=FILE.safetensors, or copy a filled cache of the hub here and set HF_HOME '
+            'to it, or use the model inside this package with model:=demo') from error
+
+
+def _read_checkpoint(checkpoint: str) -> Dict[str, torch.Tensor]:
+    path = _checkpoint_path(checkpoint)
+    if not path.is_file():
+        raise ModelError(f'checkpoint {checkpoint!r} is not a file; expected a .safetensors, '
+                         'or a .pth that holds weights only')
+    try:
+        return load_state_dict(str(path), weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {error}. '
+                         'Save the state dict as .safetensors') from error
+
+
+def _args_from_state_dict(state_dict: Dict[str, torch.Tensor]) -> Dict[str, Any]:
+    """Read off the weights what timm must be told: number of classes, kind of pooling."""
+    model_args: Dict[str, Any] = {}
+    if 'head.weight' in state_dict:
+        model_args['num_classes'] = state_dict['head.weight'].shape[0]
+    if 'fc_norm.weight' in state_dict:  # an MAE fine-tune averages the patches
+        model_args['global_pool'] = 'avg'
+    return model_args
+
+
+def _load(vit: nn.Module, state_dict: Dict[str, torch.Tensor], checkpoint: str) -> None:
+    try:
+        if isinstance(vit, VisionTransformer):
+            state_dict = checkpoint_filter_fn(state_dict, vit)
+        vit.load_state_dict(state_dict)
+    except RuntimeError as error:
+        raise ModelError(f'checkpoint {checkpoint!r} does not fit {type(vit).__name__}: '
+                         f'{error}') from error
+
+
+def _read_lines(path: str) -> List[str]:
+    try:
+        text = Path(path).read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f'labels {path!r} cannot be read: {error}') from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
