@@ -1,0 +1,126 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`Classifier`: one RGB image in, one `Prediction` out."""
+from dataclasses import dataclass
+from typing import Callable, Optional, Tuple
+
+import numpy as np
+import torch
+
+from ltp_ros import vit
+from ltp_ros.backends.eager import EagerBackend
+from ltp_ros.config import ClassifierConfig, snap
+
+PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+WARM_UP_RUNS = 3
+
+
+class ClassifierError(RuntimeError):
+    """The classifier cannot run as configured; the message says why and what to change."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classes of one image, best first, and what they were computed from."""
+
+    class_ids: Tuple[int, ...]
+    labels: Tuple[str, ...]
+    scores: Tuple[float, ...]  # softmax probabilities, 0..1
+    keep_ratio: float
+    num_keep: int
+    num_patches: int
+    keep_indices: np.ndarray  # (num_keep,) int64, ascending, row by row over the patch grid
+
+
+class Classifier:
+    """A Vision Transformer with its preprocessing, prepared for every level of the ladder.
+
+    Args:
+        config: model, device, precision and ladder; `keep_ratio`, `top_k` and `score_threshold`
+            are what `classify` uses unless told otherwise.
+
+    Raises:
+        ltp_ros.vit.ModelError: if the model, its weights or its labels cannot be used.
+        ClassifierError: if the device or the precision is not there.
+    """
+
+    def __init__(self, config: ClassifierConfig):
+        self.config = config
+        self.device = resolve_device(config.device)
+        self.precision = resolve_precision(config.precision, self.device)
+        model = vit.create_vit(config.model, config.checkpoint, alpha=config.alpha)
+        weights = config.checkpoint or (vit.DEMO if config.model == vit.DEMO else '')
+        self.labels = vit.label_names(model, weights, config.labels)
+        self.data_config = vit.data_config(model)
+        self.num_patches = model.patch_drop.num_patches
+        self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
+        self.backend = EagerBackend(model, self.data_config, self.device,
+                                    PRECISIONS[self.precision])
+
+    def warm_up(self, progress: Optional[Callable[[float], None]] = None) -> None:
+        """Run every level of the ladder until its caches are filled; tell `progress` each level.
+
+        Raises:
+            ClassifierError: if the device cannot run the model at this precision.
+        """
+        frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+        for keep_ratio in self.config.keep_ratios:
+            try:
+                for _ in range(WARM_UP_RUNS):
+                    self.classify(frame, keep_ratio)
+            except RuntimeError as error:
+                raise ClassifierError(
+                    f'{self.config.model} does not run on {self.device.type} in {self.precision} '
+                    f'at keep_ratio {keep_ratio}: {error}. Try precision:=float32') from error
+            if progress:
+                progress(keep_ratio)
+
+    def classify(self, rgb: np.ndarray, keep_ratio: Optional[float] = None,
+                 top_k: Optional[int] = None,
+                 score_threshold: Optional[float] = None) -> Prediction:
+        """Classify one image.
+
+        Args:
+            rgb: (H, W, 3) uint8, RGB order, any size.
+            keep_ratio: share of the patch tokens kept, snapped to the ladder.
+            top_k: the most classes returned.
+            score_threshold: classes below this probability are left out.
+
+        Raises:
+            ValueError: if `rgb` is not such an image.
+        """
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+            raise ValueError(f'an image of shape {rgb.shape} and type {rgb.dtype} is not '
+                             'supported; expected (height, width, 3) uint8 RGB')
+        config = self.config
+        keep_ratio = snap(config.keep_ratio if keep_ratio is None else keep_ratio,
+                          config.keep_ratios)
+        top_k = min(top_k or config.top_k, len(self.labels))
+        threshold = config.score_threshold if score_threshold is None else score_threshold
+        scores, class_ids, keep_indices = self.backend(rgb, keep_ratio, top_k)
+        confident = int((scores >= threshold).sum())  # scores descend
+        ids = tuple(class_ids[:confident].tolist())
+        return Prediction(
+            class_ids=ids, labels=tuple(self.labels[i] for i in ids),
+            scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
+            num_keep=len(keep_indices), num_patches=self.num_patches, keep_indices=keep_indices)
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the torch device for 'auto', 'cuda' or 'cpu'; ClassifierError if it is not there."""
+    if device == 'auto':
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise ClassifierError('device cuda was asked for, but torch sees no CUDA device; use '
+                              'device:=cpu, or install a torch with CUDA and its driver')
+    return torch.device(device)
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """Return the precision for `device`; ClassifierError if the device has no such numbers."""
+    if precision == 'auto':
+        return 'float16' if device.type == 'cuda' else 'float32'
+    if precision == 'bfloat16' and device.type == 'cuda' and not torch.cuda.is_bf16_supported():
+        raise ClassifierError('this GPU has no bfloat16 (it came with Ampere); use '
+                              'precision:=float16')
+    return precision

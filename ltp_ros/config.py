@@ -1,0 +1,197 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter once: its default, range, unit, meaning and whether it may change while running.
+
+The ROS parameters, their descriptors, the refusals, the launch arguments and the table in the
+documentation are derived from these dataclasses.
+"""
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+
+
+class ConfigError(ValueError):
+    """A value that is not allowed; the message names it and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a parameter's values may be; numbers include the bounds unless told otherwise."""
+
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+    above_minimum: bool = False
+    choices: Tuple[str, ...] = ()
+
+    def __contains__(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        if isinstance(value, str):
+            return True
+        if not math.isfinite(value):
+            return False
+        if self.minimum is not None and (value < self.minimum or
+                                         self.above_minimum and value == self.minimum):
+            return False
+        return self.maximum is None or value <= self.maximum
+
+    def __str__(self) -> str:
+        if self.choices:
+            return 'one of ' + ', '.join(repr(choice) for choice in self.choices)
+        if self.minimum is None and self.maximum is None:
+            return ''
+        if self.maximum is None:
+            return f'{">" if self.above_minimum else ">="} {self.minimum:g}'
+        return f'in {"(" if self.above_minimum else "["}{self.minimum:g}, {self.maximum:g}]'
+
+
+def parameter(default: Any, description: str, *, live: bool = False, unit: str = '',
+              **allowed: Any) -> Any:
+    """Declare a parameter as a dataclass field; `allowed` are the fields of `Allowed`."""
+    return dataclasses.field(default=default, metadata={
+        'description': description, 'live': live, 'unit': unit, 'allowed': Allowed(**allowed)})
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The model, where it runs, and what it answers."""
+
+    model: str = parameter(
+        'vit_small_patch16_224.augreg_in21k_ft_in1k',
+        "any timm VisionTransformer with absolute positions; 'demo' is the model inside the "
+        'package')
+    checkpoint: str = parameter(
+        '', 'a .safetensors file, or a .pth that holds weights only; empty takes the weights of '
+        'the model')
+    labels: str = parameter(
+        '', 'a text file with one class name a line; empty takes the names of the model')
+    device: str = parameter('auto', 'where the model runs', choices=('auto', 'cuda', 'cpu'))
+    precision: str = parameter(
+        'auto', "number format of the model; 'auto' is float16 on a GPU and float32 on a CPU",
+        choices=('auto', 'float32', 'float16', 'bfloat16'))
+    alpha: float = parameter(
+        0.5, 'weight of the spatial term against redundancy in the SRB score', minimum=0.0,
+        maximum=1.0)
+    keep_ratios: Tuple[float, ...] = parameter(
+        (1.0, 0.9, 0.8, 0.7, 0.6, 0.53, 0.45, 0.35, 0.25),
+        'the ladder: the keep ratios that the model is prepared for', minimum=0.0, maximum=1.0,
+        above_minimum=True)
+    keep_ratio: float = parameter(
+        0.7, 'share of the patch tokens kept; snapped to the nearest level of the ladder',
+        live=True, minimum=0.0, maximum=1.0, above_minimum=True)
+    top_k: int = parameter(5, 'how many classes are published', live=True, minimum=1, maximum=100)
+    score_threshold: float = parameter(
+        0.0, 'classes below this probability are left out', live=True, minimum=0.0, maximum=1.0)
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """Where images come from."""
+
+    image_topics: Tuple[str, ...] = parameter(
+        ('image',), 'the camera topics; relative names are resolved in the namespace')
+    image_transport: str = parameter(
+        'raw', "'compressed' subscribes to <topic>/compressed", choices=('raw', 'compressed'))
+    image_reliability: str = parameter(
+        'best_effort', 'reliability of the subscriptions; best effort also hears a reliable '
+        'publisher', choices=('best_effort', 'reliable'))
+    max_age_ms: float = parameter(
+        0.0, 'an image older than this, by its stamp, is dropped before it is classified; 0 '
+        'drops none', live=True, unit='ms', minimum=0.0)
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """What is published besides the classification and its latency."""
+
+    publish_debug_image: bool = parameter(
+        True, 'draw label and dropped patches on debug_image while somebody subscribes',
+        live=True)
+    debug_image_rate: float = parameter(
+        5.0, 'debug images at the most', live=True, unit='Hz', minimum=0.0, maximum=60.0,
+        above_minimum=True)
+    autostart: bool = parameter(
+        True, 'configure and activate at the start; false waits for a lifecycle manager')
+
+
+@dataclass(frozen=True)
+class Config:
+    """All parameters; the names are unique over the groups, and flat in ROS."""
+
+    classifier: ClassifierConfig = ClassifierConfig()
+    input: InputConfig = InputConfig()
+    output: OutputConfig = OutputConfig()
+
+
+def fields() -> Iterator[Tuple[str, dataclasses.Field]]:
+    """Yield (group, field) of every parameter."""
+    for group in dataclasses.fields(Config):
+        for field in dataclasses.fields(group.type):
+            yield group.name, field
+
+
+_FIELDS = {field.name: (group, field) for group, field in fields()}
+
+
+def check(name: str, value: Any) -> Any:
+    """Return `value` in the type of parameter `name`: an integer for a float becomes one.
+
+    Raises:
+        ConfigError: if there is no such parameter, or the value's type or range is not allowed.
+    """
+    if name not in _FIELDS:
+        raise ConfigError(f'there is no parameter {name!r}; known are {", ".join(_FIELDS)}')
+    field = _FIELDS[name][1]
+    item_type = getattr(field.type, '__args__', (field.type,))[0]
+    if item_type is field.type:
+        return _check_item(name, value, item_type, field.metadata['allowed'])
+    if isinstance(value, str) or not hasattr(value, '__iter__'):
+        raise ConfigError(f'{name} {value!r} is not a list; expected a list of '
+                          f'{_TYPE_WORDS[item_type]}s')
+    items = tuple(_check_item(name, item, item_type, field.metadata['allowed']) for item in value)
+    if not items or len(set(items)) < len(items) or '' in items:
+        raise ConfigError(f'{name} {list(value)} is not allowed; it needs at least one value, '
+                          'none of them empty or twice')
+    return tuple(sorted(items, reverse=True)) if item_type is float else items
+
+
+_TYPE_WORDS = {bool: 'boolean', int: 'integer', float: 'number', str: 'string'}
+
+
+def _check_item(name: str, value: Any, expected: type, allowed: Allowed) -> Any:
+    accepted = (int, float) if expected is float else expected
+    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
+        raise ConfigError(f'{name} {value!r} is a {type(value).__name__}; expected a '
+                          f'{_TYPE_WORDS[expected]} {allowed}'.rstrip())
+    if value not in allowed:
+        raise ConfigError(f'{name} {value!r} is not allowed; it must be {allowed or "finite"}')
+    return expected(value)
+
+
+def snap(keep_ratio: float, keep_ratios: Tuple[float, ...]) -> float:
+    """Return the level of the ladder nearest to `keep_ratio`; the higher one of two as near."""
+    return min(keep_ratios, key=lambda level: (abs(level - keep_ratio), -level))
+
+
+def update(config: Config, changes: Mapping[str, Any]) -> Config:
+    """Return `config` with parameters changed by name: checked, then keep_ratio snapped.
+
+    Raises:
+        ConfigError: as `check`.
+    """
+    grouped: Dict[str, Dict[str, Any]] = {}
+    for name, value in changes.items():
+        value = check(name, value)
+        grouped.setdefault(_FIELDS[name][0], {})[name] = value
+    for group, values in grouped.items():
+        config = dataclasses.replace(
+            config, **{group: dataclasses.replace(getattr(config, group), **values)})
+    level = snap(config.classifier.keep_ratio, config.classifier.keep_ratios)
+    return dataclasses.replace(
+        config, classifier=dataclasses.replace(config.classifier, keep_ratio=level))
+
+
+def value_of(config: Config, name: str) -> Any:
+    """Return the value of parameter `name` in `config`."""
+    return getattr(getattr(config, _FIELDS[name][0]), name)
