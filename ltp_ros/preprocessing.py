@@ -54,6 +54,14 @@ class DataConfig:
             return target[0], int(target[0] * width / height)
         return int(target[0] * height / width), target[0]
 
+    def crop_box(self, height: int, width: int) -> Tuple[float, float, float, float]:
+        """Return what the model sees of such an image: top, left, height, width in its pixels."""
+        resized = self.resize_size(height, width)
+        scale_y, scale_x = height / resized[0], width / resized[1]
+        crop_height, crop_width = self.input_size
+        return (scale_y * (resized[0] - crop_height) / 2, scale_x * (resized[1] - crop_width) / 2,
+                scale_y * crop_height, scale_x * crop_width)
+
 
 class Preprocessor(nn.Module):
     """Turn one (H, W, 3) uint8 RGB image into the model's input (1, 3, height, width).

@@ -1,0 +1,91 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`Mailbox`: the newest frame of each camera, taken in turn, every drop counted by its reason."""
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Any, Deque, Dict, Optional
+
+DROP_REASONS = ('superseded', 'too old', 'bad stamp', 'undecodable', 'inactive')
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image as it came in."""
+
+    topic: str
+    message: Any  # opaque to the core; the pipeline is given a function that decodes it
+    receive_ns: int  # monotonic clock
+    age_at_receive_ms: float  # receive - stamp; NaN where the stamp is no use
+
+
+class Mailbox:
+    """Hand the newest frame of each camera from the receiving thread to the working one.
+
+    An older frame that still waits is superseded: a queue would only add to the age of what is
+    published. Cameras take turns, so a fast one cannot starve a slow one.
+
+    At any time received = published + dropped + waiting + in work, for each camera.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: Dict[str, Frame] = {}
+        self._turns: Deque[str] = deque()  # the camera served longest ago comes first
+        self._closed = False
+        self.received: Counter = Counter()  # by topic
+        self.published: Counter = Counter()  # by topic
+        self.dropped: Counter = Counter()  # by (topic, reason)
+        self._dropped_since_last: Counter = Counter()  # by topic
+
+    def put(self, frame: Frame) -> None:
+        """Leave a frame; it replaces an older one of its camera that was not taken yet."""
+        with self._condition:
+            self.received[frame.topic] += 1
+            if frame.topic in self._waiting:
+                self._count_drop(frame.topic, 'superseded')
+            if frame.topic not in self._turns:
+                self._turns.append(frame.topic)
+            self._waiting[frame.topic] = frame
+            self._condition.notify()
+
+    def refuse(self, topic: str, reason: str) -> None:
+        """Count a frame that came in but is not wanted, such as while the node is inactive."""
+        with self._condition:
+            self.received[topic] += 1
+            self._count_drop(topic, reason)
+
+    def take(self) -> Optional[Frame]:
+        """Wait for a frame and return it; None once the mailbox is closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            topic = next(topic for topic in self._turns if topic in self._waiting)
+            self._turns.remove(topic)
+            self._turns.append(topic)
+            return self._waiting.pop(topic)
+
+    def mark_dropped(self, frame: Frame, reason: str) -> None:
+        """Count a taken frame that was given up."""
+        with self._condition:
+            self._count_drop(frame.topic, reason)
+
+    def mark_published(self, frame: Frame) -> int:
+        """Count a taken frame that was answered; return the camera's drops since its last one."""
+        with self._condition:
+            self.published[frame.topic] += 1
+            return self._dropped_since_last.pop(frame.topic, 0)
+
+    def close(self) -> None:
+        """Wake whoever waits; frames that still wait are counted as inactive."""
+        with self._condition:
+            self._closed = True
+            for topic in list(self._waiting):
+                del self._waiting[topic]
+                self._count_drop(topic, 'inactive')
+            self._condition.notify_all()
+
+    def _count_drop(self, topic: str, reason: str) -> None:
+        self.dropped[topic, reason] += 1
+        self._dropped_since_last[topic] += 1

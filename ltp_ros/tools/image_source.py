@@ -1,0 +1,144 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_image_source`: publish a video, a folder, a webcam or sample pictures as a camera would."""
+import argparse
+import array
+import sys
+from typing import Iterator, List, Optional, Tuple
+
+import cv2
+import numpy as np
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from ltp_ros.tools.frame_sources import SAMPLES, NamedImage, SourceError, open_source
+from ltp_ros.tools.transport import use_large_images
+
+# encoding -> what OpenCV makes of its own BGR for it
+ENCODINGS = {'bgr8': None, 'rgb8': cv2.COLOR_BGR2RGB, 'mono8': cv2.COLOR_BGR2GRAY}
+
+
+class ImageSource(Node):
+    """Publish one frame a period until the source ends; `done` is completed then.
+
+    The frame's name becomes the header's frame_id, its stamp is the time of publication.
+    """
+
+    def __init__(self, frames: Iterator[NamedImage], args: argparse.Namespace):
+        super().__init__('image_source')
+        self._frames = frames
+        self._args = args
+        self._count = 0
+        self.done: rclpy.Future = rclpy.Future()
+        reliability = (QoSReliabilityPolicy.BEST_EFFORT if args.best_effort
+                       else QoSReliabilityPolicy.RELIABLE)
+        self._publisher = self.create_publisher(
+            CompressedImage if args.compressed else Image,
+            args.topic + ('/compressed' if args.compressed else ''),
+            QoSProfile(depth=5, reliability=reliability))
+        self._timer = self.create_timer(1.0 / args.rate, self._tick)
+        if args.wait:
+            self.get_logger().info(f'waiting for a subscriber of {self._publisher.topic_name}')
+
+    def _tick(self) -> None:
+        if self._args.wait and not self._publisher.get_subscription_count():
+            return
+        self._args.wait = False
+        named = None if self._count == self._args.count else next(self._frames, None)
+        if named is None:
+            self._timer.cancel()
+            if not self._args.best_effort:
+                self._publisher.wait_for_all_acked(Duration(seconds=2.0))
+            self.get_logger().info(f'published {self._count} images')
+            self.done.set_result(None)
+            return
+        name, image = named
+        header = Header(frame_id=name, stamp=self.get_clock().now().to_msg())
+        self._publisher.publish(to_message(header, image, self._args))
+        self._count += 1
+
+
+def to_message(header: Header, bgr: np.ndarray, args: argparse.Namespace):
+    """Return (H, W, 3) uint8 BGR as the message that `args` ask for."""
+    if args.size:
+        bgr = cv2.resize(bgr, args.size, interpolation=cv2.INTER_AREA)
+    if args.compressed:
+        _, jpeg = cv2.imencode('.jpg', bgr)
+        return CompressedImage(header=header, format='jpeg', data=array.array('B', jpeg.tobytes()))
+    code = ENCODINGS[args.encoding]
+    image = bgr if code is None else cv2.cvtColor(bgr, code)
+    data = array.array('B', np.ascontiguousarray(image).tobytes())
+    return Image(header=header, height=image.shape[0], width=image.shape[1],
+                 encoding=args.encoding, step=image.size // image.shape[0], data=data)
+
+
+def parse_size(text: str) -> Tuple[int, int]:
+    """Parse '640x480' to (width, height)."""
+    width, _, height = text.partition('x')
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f'{text!r} is no size; expected WIDTHxHEIGHT')
+    return int(width), int(height)
+
+
+def parse_rate(text: str) -> float:
+    """Parse a positive number of frames a second."""
+    rate = float(text)
+    if not 0.0 < rate <= 1000.0:
+        raise argparse.ArgumentTypeError(f'{text} is not in (0, 1000]')
+    return rate
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog='ltp_image_source', description=__doc__.split(': ', 1)[1])
+    parser.add_argument('source', nargs='?', default='samples',
+                        help="a video file, a folder of pictures, the number of a webcam, or "
+                        "'samples' (default): pictures inside scikit-image, panned")
+    parser.add_argument('--topic', default='/ltp/image', help='default: %(default)s')
+    parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',
+                        help='frames a second; default: %(default)s')
+    parser.add_argument('--count', type=int, metavar='N', help='stop after N frames')
+    parser.add_argument('--loop', action='store_true', help='begin again at the end')
+    parser.add_argument('--size', type=parse_size, metavar='WxH', help='resize every frame')
+    parser.add_argument('--encoding', choices=sorted(ENCODINGS), default='rgb8',
+                        help='default: %(default)s')
+    parser.add_argument('--compressed', action='store_true',
+                        help='publish JPEG on <topic>/compressed')
+    parser.add_argument('--best-effort', action='store_true',
+                        help='offer best effort; by default reliable, which serves both kinds')
+    parser.add_argument('--wait', action='store_true', help='begin once somebody subscribes')
+    parser.add_argument('--samples', nargs='+', choices=sorted(SAMPLES), default=list(SAMPLES),
+                        help='which sample pictures; default: all')
+    return parser
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the program; return its exit code."""
+    argv = sys.argv if argv is None else ['ltp_image_source', *argv]
+    args = build_parser().parse_args(remove_ros_args(argv)[1:])
+    use_large_images()
+    try:
+        frames = open_source(args.source, args.loop, tuple(args.samples))
+    except SourceError as error:
+        print(f'ltp_image_source: {error}', file=sys.stderr)
+        return 2
+    rclpy.init(args=argv)
+    node = ImageSource(frames, args)
+    try:
+        rclpy.spin_until_future_complete(node, node.done)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass  # asked to stop
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
