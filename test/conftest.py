@@ -1,11 +1,14 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What several test modules share: where the test data lies, the device, a small model."""
+import json
 import os
 from pathlib import Path
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 DATA = Path(os.environ.get('LTP_TEST_DATA', Path(__file__).parents[2] / 'shared' / 'data'))
 
@@ -29,3 +32,39 @@ def deit_tiny(data):
 def seeded():
     """Make every test draw the same random numbers."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def small_model(tmp_path_factory):
+    """Save a small model with random weights and its card; return the checkpoint's path."""
+    folder = tmp_path_factory.mktemp('small_model')
+    args = {'img_size': 64, 'embed_dim': 48, 'depth': 2, 'num_heads': 3}
+    torch.manual_seed(0)
+    model = timm.create_model('vit_tiny_patch16_224', num_classes=7, **args)
+    save_file(model.state_dict(), folder / 'small.safetensors')
+    (folder / 'small.json').write_text(json.dumps({
+        'architecture': 'vit_tiny_patch16_224', 'model_args': args,
+        'label_names': [f'thing {index}' for index in range(7)],
+        'pretrained_cfg': {'crop_pct': 1.0}}))
+    return str(folder / 'small.safetensors')
+
+
+@pytest.fixture
+def listener(monkeypatch):
+    """Return a `Listener` in a ROS domain of this test run alone."""
+    import rclpy
+
+    from ltp_ros.tools.transport import PROFILES_VARIABLE, share_directory
+    from ros_helpers import Listener
+
+    for name, value in (('ROS_DOMAIN_ID', str(1 + os.getpid() % 100)),
+                        ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST'),
+                        ('ROS_LOCALHOST_ONLY', '1' if os.environ.get('ROS_DISTRO') == 'humble'
+                         else '0')):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(PROFILES_VARIABLE, str(share_directory() / 'config' / 'fastdds.xml'))
+    rclpy.init()
+    listener = Listener()
+    yield listener
+    listener.node.destroy_node()
+    rclpy.shutdown()

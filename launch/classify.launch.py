@@ -1,0 +1,51 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Start the classifier; every parameter of the node is a launch argument of the same name.
+
+ros2 launch ltp_ros classify.launch.py image_topic:=/camera/image_raw keep_ratio:=0.5
+"""
+from pathlib import Path
+
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import EnvironmentVariable
+from launch_ros.actions import Node
+
+from ltp_ros.config import fields
+
+SHARE = Path(get_package_share_directory('ltp_ros'))
+UNSET = ''  # the node's own default holds; repeating it here would let the two drift apart
+
+
+def start_node(context):
+    """Start the node with those arguments that were given."""
+    given = {name: value for name, value in context.launch_configurations.items() if value}
+    parameters = {field.name: yaml.safe_load(given[field.name])
+                  for _, field in fields() if field.name in given}
+    if 'image_topic' in given:
+        parameters['image_topics'] = [given['image_topic']]
+    return [Node(
+        package='ltp_ros', executable='ltp_classifier', name='classifier',
+        namespace=given['namespace'], output='screen', emulate_tty=True,
+        parameters=[given['params_file'], parameters])]
+
+
+def generate_launch_description():
+    """Return the description that `ros2 launch` runs."""
+    return LaunchDescription([
+        DeclareLaunchArgument('namespace', default_value='ltp', description='of the node'),
+        DeclareLaunchArgument('params_file', default_value=str(SHARE / 'config' / 'classify.yaml'),
+                              description='parameters; the arguments below take precedence'),
+        DeclareLaunchArgument('image_topic', default_value=UNSET,
+                              description='one camera topic, for short'),
+        *(DeclareLaunchArgument(field.name, default_value=UNSET,
+                                description=field.metadata['description'])
+          for _, field in fields()),
+        # An image does not fit in Fast DDS's default shared memory: the camera needs this too
+        SetEnvironmentVariable('FASTRTPS_DEFAULT_PROFILES_FILE', EnvironmentVariable(
+            'FASTRTPS_DEFAULT_PROFILES_FILE',
+            default_value=str(SHARE / 'config' / 'fastdds.xml'))),
+        OpaqueFunction(function=start_node),
+    ])

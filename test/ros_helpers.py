@@ -1,0 +1,123 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Real processes and a listener for the tests over DDS."""
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+import rclpy
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.parameter import parameter_value_to_python
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from ltp_ros.msg import Classification, FrameLatency
+
+DEADLINE_S = 90.0  # a slow, shared machine; a test that works never comes near it
+
+
+class Program:
+    """A program of this package in a process of its own; its output goes to a file."""
+
+    def __init__(self, module, arguments, log_path):
+        self._log = open(log_path, 'w+')
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', module, *arguments], stdout=self._log,
+            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
+
+    @property
+    def output(self):
+        self._log.flush()
+        with open(self._log.name) as log:
+            return log.read()
+
+    def wait(self):
+        """Wait for the end; return the exit code."""
+        return self.process.wait(timeout=DEADLINE_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+
+
+class Listener:
+    """A node of the test's own process: hears every topic, publishes, sets parameters."""
+
+    def __init__(self):
+        self.node = rclpy.create_node('listener')
+        self.heard = defaultdict(list)
+        self.listen('/ltp/classification', Classification)
+        self.listen('/ltp/latency', FrameLatency)
+
+    def listen(self, topic, message_type):
+        """Collect the messages of a topic in `heard[topic]`."""
+        best_effort = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        self.node.create_subscription(message_type, topic, self.heard[topic].append,
+                                      best_effort if message_type is Image else 100)
+
+    @property
+    def classifications(self):
+        return self.heard['/ltp/classification']
+
+    def publisher(self, topic, message_type=Image, program=None):
+        """Return a publisher once the node under test listens to it."""
+        publisher = self.node.create_publisher(message_type, topic, 10)
+        self.until(publisher.get_subscription_count, program)
+        # A match here says nothing of a match there. The client of this call is announced after
+        # the publisher and in order, so once it is answered, the node knows the publisher too.
+        self.get_parameter('model')
+        return publisher
+
+    def until(self, condition, program=None):
+        """Spin until the condition holds; fail with the program's output at the deadline."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not condition():
+            alive = program is None or program.process.poll() is None
+            if not alive or time.monotonic() > deadline:
+                raise AssertionError('not in time' if program is None else program.output)
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+
+    def call(self, service_type, name, request):
+        """Call a service and return its response."""
+        client = self.node.create_client(service_type, name)
+        self.until(client.service_is_ready)
+        future = client.call_async(request)
+        self.until(future.done)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def set_parameter(self, name, value):
+        """Do as `ros2 param set` does; return the result."""
+        parameter = Parameter(name=name, value=rclpy.Parameter(name, value=value)
+                              .to_parameter_msg().value)
+        response = self.call(SetParameters, '/ltp/classifier/set_parameters',
+                             SetParameters.Request(parameters=[parameter]))
+        return response.results[0]
+
+    def get_parameter(self, name):
+        """Do as `ros2 param get` does."""
+        response = self.call(GetParameters, '/ltp/classifier/get_parameters',
+                             GetParameters.Request(names=[name]))
+        value: ParameterValue = response.values[0]
+        return parameter_value_to_python(value)
+
+
+def ros_arguments(**parameters):
+    """Return the command line that sets these parameters."""
+    arguments = ['--ros-args']
+    for name, value in parameters.items():
+        text = str(value).lower() if isinstance(value, bool) else value
+        arguments += ['-p', f'{name}:={text}']
+    return arguments
