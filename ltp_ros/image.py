@@ -15,10 +15,11 @@ of the encodings leave open (sensor_msgs/image_encodings.hpp, cv_bridge):
 * Alpha is dropped, not blended. Bytes behind the last row are ignored: drivers fill up pages.
 
 Compressed images are JPEG or PNG, told by their first bytes. Pixels come as stored: EXIF
-orientation is ignored, as in image_transport, so that `image` and `image/compressed` agree. So are
-channels, unless `format` ends in 'compressed rgb8': that publisher gave RGB to an encoder of BGR,
-and image_transport's subscriber swaps it back. A mosaic ('bayer_rggb8; png compressed ') is
-demosaiced. Damage inside a JPEG that has its end goes unnoticed: OpenCV does not report it.
+orientation is ignored, as in image_transport, so that `image` and `image/compressed` agree. The
+order of the channels is the file's, unless `format` ends in 'compressed rgb8': that publisher gave
+RGB to an encoder of BGR, and image_transport's subscriber swaps it back. A mosaic
+('bayer_rggb8; png compressed ') is demosaiced. Damage inside a JPEG that has its end goes
+unnoticed: OpenCV does not report it.
 """
 
 import array
@@ -199,7 +200,7 @@ def _jpeg_size(file: bytes) -> Tuple[int, int]:
         is_fill_byte = file[at + 1] == 0xFF
         at += 1 if is_fill_byte else 2 + int.from_bytes(file[at + 2:at + 4], 'big')
         at = file.find(b'\xff', at)
-    if at < 0 or file.find(b'\xff\xd9', at) < 0:
+    if at < 0 or file.rfind(b'\xff\xd9', at) < 0:
         raise ImageError(f'the JPEG of {len(file)} bytes has no end marker (ff d9); expected a '
                          'whole file: look for a loss on the way')
     return size

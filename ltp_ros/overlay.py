@@ -46,12 +46,12 @@ def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
     answer = (f'{prediction.labels[0]} {prediction.scores[0]:.2f}' if prediction.labels
               else 'nothing above the threshold')
     kept = f'{prediction.num_keep}/{prediction.num_patches} tokens'
-    scale = max(rgb.shape[1] / 800.0, 0.35)
-    for line, text in enumerate((answer, kept)):
+    scale = max(rgb.shape[1] / 900.0, 0.35)
+    banner = picture[:round(80 * scale)]
+    banner[:] = banner * DIMMED  # so that the text can be read on any image
+    for line, text in enumerate((answer, kept), 1):
         # OpenCV's fonts hold ASCII only
         text = text.encode('ascii', 'replace').decode()
-        origin = (round(12 * scale), round((32 + 34 * line) * scale))
-        for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-            cv2.putText(picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, colour,
-                        max(1, round(thickness * scale)), cv2.LINE_AA)
+        cv2.putText(picture, text, (round(12 * scale), round(34 * scale * line)),
+                    cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
     return picture

@@ -10,9 +10,12 @@ import cv2
 import numpy as np
 
 PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm')
-# Pictures that come inside scikit-image (no download), and what they show.
-SAMPLES: Dict[str, str] = {
-    'chelsea': 'a cat', 'coffee': 'a cup of coffee', 'rocket': 'a rocket', 'astronaut': 'a person'}
+# Pictures that come inside scikit-image (no download), and words that a right label may hold.
+SAMPLES: Dict[str, Tuple[str, ...]] = {
+    'chelsea': ('cat',),
+    'coffee': ('coffee', 'espresso', 'cup'),
+    'rocket': ('rocket', 'missile', 'shuttle'),
+}
 PAN_FRAMES = 30  # a sample crosses the view in so many frames
 PAN_ZOOM = 1.2  # how much larger than the view a sample is shown
 NamedImage = Tuple[str, np.ndarray]

@@ -1,0 +1,159 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_demo`: a camera and the classifier as two real processes over DDS, watched live."""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from typing import List, Optional
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rich.console import Console
+from rich.live import Live
+
+from ltp_ros.tools.demo_report import DemoReport
+from ltp_ros.tools.demo_watcher import DemoWatcher
+from ltp_ros.tools.frame_sources import PAN_FRAMES, SAMPLES
+from ltp_ros.tools.image_source import parse_rate
+from ltp_ros.tools.transport import use_large_images
+
+START_TIMEOUT_S = 300.0  # a slow board loads and warms up a model
+GRACE_S = 3.0  # for answers that are still on their way when the source has ended
+
+
+class DemoError(RuntimeError):
+    """The demo could not be shown; the message says which process failed and how."""
+
+
+class Process:
+    """A program of this package in a process of its own, its output kept for the error case."""
+
+    def __init__(self, stack: ExitStack, module: str, arguments: List[str]):
+        self.module = module
+        self._log = stack.enter_context(tempfile.TemporaryFile('w+'))
+        self._popen = subprocess.Popen(
+            [sys.executable, '-m', module, *arguments], stdout=self._log,
+            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        stack.callback(self.stop)
+
+    @property
+    def exit_code(self) -> Optional[int]:
+        """Of the ended process; None while it runs."""
+        return self._popen.poll()
+
+    def check(self) -> None:
+        """Raise DemoError with the end of its output if the process failed."""
+        if self.exit_code:
+            self._log.seek(0)
+            tail = ''.join(self._log.readlines()[-15:])
+            raise DemoError(f'{self.module} ended with exit code {self.exit_code}:\n{tail}')
+
+    def stop(self) -> None:
+        """End the process, by force after ten seconds."""
+        self._popen.terminate()
+        try:
+            self._popen.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+
+
+def isolate() -> None:
+    """Keep the demo on this machine and, unless the user chose one, in a domain of its own."""
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    if os.environ.get('ROS_DISTRO') == 'humble':
+        os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
+    else:
+        os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    use_large_images()
+
+
+def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
+    """Run the two processes and feed the report until every frame had its chance."""
+    with ExitStack() as stack:
+        watcher = DemoWatcher(report)
+        stack.callback(watcher.destroy_node)
+        parameters = {'model': args.model, 'checkpoint': args.checkpoint, 'labels': args.labels,
+                      'device': args.device, 'precision': args.precision,
+                      'keep_ratio': args.keep_ratio}
+        given = [text for name, value in parameters.items() if value
+                 for text in ('-p', f'{name}:={value}')]
+        classifier = Process(stack, 'ltp_ros.node', ['--ros-args', *given])
+        source = Process(stack, 'ltp_ros.tools.image_source', [
+            args.source, '--rate', str(args.rate), '--count', str(args.frames), '--loop',
+            '--wait'])
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not report.answered_all(args.frames) and time.monotonic() < deadline:
+            rclpy.spin_once(watcher, timeout_sec=0.05)
+            for process in (classifier, source):
+                process.check()
+            live.update(report.live_table())
+            if report.num_answered:
+                grace = GRACE_S + (0 if source.exit_code == 0 else START_TIMEOUT_S)
+                deadline = max(report.last_answer_s, watcher.started_s) + grace
+        if not report.num_answered:
+            raise DemoError(f'no answer within {START_TIMEOUT_S:g} s')
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog='ltp_demo', description=__doc__.split(': ', 1)[1])
+    parser.add_argument('--source', default='samples',
+                        help="a video, a folder of pictures, the number of a webcam, or 'samples' "
+                        '(default): pictures inside scikit-image, panned')
+    parser.add_argument('--frames', type=int, default=PAN_FRAMES * len(SAMPLES), metavar='N',
+                        help='default: %(default)s')
+    parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',
+                        help='default: %(default)s')
+    parser.add_argument('--keep-ratio', type=float, default=0.53,
+                        help='share of the image tokens kept; default: %(default)s')
+    parser.add_argument('--model', default='demo',
+                        help='a timm Vision Transformer; default: the model in this package')
+    parser.add_argument('--checkpoint', default='', help='a .safetensors file for the model')
+    parser.add_argument('--labels', default='', help='a text file with one class name a line')
+    parser.add_argument('--device', default='', help='cuda or cpu; default: cuda where present')
+    parser.add_argument('--precision', default='', help='float32, float16 or bfloat16')
+    parser.add_argument('--output', default='ltp_demo.png', metavar='FILE',
+                        help='the annotated picture; default: %(default)s')
+    parser.add_argument('--json', metavar='FILE', help='write the summary as JSON')
+    parser.add_argument('--quiet', action='store_true', help='only the summary')
+    return parser
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the demo; return its exit code, 0 if frames came back and the picture was saved."""
+    args = build_parser().parse_args(argv)
+    isolate()
+    console = Console()
+    report = DemoReport(args.model, args.checkpoint)
+    if not args.quiet:
+        console.print(f'[dim]Starting source and classifier (ROS_DOMAIN_ID='
+                      f'{os.environ["ROS_DOMAIN_ID"]}); the first start takes a while.[/dim]')
+    rclpy.init()
+    try:
+        with Live(console=Console(quiet=True) if args.quiet else console,
+                  refresh_per_second=8, transient=False) as live:
+            run(args, report, live)
+        report.save_picture(args.output)
+    except (DemoError, OSError) as error:
+        console.print(f'[red]ltp_demo: {error}[/red]', highlight=False)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 130
+    finally:
+        rclpy.try_shutdown()
+    console.print(report.summary_table())
+    console.print(report.latency_line())
+    console.print(f'Annotated picture (dropped patches dimmed): {os.path.abspath(args.output)}',
+                  highlight=False, soft_wrap=True)
+    if args.json:
+        report.save_json(args.json)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,65 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A source and the classifier as two processes over DDS, with a real model and real pictures."""
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from ros_helpers import Program, ros_arguments
+from sensor_msgs.msg import Image
+
+from ltp_ros import messages
+from ltp_ros.classifier import Classifier
+from ltp_ros.config import ClassifierConfig
+
+KEEP_RATIO = 0.7
+
+
+@pytest.fixture
+def classify(listener, deit_tiny, tmp_path):
+    """Return a function that runs both processes and returns the answers to `count` images."""
+    def run(source, count, rate):
+        with Program('ltp_ros.node', ros_arguments(**deit_tiny, keep_ratio=KEEP_RATIO),
+                     tmp_path / 'node.log') as node, \
+             Program('ltp_ros.tools.image_source',
+                     [str(source), '--count', str(count), '--rate', str(rate), '--wait'],
+                     tmp_path / 'source.log') as camera:
+            listener.until(lambda: len(listener.classifications) >= count, node)
+            assert camera.wait() == 0
+        return listener.classifications
+
+    return run
+
+
+def test_a_hundred_photos_come_back_in_order_as_the_classifier_alone_answers(
+        listener, classify, data, deit_tiny):
+    listener.listen('/ltp/image', Image)
+    answers = classify(data / 'photos500', count=100, rate=10)
+    images = listener.heard['/ltp/image']
+    assert [answer.header for answer in answers] == [image.header for image in images]
+    assert len({answer.header.frame_id for answer in answers}) == 100
+    alone = Classifier(ClassifierConfig(**deit_tiny, keep_ratio=KEEP_RATIO))
+    expected = [alone.classify(messages.to_rgb(image)).class_ids[0] for image in images]
+    assert [answer.class_ids[0] for answer in answers] == expected
+
+
+def test_the_video_of_a_bottle_shows_a_bottle(classify, data):
+    answers = classify(data / 'bottle-detection.mp4', count=150, rate=15)
+    label, _ = Counter(answer.labels[0] for answer in answers).most_common(1)[0]
+    assert 'bottle' in label
+    stamps = [(answer.header.stamp.sec, answer.header.stamp.nanosec) for answer in answers]
+    assert stamps == sorted(stamps)
+
+
+def test_the_demo_ends_with_a_summary_and_a_picture(deit_tiny, tmp_path):
+    import cv2
+    picture = tmp_path / 'demo.png'
+    demo = subprocess.run(
+        [sys.executable, '-m', 'ltp_ros.tools.demo', '--model', deit_tiny['model'],
+         '--checkpoint', deit_tiny['checkpoint'], '--output', str(picture), '--rate', '5',
+         '--frames', '60', '--json', str(tmp_path / 'demo.json')],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    assert demo.returncode == 0, demo.stdout
+    assert 'cat' in demo.stdout and 'espresso' in demo.stdout
+    assert cv2.imread(str(picture)).shape[0] == 480
