@@ -151,8 +151,10 @@ def include_dirs(generated, prefix):
     """Return the header directories: the generated ones, numpy's and the ROS packages'."""
     import numpy
     own = [generated / name for name in OWN_LIBRARIES + ['rosidl_generator_py']]
-    # Each ROS package has its headers one level down: include/std_msgs/std_msgs/msg/header.h
-    installed = sorted(path for path in (prefix / 'include').iterdir() if path.is_dir())
+    # ROS packages have theirs one level down (include/std_msgs/std_msgs/msg/header.h), Fast CDR
+    # has not (include/fastcdr/Cdr.h).
+    include = prefix / 'include'
+    installed = [include] + sorted(path for path in include.iterdir() if path.is_dir())
     return [str(path) for path in own + [numpy.get_include()] + installed]
 
 

@@ -49,12 +49,6 @@ class Mailbox:
             self._waiting[frame.topic] = frame
             self._condition.notify()
 
-    def refuse(self, topic: str, reason: str) -> None:
-        """Count a frame that came in but is not wanted, such as while the node is inactive."""
-        with self._condition:
-            self.received[topic] += 1
-            self._count_drop(topic, reason)
-
     def take(self) -> Optional[Frame]:
         """Wait for a frame and return it; None once the mailbox is closed."""
         with self._condition:

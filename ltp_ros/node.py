@@ -3,6 +3,7 @@
 """`ClassifierNode`: the wiring between ROS and the pipeline."""
 import sys
 import time
+import traceback
 from typing import Any, List, Optional
 
 import rclpy
@@ -46,45 +47,55 @@ class ClassifierNode(LifecycleNode):
         self._outputs: Optional[Outputs] = None
         self._worker: Optional[Worker] = None
         self._cameras: List[CameraSubscription] = []
-        self._active = False
         self.failed = False
 
-    def start(self) -> bool:
-        """Configure and activate; return whether both succeeded."""
-        return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
+    def start(self) -> None:
+        """Configure and activate, once the executor spins; on failure end the process."""
+        def start_once() -> None:
+            self.destroy_timer(timer)
+            self.failed = not (self.trigger_configure() == SUCCESS == self.trigger_activate())
+            if self.failed:
+                self.context.try_shutdown()
+
+        timer = self.create_timer(0.0, start_once)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the model, warm it up, and open the topics."""
+        """Load the model and warm it up."""
         config, logger = self._config, self.get_logger()
-        try:
-            logger.info(f'loading {config.classifier.model}')
+        worker = Worker()
+
+        def load() -> Classifier:
             classifier = Classifier(config.classifier)
             classifier.warm_up(lambda ratio: logger.info(f'warmed up at keep_ratio {ratio:g}'))
+            return classifier
+
+        try:
+            logger.info(f'loading {config.classifier.model}')
+            classifier = worker.call(load)
         except (ModelError, ClassifierError) as error:
+            worker.stop()
             logger.error(str(error))
             return FAILURE
-        self._mailbox = Mailbox()
+        self._worker, self._mailbox = worker, Mailbox()
         self._outputs = Outputs(self, classifier, config)
         self._pipeline = Pipeline(classifier, self._mailbox, messages.to_rgb,
                                   self._outputs.publish_prediction, time.monotonic_ns, config)
-        self._worker = Worker(self._mailbox, self._pipeline, self._outputs.publish_answer,
-                              self._warn_of_drop, self._fail, self.context.ok)
-        self._cameras = [CameraSubscription(self, topic, config.input, self.image_callback)
-                         for topic in config.input.image_topics]
+        worker.start(self._pipeline, self._outputs.publish_answer, self._warn_of_drop, self._fail)
         logger.info(f'{config.classifier.model} on {classifier.device.type} in '
                     f'{classifier.precision}, {len(classifier.labels)} classes, '
                     f'{classifier.num_patches} patch tokens')
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to answer."""
-        result = super().on_activate(state)
-        self._active = True
+        """Listen to the cameras and answer."""
+        result = super().on_activate(state)  # the publishers first
+        self._cameras = [CameraSubscription(self, topic, self._config.input, self.image_callback)
+                         for topic in self._config.input.image_topics]
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop answering; the model stays loaded."""
-        self._active = False
+        """Stop listening; the model stays loaded."""
+        self._close_cameras()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -99,14 +110,16 @@ class ClassifierNode(LifecycleNode):
 
     def release(self) -> None:
         """Let the worker finish its frame, then close the topics and forget the model."""
-        self._active = False
+        self._close_cameras()
+        if self._pipeline is not None:
+            self._worker.stop()
+            self._outputs.destroy()
+            self._worker = self._outputs = self._pipeline = None
+
+    def _close_cameras(self) -> None:
         for camera in self._cameras:
             camera.destroy()
-        if self._worker is not None:
-            self._worker.stop()
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._cameras, self._worker, self._outputs, self._pipeline = [], None, None, None
+        self._cameras = []
 
     def set_parameters_atomically(self, parameter_list: List[Parameter]) -> SetParametersResult:
         """Refuse what is not allowed; store what is in use, such as a keep_ratio on the ladder.
@@ -132,9 +145,6 @@ class ClassifierNode(LifecycleNode):
 
     def image_callback(self, topic: str, message: Any) -> None:
         """Leave an image for the worker."""
-        if not self._active:
-            self._mailbox.refuse(topic, 'inactive')
-            return
         stamp_ns = messages.stamp_ns(message.header)
         self._mailbox.put(Frame(topic, message, time.monotonic_ns(),
                                 age_ms(stamp_ns, self.get_clock().now().nanoseconds)))
@@ -143,8 +153,12 @@ class ClassifierNode(LifecycleNode):
         self.get_logger().warning(f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
                                   throttle_duration_sec=THROTTLE_S)
 
-    def _fail(self) -> None:
+    def _fail(self, error: BaseException) -> None:
+        if not self.context.ok():
+            return  # the signal to stop came in the middle of a publish
         self.failed = True
+        self.get_logger().fatal(''.join(traceback.format_exception(
+            type(error), error, error.__traceback__)))
         self.context.try_shutdown()
 
 
@@ -154,8 +168,8 @@ def main(args: Optional[List[str]] = None) -> int:
     node = None
     try:
         node = ClassifierNode()
-        if node.get_parameter('autostart').value and not node.start():
-            return 1
+        if node.get_parameter('autostart').value:
+            node.start()
         rclpy.spin(node)
     except ConfigError as error:
         rclpy.logging.get_logger('ltp.classifier').fatal(str(error))

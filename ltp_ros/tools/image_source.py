@@ -3,6 +3,7 @@
 """`ltp_image_source`: publish a video, a folder, a webcam or sample pictures as a camera would."""
 import argparse
 import array
+import math
 import sys
 from typing import Iterator, List, Optional, Tuple
 
@@ -22,6 +23,8 @@ from ltp_ros.tools.transport import use_large_images
 
 # encoding -> what OpenCV makes of its own BGR for it
 ENCODINGS = {'bgr8': None, 'rgb8': cv2.COLOR_BGR2RGB, 'mono8': cv2.COLOR_BGR2GRAY}
+
+SETTLE_S = 0.5
 
 
 class ImageSource(Node):
@@ -43,13 +46,15 @@ class ImageSource(Node):
             args.topic + ('/compressed' if args.compressed else ''),
             QoSProfile(depth=5, reliability=reliability))
         self._timer = self.create_timer(1.0 / args.rate, self._tick)
+        # A match here says nothing of a match there: the subscriber needs a moment more
+        self._ticks_to_settle = math.ceil(SETTLE_S * args.rate) if args.wait else 0
         if args.wait:
-            self.get_logger().info(f'waiting for a subscriber of {self._publisher.topic_name}')
+            self.get_logger().info(f'waiting for {args.wait} subscribers of '
+                                   f'{self._publisher.topic_name}')
 
     def _tick(self) -> None:
-        if self._args.wait and not self._publisher.get_subscription_count():
+        if not self._begun():
             return
-        self._args.wait = False
         named = None if self._count == self._args.count else next(self._frames, None)
         if named is None:
             self._timer.cancel()
@@ -62,6 +67,12 @@ class ImageSource(Node):
         header = Header(frame_id=name, stamp=self.get_clock().now().to_msg())
         self._publisher.publish(to_message(header, image, self._args))
         self._count += 1
+
+    def _begun(self) -> bool:
+        if self._ticks_to_settle > 0 and (
+                self._publisher.get_subscription_count() >= self._args.wait):
+            self._ticks_to_settle -= 1
+        return self._ticks_to_settle == 0
 
 
 def to_message(header: Header, bgr: np.ndarray, args: argparse.Namespace):
@@ -112,7 +123,8 @@ def build_parser() -> argparse.ArgumentParser:
                         help='publish JPEG on <topic>/compressed')
     parser.add_argument('--best-effort', action='store_true',
                         help='offer best effort; by default reliable, which serves both kinds')
-    parser.add_argument('--wait', action='store_true', help='begin once somebody subscribes')
+    parser.add_argument('--wait', type=int, nargs='?', default=0, const=1, metavar='N',
+                        help='begin once N (default 1) subscribe')
     parser.add_argument('--samples', nargs='+', choices=sorted(SAMPLES), default=list(SAMPLES),
                         help='which sample pictures; default: all')
     return parser

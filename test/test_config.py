@@ -1,0 +1,151 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter's default, and what is refused with which sentence."""
+import dataclasses
+import math
+
+import pytest
+
+from ltp_ros import config
+from ltp_ros.config import Config, ConfigError, check, snap, update, value_of
+
+FIELDS = {field.name: field for _, field in config.fields()}
+NUMBERS = [name for name, field in FIELDS.items() if field.type in (int, float)]
+
+
+@pytest.mark.parametrize('name', FIELDS)
+def test_every_default_passes_its_own_check_unchanged(name):
+    default = value_of(Config(), name)
+    checked = check(name, default)
+    assert checked == default
+    assert type(checked) is type(default)
+
+
+@pytest.mark.parametrize('name', FIELDS)
+def test_every_parameter_says_what_it_means(name):
+    assert FIELDS[name].metadata['description']
+
+
+def test_no_name_stands_in_two_groups():
+    names = [field.name for _, field in config.fields()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize('name, value, sentence', [
+    ('keep_ratio', 0.0, 'keep_ratio 0.0 is not allowed; it must be in (0, 1]'),
+    ('keep_ratio', 1.01, 'keep_ratio 1.01 is not allowed; it must be in (0, 1]'),
+    ('alpha', -0.1, 'alpha -0.1 is not allowed; it must be in [0, 1]'),
+    ('top_k', 0, 'top_k 0 is not allowed; it must be in [1, 100]'),
+    ('top_k', 101, 'top_k 101 is not allowed; it must be in [1, 100]'),
+    ('max_age_ms', -1.0, 'max_age_ms -1.0 is not allowed; it must be >= 0'),
+    ('device', 'tpu', "device 'tpu' is not allowed; it must be one of 'auto', 'cuda', 'cpu'"),
+    ('keep_ratios', [1.0, 0.5, 2.0], 'keep_ratios 2.0 is not allowed; it must be in (0, 1]'),
+])
+def test_a_value_out_of_range_is_refused_with_the_value_and_the_range(name, value, sentence):
+    with pytest.raises(ConfigError) as refusal:
+        check(name, value)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize('name, value', [
+    ('keep_ratio', 1.0), ('keep_ratio', 1e-9), ('alpha', 0.0), ('alpha', 1.0), ('top_k', 1),
+    ('top_k', 100), ('max_age_ms', 0.0), ('score_threshold', 0.0), ('debug_image_rate', 60.0)])
+def test_the_bounds_themselves_are_allowed(name, value):
+    assert check(name, value) == value
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize('name', NUMBERS)
+def test_no_number_may_be_nan_or_infinite(name, value):
+    with pytest.raises(ConfigError, match=f'{name} {value}'):
+        check(name, value)
+
+
+@pytest.mark.parametrize('name, value, expected', [
+    ('keep_ratio', '0.5', 'number'), ('keep_ratio', None, 'number'), ('top_k', 3.0, 'integer'),
+    ('top_k', '3', 'integer'), ('model', 7, 'string'), ('publish_debug_image', 1, 'boolean'),
+    ('publish_debug_image', 'true', 'boolean'), ('image_topics', [1], 'string'),
+    ('keep_ratios', ['a'], 'number'), ('keep_ratio', [0.5], 'number')])
+def test_another_type_is_refused_with_the_expected_one(name, value, expected):
+    with pytest.raises(ConfigError, match=f'^{name} .*expected a {expected}'):
+        check(name, value)
+
+
+@pytest.mark.parametrize('name', NUMBERS)
+def test_a_boolean_is_no_number(name):
+    with pytest.raises(ConfigError, match=f'{name} True is a bool; expected'):
+        check(name, True)
+
+
+@pytest.mark.parametrize('value', ['image', 0.5, None])
+@pytest.mark.parametrize('name', ['image_topics', 'keep_ratios'])
+def test_one_item_is_no_list(name, value):
+    with pytest.raises(ConfigError, match=f'{name} {value!r} is not a list; expected a list of'):
+        check(name, value)
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigError) as refusal:
+        check('keep_ratoi', 0.5)
+    assert "'keep_ratoi'" in str(refusal.value)
+    assert all(name in str(refusal.value) for name in FIELDS)
+
+
+@pytest.mark.parametrize('name', [n for n in NUMBERS if FIELDS[n].type is float])
+def test_an_integer_stands_for_a_float(name):
+    value = check(name, 1)
+    assert value == 1.0
+    assert type(value) is float
+
+
+def test_the_ladder_is_sorted_from_the_highest():
+    assert check('keep_ratios', [0.25, 1, 0.5]) == (1.0, 0.5, 0.25)
+
+
+def test_topics_keep_the_order_given():
+    assert check('image_topics', ['right', 'left']) == ('right', 'left')
+
+
+@pytest.mark.parametrize('name, value', [
+    ('keep_ratios', [0.5, 0.5]), ('keep_ratios', [1, 1.0]), ('keep_ratios', []),
+    ('image_topics', ['a', 'a']), ('image_topics', []), ('image_topics', ['a', ''])])
+def test_a_list_that_is_empty_or_names_something_twice_is_refused(name, value):
+    with pytest.raises(ConfigError, match=f'{name} .*at least one value, none of them empty or'):
+        check(name, value)
+
+
+@pytest.mark.parametrize('keep_ratio, level', [
+    (1.0, 1.0), (0.74, 0.75), (0.6, 0.5), (0.01, 0.25), (0.625, 0.75), (0.375, 0.5)])
+def test_snap_takes_the_nearest_level_and_the_higher_of_two_as_near(keep_ratio, level):
+    assert snap(keep_ratio, (0.25, 0.5, 1.0, 0.75)) == level
+
+
+def test_an_update_leaves_the_config_it_came_from_alone():
+    before = Config()
+    after = update(before, {'top_k': 3, 'image_topics': ['left'], 'debug_image_rate': 1})
+    assert before == Config()
+    assert (value_of(after, 'top_k'), value_of(after, 'image_topics'),
+            value_of(after, 'debug_image_rate')) == (3, ('left',), 1.0)
+
+
+def test_an_update_changes_nothing_else():
+    after = update(Config(), {'top_k': 3})
+    assert [name for name in FIELDS if value_of(after, name) != value_of(Config(), name)] == [
+        'top_k']
+
+
+def test_a_config_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().classifier.keep_ratio = 0.5
+
+
+@pytest.mark.parametrize('changes, keep_ratio', [
+    ({'keep_ratio': 0.5}, 0.53), ({'keep_ratio': 1}, 1.0), ({'keep_ratios': [0.6, 1.0]}, 0.6),
+    ({'keep_ratios': [0.25], 'keep_ratio': 1.0}, 0.25)])
+def test_an_update_puts_the_keep_ratio_on_the_ladder(changes, keep_ratio):
+    assert update(Config(), changes).classifier.keep_ratio == keep_ratio
+
+
+def test_one_bad_value_refuses_the_whole_update():
+    with pytest.raises(ConfigError, match='top_k 0'):
+        update(Config(), {'alpha': 0.25, 'top_k': 0})

@@ -1,0 +1,122 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pictures of `ltp_image_source`: which, in what order, and what is refused."""
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+
+from ltp_ros.tools.frame_sources import SAMPLES, SourceError, open_source, pan
+
+
+def save(path, grey):
+    cv2.imwrite(str(path), np.full((6, 8, 3), grey, np.uint8))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder of three pictures, not written in order, and a file that is none."""
+    for name, grey in (('b.png', 20), ('a.jpg', 10), ('c.PNG', 30)):
+        save(tmp_path / name, grey)
+    (tmp_path / 'labels.csv').write_text('a,1\n')
+    return tmp_path
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Return a video file of five frames, each brighter than the last."""
+    path = tmp_path / 'ramp.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (64, 48))
+    for index in range(5):
+        writer.write(np.full((48, 64, 3), 40 * index, np.uint8))
+    writer.release()
+    return path
+
+
+def brightness(frames):
+    return [round(float(image.mean()), -1) for _, image in frames]
+
+
+def test_a_folder_is_read_in_the_order_of_names_without_what_is_no_picture(folder):
+    frames = list(open_source(str(folder), loop=False, samples=()))
+    assert [name for name, _ in frames] == ['a', 'b', 'c']
+    assert brightness(frames) == [10, 20, 30]
+
+
+def test_a_looped_folder_begins_again(folder):
+    frames = islice(open_source(str(folder), loop=True, samples=()), 7)
+    assert [name for name, _ in frames] == ['a', 'b', 'c', 'a', 'b', 'c', 'a']
+
+
+def test_every_frame_is_bgr_of_8_bits(folder):
+    cv2.imwrite(str(folder / 'd.png'), np.zeros((6, 8), np.uint16))
+    for _, image in open_source(str(folder), loop=False, samples=()):
+        assert (image.shape, image.dtype) == ((6, 8, 3), np.uint8)
+
+
+def test_a_video_is_read_frame_by_frame_under_its_name(video):
+    frames = list(open_source(str(video), loop=False, samples=()))
+    assert [name for name, _ in frames] == ['ramp'] * 5
+    assert brightness(frames) == [0, 40, 80, 120, 160]
+
+
+def test_a_looped_video_begins_again(video):
+    frames = islice(open_source(str(video), loop=True, samples=()), 7)
+    assert brightness(frames) == [0, 40, 80, 120, 160, 0, 40]
+
+
+@pytest.mark.parametrize('source', ['nowhere', 'nowhere/at/all.mp4', ''])
+def test_an_unknown_source_is_refused_with_what_is_allowed(source):
+    with pytest.raises(SourceError, match=f"source '{source}' is no file and no folder; expected"):
+        open_source(source, loop=False, samples=())
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    (tmp_path / 'notes.txt').write_text('no picture')
+    with pytest.raises(SourceError, match='holds no frame'):
+        open_source(str(tmp_path), loop=True, samples=())
+
+
+def test_a_file_that_is_no_video_is_refused_by_name(tmp_path):
+    (tmp_path / 'notes.txt').write_text('no video')
+    with pytest.raises(SourceError, match=r'cannot open the video .*notes\.txt'):
+        open_source(str(tmp_path / 'notes.txt'), loop=False, samples=())
+
+
+def test_an_unreadable_picture_is_named_when_its_turn_comes(folder):
+    (folder / 'b.png').write_bytes(b'no picture')
+    frames = open_source(str(folder), loop=False, samples=())
+    assert next(frames)[0] == 'a'
+    with pytest.raises(SourceError, match=r'cannot read the picture .*b\.png'):
+        next(frames)
+
+
+@pytest.mark.parametrize('shape', [(30, 40), (200, 50), (50, 200), (48, 64), (400, 600)])
+@pytest.mark.parametrize('size', [(48, 64), (64, 48)])
+def test_panning_fills_the_view_whatever_the_shape_of_the_picture(shape, size):
+    views = list(pan(np.zeros((*shape, 3), np.uint8), size, num_frames=12))
+    assert [view.shape for view in views] == [(*size, 3)] * 12
+
+
+def test_panning_moves_and_comes_back():
+    x = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (100, 200, 3))
+    left_edges = [int(view[0, 0, 0]) for view in pan(np.array(x), (48, 64), num_frames=16)]
+    assert len(set(left_edges)) > 8
+    steps = np.abs(np.diff(left_edges + left_edges[:1]))  # back to the first without a jump
+    assert steps.max() < 0.25 * (max(left_edges) - min(left_edges))
+
+
+@pytest.mark.parametrize('name', SAMPLES)
+def test_each_sample_comes_with_scikit_image_and_is_shown_at_640x480(name):
+    pytest.importorskip('skimage', reason='scikit-image is not installed')
+    frames = list(islice(open_source('samples', loop=False, samples=(name,)), 3))
+    assert [(shown, image.shape) for shown, image in frames] == [(name, (480, 640, 3))] * 3
+    assert all(image.std() > 20 for _, image in frames)
+
+
+def test_samples_follow_one_another():
+    pytest.importorskip('skimage', reason='scikit-image is not installed')
+    names = [name for name, _ in open_source('samples', loop=False, samples=('coffee', 'rocket'))]
+    assert names == sorted(names, key=('coffee', 'rocket').index)
+    assert set(names) == {'coffee', 'rocket'}
