@@ -51,6 +51,7 @@ class Classifier:
         model = vit.create_vit(config.model, config.checkpoint, alpha=config.alpha)
         weights = config.checkpoint or (vit.DEMO if config.model == vit.DEMO else '')
         self.labels = vit.label_names(model, weights, config.labels)
+        self.model_name = vit.model_name(config.model, config.checkpoint)
         self.data_config = vit.data_config(model)
         self.num_patches = model.patch_drop.num_patches
         self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
@@ -70,7 +71,7 @@ class Classifier:
                     self.classify(frame, keep_ratio)
             except RuntimeError as error:
                 raise ClassifierError(
-                    f'{self.config.model} does not run on {self.device.type} in {self.precision} '
+                    f'{self.model_name} does not run on {self.device.type} in {self.precision} '
                     f'at keep_ratio {keep_ratio}: {error}. Try precision:=float32') from error
             if progress:
                 progress(keep_ratio)

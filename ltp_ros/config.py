@@ -127,7 +127,8 @@ class Config:
 def fields() -> Iterator[Tuple[str, dataclasses.Field]]:
     """Yield (group, field) of every parameter."""
     for group in dataclasses.fields(Config):
-        for field in dataclasses.fields(group.type):
+        group_type: Any = group.type
+        for field in dataclasses.fields(group_type):
             yield group.name, field
 
 
@@ -143,8 +144,9 @@ def check(name: str, value: Any) -> Any:
     if name not in _FIELDS:
         raise ConfigError(f'there is no parameter {name!r}; known are {", ".join(_FIELDS)}')
     field = _FIELDS[name][1]
-    item_type = getattr(field.type, '__args__', (field.type,))[0]
-    if item_type is field.type:
+    field_type: Any = field.type
+    item_type = getattr(field_type, '__args__', (field_type,))[0]
+    if item_type is field_type:
         return _check_item(name, value, item_type, field.metadata['allowed'])
     if isinstance(value, str) or not hasattr(value, '__iter__'):
         raise ConfigError(f'{name} {value!r} is not a list; expected a list of '

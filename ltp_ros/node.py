@@ -64,9 +64,14 @@ class ClassifierNode(LifecycleNode):
         config, logger = self._config, self.get_logger()
         worker = Worker()
 
+        def progress(keep_ratio: float) -> None:
+            if not self.context.ok():  # Ctrl-C must not wait for the rest of the ladder
+                raise ClassifierError('told to stop while warming up')
+            logger.info(f'warmed up at keep_ratio {keep_ratio:g}')
+
         def load() -> Classifier:
             classifier = Classifier(config.classifier)
-            classifier.warm_up(lambda ratio: logger.info(f'warmed up at keep_ratio {ratio:g}'))
+            classifier.warm_up(progress)
             return classifier
 
         try:
@@ -81,7 +86,7 @@ class ClassifierNode(LifecycleNode):
         self._pipeline = Pipeline(classifier, self._mailbox, messages.to_rgb,
                                   self._outputs.publish_prediction, time.monotonic_ns, config)
         worker.start(self._pipeline, self._outputs.publish_answer, self._warn_of_drop, self._fail)
-        logger.info(f'{config.classifier.model} on {classifier.device.type} in '
+        logger.info(f'{classifier.model_name} on {classifier.device.type} in '
                     f'{classifier.precision}, {len(classifier.labels)} classes, '
                     f'{classifier.num_patches} patch tokens')
         return super().on_configure(state)

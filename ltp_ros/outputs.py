@@ -64,7 +64,7 @@ class Outputs:
     def publish_prediction(self, frame: Frame, prediction: Prediction) -> None:
         """Publish the answer to a frame, under the frame's own header."""
         message = messages.from_prediction(frame.message.header, frame.topic,
-                                           self._config.classifier.model, prediction)
+                                           self._classifier.model_name, prediction)
         self._classification.publish(message)
         if self._vision is not None:
             self._vision.publish(messages.to_vision_msgs(message))

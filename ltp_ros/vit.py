@@ -5,7 +5,7 @@ import difflib
 import json
 import pickle
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 import timm
 import torch
@@ -130,6 +130,11 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
         raise ModelError(f'{labels or "the model card"} has {len(names)} labels but the model '
                          f'has {vit.num_classes} classes; give one name a line, in class order')
     return names
+
+
+def model_name(model: str, checkpoint: str = '') -> str:
+    """Return the name of what `create_vit` makes of these: the card's architecture, if any."""
+    return model if model == DEMO else read_model_card(checkpoint).get('architecture', model)
 
 
 def read_model_card(checkpoint: str) -> Dict[str, Any]:

@@ -53,16 +53,16 @@ def small_model(tmp_path_factory):
 def listener(monkeypatch):
     """Return a `Listener` in a ROS domain of this test run alone."""
     import rclpy
-
-    from ltp_ros.tools.transport import PROFILES_VARIABLE, share_directory
     from ros_helpers import Listener
 
-    for name, value in (('ROS_DOMAIN_ID', str(1 + os.getpid() % 100)),
-                        ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST'),
-                        ('ROS_LOCALHOST_ONLY', '1' if os.environ.get('ROS_DISTRO') == 'humble'
-                         else '0')):
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv(PROFILES_VARIABLE, str(share_directory() / 'config' / 'fastdds.xml'))
+    from ltp_ros.tools.processes import isolate
+
+    # What the developer's shell sets must not reach the test; monkeypatch puts it back afterwards
+    for name in ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY',
+                 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+        monkeypatch.setenv(name, '')
+        monkeypatch.delenv(name)
+    isolate()
     rclpy.init()
     listener = Listener()
     yield listener

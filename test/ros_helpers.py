@@ -1,9 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Real processes and a listener for the tests over DDS."""
-import os
-import subprocess
-import sys
+"""A listener for the tests over DDS."""
 import time
 from collections import defaultdict
 
@@ -15,41 +12,9 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from ltp_ros.msg import Classification, FrameLatency
+from ltp_ros.tools.processes import Process
 
 DEADLINE_S = 90.0  # a slow, shared machine; a test that works never comes near it
-
-
-class Program:
-    """A program of this package in a process of its own; its output goes to a file."""
-
-    def __init__(self, module, arguments, log_path):
-        self._log = open(log_path, 'w+')
-        self.process = subprocess.Popen(
-            [sys.executable, '-m', module, *arguments], stdout=self._log,
-            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
-
-    @property
-    def output(self):
-        self._log.flush()
-        with open(self._log.name) as log:
-            return log.read()
-
-    def wait(self):
-        """Wait for the end; return the exit code."""
-        return self.process.wait(timeout=DEADLINE_S)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._log.close()
 
 
 class Listener:
@@ -84,7 +49,7 @@ class Listener:
         """Spin until the condition holds; fail with the program's output at the deadline."""
         deadline = time.monotonic() + DEADLINE_S
         while not condition():
-            alive = program is None or program.process.poll() is None
+            alive = program is None or program.exit_code is None
             if not alive or time.monotonic() > deadline:
                 raise AssertionError('not in time' if program is None else program.output)
             rclpy.spin_once(self.node, timeout_sec=0.05)
@@ -121,3 +86,8 @@ def ros_arguments(**parameters):
         text = str(value).lower() if isinstance(value, bool) else value
         arguments += ['-p', f'{name}:={text}']
     return arguments
+
+
+def classifier_process(**parameters):
+    """Start the node with these parameters, on one thread: the machine is shared."""
+    return Process('ltp_ros.node', ros_arguments(device='cpu', **parameters), OMP_NUM_THREADS='1')

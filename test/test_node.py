@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from ros_helpers import Listener, Program, ros_arguments
+from ros_helpers import DEADLINE_S, Listener, classifier_process
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -17,11 +17,9 @@ SEC = 1_700_000_000
 
 
 @pytest.fixture
-def start(small_model, tmp_path):
-    """Return a function that makes a classifier process with parameters of the test's choice."""
-    return lambda **parameters: Program(
-        'ltp_ros.node', ros_arguments(checkpoint=small_model, device='cpu', **parameters),
-        tmp_path / 'node.log')
+def start(small_model):
+    """Return a function that starts the node with parameters of the test's choice."""
+    return lambda **parameters: classifier_process(checkpoint=small_model, **parameters)
 
 
 def picture(index, size=(48, 64)):
@@ -124,7 +122,8 @@ def test_every_camera_is_answered(listener, start):
 
 def test_below_the_threshold_an_empty_answer_is_published(listener, start):
     with start(score_threshold=1.0) as program:
-        answer, _ = exchange(listener, listener.publisher('/ltp/image', program=program), picture(0), program)
+        camera = listener.publisher('/ltp/image', program=program)
+        answer, _ = exchange(listener, camera, picture(0), program)
         assert not answer.labels and not answer.class_ids and not answer.scores
 
 
@@ -166,11 +165,9 @@ def test_a_signal_ends_the_node_cleanly_while_frames_flow(listener, start, stop)
     with start() as program:
         camera = listener.publisher('/ltp/image', program=program)
         exchange(listener, camera, picture(0), program)
-        program.process.send_signal(stop)
-        while program.process.poll() is None:
-            camera.publish(picture(1))
-            program.process.poll()
-        assert program.wait() == 0
+        program.send_signal(stop)
+        listener.until(lambda: camera.publish(picture(1)) or program.exit_code is not None)
+        assert program.exit_code == 0
         assert 'Traceback' not in program.output
 
 
@@ -182,6 +179,6 @@ def test_a_signal_ends_the_node_cleanly_while_frames_flow(listener, start, stop)
 ])
 def test_a_bad_parameter_stops_the_start_with_a_sentence(listener, start, parameters, sentence):
     with start(**parameters) as program:
-        assert program.wait() == 1
+        assert program.wait(DEADLINE_S) == 1
         assert sentence in program.output
         assert 'Traceback' not in program.output

@@ -72,10 +72,14 @@ def test_a_descriptor_tells_meaning_unit_range_and_whether_it_may_change(name):
     field, described = FIELDS[name], parameters.descriptor(FIELDS[name])
     assert described.name == name
     assert described.description.startswith(field.metadata['description'])
-    assert field.metadata['unit'] in described.description
+    assert ('[' in described.description) == bool(field.metadata['unit'])
     assert str(field.metadata['allowed']) in described.additional_constraints
     assert ('fixed' in described.additional_constraints) == (name in FIXED)
     assert not described.read_only
+
+
+def test_a_unit_stands_behind_the_meaning():
+    assert parameters.descriptor(FIELDS['max_age_ms']).description.endswith(' [ms]')
 
 
 def test_numbers_with_two_bounds_have_a_range_for_sliders():

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The score, the selection and the pruner against a plain-loop reference of LTP-ViT eqs. (1)-(4)."""
+"""Score, selection and pruner against a plain-loop reference of LTP-ViT, eqs. (1) to (4)."""
 import math
 
 import pytest

@@ -3,9 +3,7 @@
 """`ltp_demo`: a camera and the classifier as two real processes over DDS, watched live."""
 import argparse
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from typing import List, Optional
@@ -19,73 +17,27 @@ from ltp_ros.tools.demo_report import DemoReport
 from ltp_ros.tools.demo_watcher import DemoWatcher
 from ltp_ros.tools.frame_sources import PAN_FRAMES, SAMPLES
 from ltp_ros.tools.image_source import parse_rate
-from ltp_ros.tools.transport import use_large_images
+from ltp_ros.tools.processes import Process, ProcessError, isolate
 
 START_TIMEOUT_S = 300.0  # a slow board loads and warms up a model
 GRACE_S = 3.0  # for answers that are still on their way when the source has ended
 
 
-class DemoError(RuntimeError):
-    """The demo could not be shown; the message says which process failed and how."""
-
-
-class Process:
-    """A program of this package in a process of its own, its output kept for the error case."""
-
-    def __init__(self, stack: ExitStack, module: str, arguments: List[str]):
-        self.module = module
-        self._log = stack.enter_context(tempfile.TemporaryFile('w+'))
-        self._popen = subprocess.Popen(
-            [sys.executable, '-m', module, *arguments], stdout=self._log,
-            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        stack.callback(self.stop)
-
-    @property
-    def exit_code(self) -> Optional[int]:
-        """Of the ended process; None while it runs."""
-        return self._popen.poll()
-
-    def check(self) -> None:
-        """Raise DemoError with the end of its output if the process failed."""
-        if self.exit_code:
-            self._log.seek(0)
-            tail = ''.join(self._log.readlines()[-15:])
-            raise DemoError(f'{self.module} ended with exit code {self.exit_code}:\n{tail}')
-
-    def stop(self) -> None:
-        """End the process, by force after ten seconds."""
-        self._popen.terminate()
-        try:
-            self._popen.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
-
-
-def isolate() -> None:
-    """Keep the demo on this machine and, unless the user chose one, in a domain of its own."""
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    if os.environ.get('ROS_DISTRO') == 'humble':
-        os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
-    else:
-        os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    use_large_images()
-
-
 def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
     """Run the two processes and feed the report until every frame had its chance."""
+    parameters = {
+        'model': args.model, 'checkpoint': _absolute(args.checkpoint),
+        'labels': _absolute(args.labels), 'device': args.device, 'precision': args.precision,
+        'keep_ratio': args.keep_ratio}
+    given = [text for name, value in parameters.items() if value
+             for text in ('-p', f'{name}:={value}')]
     with ExitStack() as stack:
         watcher = DemoWatcher(report)
         stack.callback(watcher.destroy_node)
-        parameters = {'model': args.model, 'checkpoint': args.checkpoint, 'labels': args.labels,
-                      'device': args.device, 'precision': args.precision,
-                      'keep_ratio': args.keep_ratio}
-        given = [text for name, value in parameters.items() if value
-                 for text in ('-p', f'{name}:={value}')]
-        classifier = Process(stack, 'ltp_ros.node', ['--ros-args', *given])
-        source = Process(stack, 'ltp_ros.tools.image_source', [
-            args.source, '--rate', str(args.rate), '--count', str(args.frames), '--loop',
-            '--wait'])
+        classifier = stack.enter_context(Process('ltp_ros.node', ['--ros-args', *given]))
+        source = stack.enter_context(Process('ltp_ros.tools.image_source', [
+            _absolute(args.source), '--rate', str(args.rate), '--count', str(args.frames),
+            '--loop', '--wait']))
         deadline = time.monotonic() + START_TIMEOUT_S
         while not report.answered_all(args.frames) and time.monotonic() < deadline:
             rclpy.spin_once(watcher, timeout_sec=0.05)
@@ -96,7 +48,11 @@ def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
                 grace = GRACE_S + (0 if source.exit_code == 0 else START_TIMEOUT_S)
                 deadline = max(report.last_answer_s, watcher.started_s) + grace
         if not report.num_answered:
-            raise DemoError(f'no answer within {START_TIMEOUT_S:g} s')
+            raise ProcessError(f'no answer within {START_TIMEOUT_S:g} s')
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path) if os.path.exists(path) else path
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -139,7 +95,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                   refresh_per_second=8, transient=False) as live:
             run(args, report, live)
         report.save_picture(args.output)
-    except (DemoError, OSError) as error:
+    except (ProcessError, OSError) as error:
         console.print(f'[red]ltp_demo: {error}[/red]', highlight=False)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):

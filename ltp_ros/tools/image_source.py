@@ -107,7 +107,8 @@ def parse_rate(text: str) -> float:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(prog='ltp_image_source', description=__doc__.split(': ', 1)[1])
+    parser = argparse.ArgumentParser(
+        prog='ltp_image_source', description=__doc__.split(': ', 1)[1])
     parser.add_argument('source', nargs='?', default='samples',
                         help="a video file, a folder of pictures, the number of a webcam, or "
                         "'samples' (default): pictures inside scikit-image, panned")
