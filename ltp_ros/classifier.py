@@ -1,8 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`Classifier`: one RGB image in, one `Prediction` out."""
+import time
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -10,9 +11,11 @@ import torch
 from ltp_ros import vit
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.config import ClassifierConfig, snap
+from ltp_ros.controller import LevelCost
 
 PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 WARM_UP_RUNS = 3
+MEASURE_ROUNDS = 20
 
 
 class ClassifierError(RuntimeError):
@@ -64,7 +67,7 @@ class Classifier:
         Raises:
             ClassifierError: if the device cannot run the model at this precision.
         """
-        frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+        frame = _test_frame()
         for keep_ratio in self.config.keep_ratios:
             try:
                 for _ in range(WARM_UP_RUNS):
@@ -75,6 +78,21 @@ class Classifier:
                     f'at keep_ratio {keep_ratio}: {error}. Try precision:=float32') from error
             if progress:
                 progress(keep_ratio)
+
+    def measure(self, num_rounds: int = MEASURE_ROUNDS) -> List[LevelCost]:
+        """Time every level of the ladder on a 640x480 image, in turns; return their costs.
+
+        In turns, so that a machine that is busy for a moment slows every level alike.
+        """
+        frame = _test_frame()
+        times_ms: Dict[float, List[float]] = {ratio: [] for ratio in self.config.keep_ratios}
+        for _ in range(num_rounds):
+            for keep_ratio, times in times_ms.items():
+                start = time.perf_counter()
+                self.classify(frame, keep_ratio)  # ends with a read-back: the device is done
+                times.append((time.perf_counter() - start) * 1e3)
+        return [LevelCost(ratio, float(np.median(times)), float(np.percentile(times, 99)))
+                for ratio, times in times_ms.items()]
 
     def classify(self, rgb: np.ndarray, keep_ratio: Optional[float] = None,
                  top_k: Optional[int] = None,
@@ -105,6 +123,10 @@ class Classifier:
             class_ids=ids, labels=tuple(self.labels[i] for i in ids),
             scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
             num_keep=len(keep_indices), num_patches=self.num_patches, keep_indices=keep_indices)
+
+
+def _test_frame() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 
 
 def resolve_device(device: str) -> torch.device:

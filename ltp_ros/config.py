@@ -86,6 +86,27 @@ class ClassifierConfig:
 
 
 @dataclass(frozen=True)
+class TunerConfig:
+    """The deadline, and how far the tuner may go to hold it."""
+
+    deadline_ms: float = parameter(
+        0.0, 'budget for an answer; the tuner moves keep_ratio to hold it. 0: no tuning',
+        live=True, unit='ms', minimum=0.0)
+    deadline_from: str = parameter(
+        'capture', "where the budget begins: 'capture' is the header's stamp (while that is no "
+        "use, as 'receive'), 'receive' is the arrival at this node", live=True,
+        choices=('capture', 'receive'))
+    target_miss_rate: float = parameter(
+        0.01, 'share of the answers that may be late', live=True, minimum=0.0, maximum=0.5)
+    min_keep_ratio: float = parameter(
+        0.25, 'the tuner goes no lower: the guard of the accuracy', live=True, minimum=0.0,
+        maximum=1.0, above_minimum=True)
+    max_keep_ratio: float = parameter(
+        1.0, 'the tuner goes no higher', live=True, minimum=0.0, maximum=1.0,
+        above_minimum=True)
+
+
+@dataclass(frozen=True)
 class InputConfig:
     """Where images come from."""
 
@@ -120,6 +141,7 @@ class Config:
     """All parameters; the names are unique over the groups, and flat in ROS."""
 
     classifier: ClassifierConfig = ClassifierConfig()
+    tuner: TunerConfig = TunerConfig()
     input: InputConfig = InputConfig()
     output: OutputConfig = OutputConfig()
 
@@ -180,7 +202,7 @@ def update(config: Config, changes: Mapping[str, Any]) -> Config:
     """Return `config` with parameters changed by name: checked, then keep_ratio snapped.
 
     Raises:
-        ConfigError: as `check`.
+        ConfigError: as `check`, or if no level of the ladder lies within the tuner's bounds.
     """
     grouped: Dict[str, Dict[str, Any]] = {}
     for name, value in changes.items():
@@ -189,7 +211,12 @@ def update(config: Config, changes: Mapping[str, Any]) -> Config:
     for group, values in grouped.items():
         config = dataclasses.replace(
             config, **{group: dataclasses.replace(getattr(config, group), **values)})
-    level = snap(config.classifier.keep_ratio, config.classifier.keep_ratios)
+    low, high = config.tuner.min_keep_ratio, config.tuner.max_keep_ratio
+    ladder = config.classifier.keep_ratios
+    if not any(low <= level <= high for level in ladder):
+        raise ConfigError(f'min_keep_ratio {low:g} and max_keep_ratio {high:g} are not allowed '
+                          f'together; a level of keep_ratios {list(ladder)} must lie between')
+    level = snap(config.classifier.keep_ratio, ladder)
     return dataclasses.replace(
         config, classifier=dataclasses.replace(config.classifier, keep_ratio=level))
 

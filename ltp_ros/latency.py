@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the time of one frame went: disjoint stages, in milliseconds, on an injected clock."""
 import math
+from collections import deque
 from dataclasses import dataclass
-from typing import Callable, Dict
+from typing import Callable, Deque, Dict, Tuple
 
 NS_PER_MS = 1_000_000
 # An image from further back than this was not taken by a camera on this clock.
-MAX_PLAUSIBLE_AGE_MS = 3_600_000.0
+MAX_PLAUSIBLE_AGE_MS = 10_000.0
 # Clocks of two machines differ; this much into the future is the same moment.
 FUTURE_TOLERANCE_MS = 5.0
 
@@ -39,6 +40,38 @@ class StageTimer:
         return (self._last_ns - self._start_ns) / NS_PER_MS
 
 
+class LatencyWindow:
+    """The latencies of the newest answers, in milliseconds; not thread-safe.
+
+    Args:
+        size: how many are kept.
+    """
+
+    def __init__(self, size: int = 300):
+        self._frames: Deque[Tuple[float, bool]] = deque(maxlen=size)
+
+    def add(self, latency_ms: float, met: bool) -> None:
+        """Note one answer and whether it met its deadline."""
+        self._frames.append((latency_ms, met))
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def percentile(self, share: float) -> float:
+        """Return the latency that `share` (0..1) of the answers stayed within; NaN if none."""
+        if not self._frames:
+            return math.nan
+        ordered = sorted(latency_ms for latency_ms, _ in self._frames)
+        return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
+
+    @property
+    def miss_rate(self) -> float:
+        """Share of the answers that were late; NaN if none."""
+        if not self._frames:
+            return math.nan
+        return sum(not met for _, met in self._frames) / len(self._frames)
+
+
 @dataclass(frozen=True)
 class FrameLatency:
     """How one answer was made; milliseconds, NaN where unknown. Fields as in FrameLatency.msg."""
@@ -52,6 +85,9 @@ class FrameLatency:
     publish_ms: float
     total_ms: float
     dropped_since_last: int
+    deadline_ms: float  # 0: none
+    deadline_met: bool
+    decision: int  # controller.Decision
 
     @property
     def capture_to_publish_ms(self) -> float:
@@ -59,13 +95,27 @@ class FrameLatency:
         return self.age_at_receive_ms + self.total_ms
 
 
-def age_ms(stamp_ns: int, now_ns: int) -> float:
-    """Return how old a stamp is, both on the ROS clock; NaN where the stamp is no use.
+class StampClock:
+    """Tell the age of a camera's images by their stamps, as far as the stamps can be believed."""
 
-    A stamp of zero, one from the future, or one further back than any camera's says nothing about
-    the age of an image.
-    """
-    age = (now_ns - stamp_ns) / NS_PER_MS
-    if stamp_ns <= 0 or not -FUTURE_TOLERANCE_MS <= age <= MAX_PLAUSIBLE_AGE_MS:
-        return math.nan
-    return max(age, 0.0)
+    def __init__(self) -> None:
+        self._last_ns = 0
+
+    def age_ms(self, stamp_ns: int, now_ns: int) -> Tuple[float, str]:
+        """Return the age of an image, both times on the ROS clock, and what is wrong with it.
+
+        The age is NaN, and the sentence not empty, for a stamp of zero, from the future, from too
+        long ago to be a camera's, or no newer than the one before (a bag that loops, a clock that
+        was set back).
+        """
+        age = (now_ns - stamp_ns) / NS_PER_MS
+        last_ns, self._last_ns = self._last_ns, stamp_ns
+        if stamp_ns <= 0:
+            return math.nan, 'the stamp is zero'
+        if age < -FUTURE_TOLERANCE_MS:
+            return math.nan, f'the stamp is {-age:.0f} ms in the future'
+        if age > MAX_PLAUSIBLE_AGE_MS:
+            return math.nan, f'the stamp is {age / 1000.0:.0f} s old'
+        if stamp_ns <= last_ns:
+            return math.nan, 'the stamp is no newer than the one before'
+        return max(age, 0.0), ''

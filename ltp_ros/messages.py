@@ -3,14 +3,17 @@
 """Pure conversions between the core and ROS messages."""
 import array
 import dataclasses
-from typing import Any, Union
+from typing import Any, Iterable, Union
 
 import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ltp_ros import image
 from ltp_ros.classifier import Prediction
+from ltp_ros.health import Status
 from ltp_ros.latency import FrameLatency
 from ltp_ros.msg import Classification
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
@@ -75,6 +78,17 @@ def from_latency(header: Header, topic: str, latency: FrameLatency) -> FrameLate
     return FrameLatencyMsg(
         header=header, image_topic=topic,
         capture_to_publish_ms=latency.capture_to_publish_ms, **dataclasses.asdict(latency))
+
+
+def from_health(stamp: Time, node_name: str, statuses: Iterable[Status]) -> DiagnosticArray:
+    """Return statuses as REP-107 has them: named 'node: part', one array a second."""
+    return DiagnosticArray(header=Header(stamp=stamp), status=[
+        DiagnosticStatus(
+            # The field is a byte, which rclpy wants as bytes
+            level=bytes([status.level]), name=f'{node_name}: {status.part}',
+            message=status.message, hardware_id='',
+            values=[KeyValue(key=key, value=value) for key, value in status.values.items()])
+        for status in statuses])
 
 
 def to_vision_msgs(message: Classification) -> Any:

@@ -4,30 +4,33 @@
 import sys
 import time
 import traceback
-from typing import Any, List, Optional
+from collections import defaultdict
+from typing import Any, Collection, DefaultDict, List, Optional, Set, Tuple
 
 import rclpy
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import ExternalShutdownException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from ltp_ros import messages, parameters
+from ltp_ros import messages
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ConfigError
-from ltp_ros.latency import age_ms
+from ltp_ros.configured_node import ConfiguredNode
+from ltp_ros.controller import LevelCost
+from ltp_ros.health import Health
+from ltp_ros.latency import StampClock
 from ltp_ros.mailbox import Frame, Mailbox
 from ltp_ros.outputs import Outputs
-from ltp_ros.pipeline import FrameDropped, Pipeline
+from ltp_ros.pipeline import Answer, FrameDropped, Pipeline
 from ltp_ros.subscriptions import CameraSubscription
 from ltp_ros.vit import ModelError
 from ltp_ros.worker import Worker
 
 THROTTLE_S = 5.0
+HEALTH_PERIOD_S = 1.0  # REP-107
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class ClassifierNode(LifecycleNode):
+class ClassifierNode(ConfiguredNode):
     """Classify the newest image of each camera and publish what came of it.
 
     A managed node: `configure` loads and warms up the model, `activate` begins to answer. The
@@ -39,14 +42,15 @@ class ClassifierNode(LifecycleNode):
     """
 
     def __init__(self, **kwargs: Any):
-        super().__init__('classifier', namespace='ltp',
-                         automatically_declare_parameters_from_overrides=True, **kwargs)
-        self._config = parameters.declare(self)
+        super().__init__('classifier', namespace='ltp', **kwargs)
         self._mailbox = Mailbox()
         self._pipeline: Optional[Pipeline] = None
         self._outputs: Optional[Outputs] = None
         self._worker: Optional[Worker] = None
         self._cameras: List[CameraSubscription] = []
+        self._stamps: DefaultDict[str, StampClock] = defaultdict(StampClock)
+        self._warned_of_stamps: Set[str] = set()
+        self._level_changed = self.create_guard_condition(self._show_keep_ratio)
         self.failed = False
 
     def start(self) -> None:
@@ -61,7 +65,7 @@ class ClassifierNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and warm it up."""
-        config, logger = self._config, self.get_logger()
+        config, logger = self.config, self.get_logger()
         worker = Worker()
 
         def progress(keep_ratio: float) -> None:
@@ -69,23 +73,25 @@ class ClassifierNode(LifecycleNode):
                 raise ClassifierError('told to stop while warming up')
             logger.info(f'warmed up at keep_ratio {keep_ratio:g}')
 
-        def load() -> Classifier:
+        def load() -> Tuple[Classifier, List[LevelCost]]:
             classifier = Classifier(config.classifier)
             classifier.warm_up(progress)
-            return classifier
+            return classifier, classifier.measure()
 
         try:
             logger.info(f'loading {config.classifier.model}')
-            classifier = worker.call(load)
+            classifier, costs = worker.call(load)
         except (ModelError, ClassifierError) as error:
             worker.stop()
             logger.error(str(error))
             return FAILURE
         self._worker, self._mailbox = worker, Mailbox()
         self._outputs = Outputs(self, classifier, config)
-        self._pipeline = Pipeline(classifier, self._mailbox, messages.to_rgb,
+        self._pipeline = Pipeline(classifier, costs, self._mailbox, messages.to_rgb,
                                   self._outputs.publish_prediction, time.monotonic_ns, config)
-        worker.start(self._pipeline, self._outputs.publish_answer, self._warn_of_drop, self._fail)
+        self._health = Health(self._pipeline, time.monotonic_ns())
+        self._health_timer = self.create_timer(HEALTH_PERIOD_S, self._report)
+        worker.start(self._pipeline, self._take_answer, self._warn_of_drop, self._fail)
         logger.info(f'{classifier.model_name} on {classifier.device.type} in '
                     f'{classifier.precision}, {len(classifier.labels)} classes, '
                     f'{classifier.num_patches} patch tokens')
@@ -94,8 +100,8 @@ class ClassifierNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
-        self._cameras = [CameraSubscription(self, topic, self._config.input, self.image_callback)
-                         for topic in self._config.input.image_topics]
+        self._cameras = [CameraSubscription(self, topic, self.config.input, self.image_callback)
+                         for topic in self.config.input.image_topics]
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -118,6 +124,7 @@ class ClassifierNode(LifecycleNode):
         self._close_cameras()
         if self._pipeline is not None:
             self._worker.stop()
+            self.destroy_timer(self._health_timer)
             self._outputs.destroy()
             self._worker = self._outputs = self._pipeline = None
 
@@ -126,33 +133,43 @@ class ClassifierNode(LifecycleNode):
             camera.destroy()
         self._cameras = []
 
-    def set_parameters_atomically(self, parameter_list: List[Parameter]) -> SetParametersResult:
-        """Refuse what is not allowed; store what is in use, such as a keep_ratio on the ladder.
+    @property
+    def configured(self) -> bool:
+        """Whether the model is loaded."""
+        return self._pipeline is not None
 
-        rclpy lets a callback refuse a value but, before Iron, not correct it.
-        """
-        try:
-            config, parameter_list = parameters.change(
-                self._config, parameter_list, configured=self._pipeline is not None)
-        except ConfigError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        result = super().set_parameters_atomically(parameter_list)
-        if result.successful:
-            self._config = config
-            if self._pipeline is not None:
-                self._pipeline.config = config
-                self._outputs.config = config
-        return result
+    def config_changed(self, asked: Collection[str]) -> None:
+        """Let new parameter values hold from the next frame on."""
+        if self._pipeline is None:
+            return
+        self._pipeline.config = self._outputs.config = self.config
+        if 'keep_ratio' in asked:
+            self._pipeline.set_keep_ratio(self.config.classifier.keep_ratio)
 
-    def set_parameters(self, parameter_list: List[Parameter]) -> List[SetParametersResult]:
-        """Set one after the other, each as `set_parameters_atomically` does."""
-        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
+    def _show_keep_ratio(self) -> None:
+        # In the executor's thread: what the tuner chose becomes the parameter
+        if self._pipeline is not None:
+            self.show_parameter('keep_ratio', self._pipeline.keep_ratio)
 
     def image_callback(self, topic: str, message: Any) -> None:
         """Leave an image for the worker."""
-        stamp_ns = messages.stamp_ns(message.header)
-        self._mailbox.put(Frame(topic, message, time.monotonic_ns(),
-                                age_ms(stamp_ns, self.get_clock().now().nanoseconds)))
+        age_ms, fault = self._stamps[topic].age_ms(messages.stamp_ns(message.header),
+                                                   self.get_clock().now().nanoseconds)
+        if fault and topic not in self._warned_of_stamps:
+            self._warned_of_stamps.add(topic)
+            self.get_logger().warning(f'{topic}: {fault}; while its stamps are no use, latencies '
+                                      'and the deadline count from the arrival here')
+        self._mailbox.put(Frame(topic, message, time.monotonic_ns(), age_ms))
+
+    def _take_answer(self, frame: Frame, answer: Answer) -> None:
+        # In the worker's thread; the parameter is written in the executor's, which the guard wakes
+        self._outputs.publish_answer(frame, answer)
+        self._health.add(answer.latency)
+        if self._pipeline.keep_ratio != self.config.classifier.keep_ratio:
+            self._level_changed.trigger()
+
+    def _report(self) -> None:
+        self._outputs.publish_health(self._health.report(time.monotonic_ns()))
 
     def _warn_of_drop(self, frame: Frame, drop: FrameDropped) -> None:
         self.get_logger().warning(f'{frame.topic}: dropped an image ({drop.reason}): {drop}',

@@ -1,8 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Everything the node publishes about a frame."""
-from typing import Optional, Tuple
+from typing import Iterable, Optional, Tuple
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -10,6 +11,7 @@ from sensor_msgs.msg import Image
 from ltp_ros import messages, overlay
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config
+from ltp_ros.health import Status
 from ltp_ros.mailbox import Frame
 from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.pipeline import Answer
@@ -37,6 +39,8 @@ class Outputs:
         self._debug_image = node.create_lifecycle_publisher(
             Image, 'debug_image',
             QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT))
+        self._diagnostics = node.create_lifecycle_publisher(
+            DiagnosticArray, '/diagnostics', 10)
         self._undrawn: Optional[Tuple[Frame, Answer]] = None
         self._debug_timer = node.create_timer(1.0 / config.output.debug_image_rate,
                                               self._publish_debug_image)
@@ -57,7 +61,8 @@ class Outputs:
     def destroy(self) -> None:
         """Close every topic."""
         self._node.destroy_timer(self._debug_timer)
-        for publisher in (self._classification, self._latency, self._vision, self._debug_image):
+        for publisher in (self._classification, self._latency, self._vision, self._debug_image,
+                          self._diagnostics):
             if publisher is not None:
                 self._node.destroy_lifecycle_publisher(publisher)
 
@@ -74,6 +79,12 @@ class Outputs:
         self._latency.publish(messages.from_latency(frame.message.header, frame.topic,
                                                     answer.latency))
         self._undrawn = frame, answer
+
+    def publish_health(self, statuses: Iterable[Status]) -> None:
+        """Publish the diagnostics."""
+        self._diagnostics.publish(messages.from_health(
+            self._node.get_clock().now().to_msg(),
+            self._node.get_fully_qualified_name().lstrip('/'), statuses))
 
     def _publish_debug_image(self) -> None:
         # Runs in the executor's thread, off the path of the frames, and only for a subscriber

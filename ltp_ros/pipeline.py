@@ -1,14 +1,16 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`Pipeline.process(frame)`: decode, classify, publish, and say where the time went. No ROS."""
+"""`Pipeline.process(frame)`: decode, classify, publish, time it, and tune. No ROS."""
 import math
+from collections import deque
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Deque, Optional, Sequence
 
 import numpy as np
 
 from ltp_ros.classifier import Classifier, Prediction
-from ltp_ros.config import Config
+from ltp_ros.config import Config, TunerConfig
+from ltp_ros.controller import Decision, KeepRatioController, LevelCost
 from ltp_ros.latency import FrameLatency, StageTimer
 from ltp_ros.mailbox import Frame, Mailbox
 
@@ -35,6 +37,7 @@ class Pipeline:
 
     Args:
         classifier: warmed up.
+        costs: how long each level of its ladder takes.
         mailbox: where the frames come from; it counts what becomes of them.
         decode: message -> (H, W, 3) uint8 RGB; ValueError if the message is no such image.
         publish: called with each frame and its prediction, before the latency is known.
@@ -42,17 +45,37 @@ class Pipeline:
         config: parameters; replace the attribute to change them from the next frame on.
     """
 
-    def __init__(self, classifier: Classifier, mailbox: Mailbox,
+    def __init__(self, classifier: Classifier, costs: Sequence[LevelCost], mailbox: Mailbox,
                  decode: Callable[[Any], np.ndarray],
                  publish: Callable[[Frame, Prediction], None],
                  now_ns: Callable[[], int], config: Config):
         self.classifier = classifier
         self.mailbox = mailbox
-        self.decode = decode
-        self.publish = publish
-        self.now_ns = now_ns
         self.config = config
-        self.num_processed = 0
+        self.busy_since_ns: Optional[int] = None  # when the frame in work was taken
+        self._decode = decode
+        self._publish = publish
+        self._now_ns = now_ns
+        self._num_processed = 0
+        self._by_hand: Deque[float] = deque(maxlen=1)  # set from another thread, not yet obeyed
+        tuner = config.tuner
+        self._applied = tuner
+        self._controller = KeepRatioController(
+            costs, keep_ratio=config.classifier.keep_ratio, deadline_ms=tuner.deadline_ms,
+            target_miss_rate=tuner.target_miss_rate, min_keep_ratio=tuner.min_keep_ratio,
+            max_keep_ratio=tuner.max_keep_ratio)
+
+    @property
+    def keep_ratio(self) -> float:
+        """What the next frame is run at, as far as is known now."""
+        try:
+            return self._by_hand[-1]
+        except IndexError:
+            return self._controller.keep_ratio
+
+    def set_keep_ratio(self, keep_ratio: float) -> None:
+        """Obey a keep ratio set by hand from the next frame on; any thread may call this."""
+        self._by_hand.append(keep_ratio)
 
     def process(self, frame: Frame) -> Answer:
         """Answer one frame.
@@ -60,35 +83,55 @@ class Pipeline:
         Raises:
             FrameDropped: if it is older than `max_age_ms`, or no image.
         """
+        self.busy_since_ns = self._now_ns()
         try:
             return self._process(frame)
         except FrameDropped as drop:
             self.mailbox.mark_dropped(frame, drop.reason)
             raise
+        finally:
+            self.busy_since_ns = None
 
     def _process(self, frame: Frame) -> Answer:
         config = self.config  # one snapshot a frame: a change never splits a frame in two
-        timer = StageTimer(self.now_ns, frame.receive_ns)
+        timer = StageTimer(self._now_ns, frame.receive_ns)
         timer.mark('queue')
         check_age(frame.age_at_receive_ms + timer.total_ms, config.input.max_age_ms)
+        self._apply(config.tuner)
         try:
-            rgb = self.decode(frame.message)
+            rgb = self._decode(frame.message)
             timer.mark('decode')
             prediction = self.classifier.classify(
-                rgb, config.classifier.keep_ratio, config.classifier.top_k,
+                rgb, self._controller.keep_ratio, config.classifier.top_k,
                 config.classifier.score_threshold)
         except ValueError as error:
             raise FrameDropped('undecodable', str(error)) from error
         timer.mark('inference')
-        self.publish(frame, prediction)
+        self._publish(frame, prediction)
         timer.mark('publish')
-        self.num_processed += 1
+        self._num_processed += 1
+        budget_used_ms = frame.age_at_receive_ms + timer.total_ms
+        if config.tuner.deadline_from == 'receive' or math.isnan(budget_used_ms):
+            budget_used_ms = timer.total_ms
+        deadline_ms = config.tuner.deadline_ms
+        decision: Decision = self._controller.update(timer.stages_ms['inference'], budget_used_ms)
         latency = FrameLatency(
-            frame_index=self.num_processed - 1, keep_ratio=prediction.keep_ratio,
+            frame_index=self._num_processed - 1, keep_ratio=prediction.keep_ratio,
             age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,
-            dropped_since_last=self.mailbox.mark_published(frame),
+            dropped_since_last=self.mailbox.mark_published(frame), deadline_ms=deadline_ms,
+            deadline_met=not deadline_ms or budget_used_ms <= deadline_ms, decision=int(decision),
             **{f'{stage}_ms': duration for stage, duration in timer.stages_ms.items()})
         return Answer(rgb, prediction, latency)
+
+    def _apply(self, tuner: TunerConfig) -> None:
+        # Here rather than where the parameters are set: the controller knows one thread alone
+        if tuner != self._applied:
+            self._applied = tuner
+            self._controller.set_bounds(tuner.min_keep_ratio, tuner.max_keep_ratio)
+            self._controller.set_target_miss_rate(tuner.target_miss_rate)
+            self._controller.set_deadline(tuner.deadline_ms)
+        if self._by_hand:
+            self._controller.set_keep_ratio(self._by_hand.pop())
 
 
 def check_age(age_ms: float, max_age_ms: float) -> None:

@@ -71,25 +71,19 @@ def test_a_frame_that_was_taken_is_not_superseded_any_more():
 
 def test_drops_are_counted_by_camera_and_reason():
     mailbox = Mailbox()
-    mailbox.refuse('left', 'inactive')
+    mailbox.mark_dropped(frame('left'), 'bad stamp')
     mailbox.mark_dropped(frame('left'), 'too old')
     mailbox.mark_dropped(frame('right'), 'too old')
     mailbox.mark_dropped(frame('right'), 'too old')
-    assert mailbox.dropped == {('left', 'inactive'): 1, ('left', 'too old'): 1,
+    assert mailbox.dropped == {('left', 'bad stamp'): 1, ('left', 'too old'): 1,
                                ('right', 'too old'): 2}
-
-
-def test_a_refused_frame_counts_as_received():
-    mailbox = Mailbox()
-    mailbox.refuse('image', 'inactive')
-    assert mailbox.received == {'image': 1}
 
 
 def test_an_answer_tells_the_drops_of_its_camera_since_the_last_one():
     mailbox = Mailbox()
-    mailbox.refuse('left', 'inactive')
-    mailbox.refuse('left', 'inactive')
-    mailbox.refuse('right', 'inactive')
+    mailbox.mark_dropped(frame('left'), 'too old')
+    mailbox.mark_dropped(frame('left'), 'undecodable')
+    mailbox.mark_dropped(frame('right'), 'too old')
     assert [mailbox.mark_published(frame('left')) for _ in range(2)] == [2, 0]
 
 
@@ -150,10 +144,7 @@ def test_no_frame_is_lost_uncounted_under_fire(num_workers):
 
     def camera(topic):
         for index in range(num_frames):
-            if index % 10 == 9:
-                mailbox.refuse(topic, 'inactive')
-            else:
-                mailbox.put(frame(topic, index))
+            mailbox.put(frame(topic, index))
 
     def worker():
         for taken in iter(mailbox.take, None):

@@ -145,18 +145,18 @@ def test_images_are_answered_only_while_active(listener, start):
 
     with start(autostart=False) as program:
         assert change(Transition.TRANSITION_CONFIGURE)
-        camera = listener.publisher('/ltp/image', program=program)
-        camera.publish(picture(0))
+        assert not listener.node.count_subscribers('/ltp/image')
         assert change(Transition.TRANSITION_ACTIVATE)
-        answer, latency = exchange(listener, camera, picture(1), program)
-        assert answer.header.frame_id == 'frame 1' and len(listener.classifications) == 1
+        camera = listener.publisher('/ltp/image', program=program)
+        exchange(listener, camera, picture(0), program)
         assert change(Transition.TRANSITION_DEACTIVATE)
+        listener.until(lambda: not camera.get_subscription_count(), program)
         assert change(Transition.TRANSITION_CLEANUP)
-        assert listener.set_parameter('top_k', 1).successful
         assert listener.set_parameter('alpha', 0.25).successful  # fixed only while configured
+        assert listener.set_parameter('top_k', 1).successful
         assert change(Transition.TRANSITION_CONFIGURE) and change(Transition.TRANSITION_ACTIVATE)
         listener.until(camera.get_subscription_count, program)
-        answer, _ = exchange(listener, camera, picture(2), program)
+        answer, _ = exchange(listener, camera, picture(1), program)
         assert len(answer.labels) == 1
 
 

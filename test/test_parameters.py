@@ -194,8 +194,13 @@ def test_a_parameter_of_rclpy_passes_through_a_change():
     assert [(p.name, p.value) for p in stored] == [('use_sim_time', True)]
 
 
-def test_setting_on_a_node_takes_an_integer_for_a_double(start):
+def test_rclpy_itself_lets_an_integer_through_for_a_double(start):
+    node, _ = start()
+    assert node.set_parameters([Parameter('keep_ratio', value=1)])[0].successful
+
+
+def test_an_integer_for_a_double_is_stored_as_a_double(start):
     node, declared = start()
     _, stored = parameters.change(declared, [Parameter('keep_ratio', value=1)], configured=True)
     assert node.set_parameters_atomically(stored).successful
-    assert node.get_parameter('keep_ratio').value == 1.0
+    assert node.get_parameter('keep_ratio').type_ == Parameter.Type.DOUBLE

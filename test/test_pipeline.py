@@ -95,9 +95,12 @@ def test_an_answer_is_counted_as_published():
 
 def test_an_answer_tells_the_drops_before_it():
     bench = Bench()
-    bench.mailbox.refuse('image', 'inactive')
-    bench.mailbox.refuse('image', 'inactive')
-    assert bench.run().latency.dropped_since_last == 2
+    bench.error['decode'] = ValueError('no image')
+    for _ in range(2):
+        with pytest.raises(FrameDropped):
+            bench.run()
+    bench.error.clear()
+    assert [bench.run().latency.dropped_since_last for _ in range(2)] == [2, 0]
 
 
 @pytest.mark.parametrize('stage', ['decode', 'classify'])

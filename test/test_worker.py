@@ -9,7 +9,7 @@ from ltp_ros.mailbox import Frame, Mailbox
 from ltp_ros.pipeline import FrameDropped
 from ltp_ros.worker import Worker
 
-TIMEOUT_S = 60.0  # of waits that end at once unless the worker is broken
+TIMEOUT_S = 30.0  # of waits that end at once unless the worker is broken
 
 
 class Bench:
@@ -19,30 +19,33 @@ class Bench:
         self.process = process
         self.mailbox = Mailbox()
         self.handed_back = []
-        self.running = True
-        self.event = threading.Event()
-        self.worker = Worker(
-            self.mailbox, self, lambda frame, answer: self.note('answer', frame, answer),
-            lambda frame, drop: self.note('drop', frame, drop.reason),
-            lambda: self.note('failure'), lambda: self.running)
+        self.worker = Worker()
+        self._noted = threading.Event()
+
+    def start(self):
+        self.worker.start(self, lambda frame, answer: self.note('answer', frame, answer),
+                          lambda frame, drop: self.note('drop', frame, drop.reason),
+                          lambda error: self.note('failure', error))
 
     def note(self, *what):
         self.handed_back.append(what)
-        self.event.set()
+        self._noted.set()
 
     def work_on(self, frame):
         """Hand a frame to the worker and wait for what it hands back."""
-        self.event.clear()
+        self._noted.clear()
         self.mailbox.put(frame)
-        assert self.event.wait(TIMEOUT_S)
+        assert self._noted.wait(TIMEOUT_S)
 
-    def thread_ended(self):
-        self.worker._thread.join(TIMEOUT_S)
-        return not self.worker._thread.is_alive()
+    def stopping(self):
+        """Begin to stop the worker; return the thread that waits for its end."""
+        thread = threading.Thread(target=self.worker.stop, daemon=True)
+        thread.start()
+        return thread
 
 
 @pytest.fixture
-def bench():
+def prepare():
     """Return a function that makes a `Bench`; every worker is stopped afterwards."""
     benches = []
 
@@ -52,15 +55,36 @@ def bench():
 
     yield make
     for bench in benches:
+        bench.mailbox.close()
         bench.worker.stop()
 
 
 @pytest.fixture
-def uncaught(monkeypatch):
-    """Return a list of the exceptions that ended a thread, instead of their tracebacks."""
-    exceptions = []
-    monkeypatch.setattr(threading, 'excepthook', lambda args: exceptions.append(args.exc_value))
-    return exceptions
+def start(prepare):
+    """Return a function that makes a `Bench` that works already."""
+    def make(process):
+        bench = prepare(process)
+        bench.start()
+        return bench
+    return make
+
+
+class Gate:
+    """A pipeline that stays in its first frame until it is let go."""
+
+    def __init__(self):
+        self._begun, self._go_on = threading.Event(), threading.Event()
+
+    def __call__(self, frame):
+        self._begun.set()
+        assert self._go_on.wait(TIMEOUT_S)
+        return 'finished'
+
+    def wait_until_in_work(self):
+        assert self._begun.wait(TIMEOUT_S)
+
+    def let_go(self):
+        self._go_on.set()
 
 
 def frame(index):
@@ -73,101 +97,96 @@ def raising(error):
     return process
 
 
-def test_each_frame_is_handed_back_with_its_answer(bench):
-    bench = bench(lambda frame: f'answer {frame.message}')
+def test_each_frame_is_handed_back_with_its_answer(start):
+    bench = start(lambda frame: f'answer {frame.message}')
     for index in range(3):
         bench.work_on(frame(index))
     assert bench.handed_back == [('answer', frame(i), f'answer {i}') for i in range(3)]
 
 
-def test_the_pipeline_never_runs_in_the_thread_that_leaves_the_frame(bench):
-    bench = bench(lambda frame: threading.current_thread())
+def test_the_model_is_prepared_in_the_thread_that_uses_it_and_in_no_other(prepare):
+    bench = prepare(lambda frame: threading.current_thread())
+    thread = bench.worker.call(threading.current_thread)
+    bench.start()
     bench.work_on(frame(0))
-    assert bench.handed_back[0][2] is not threading.current_thread()
+    assert bench.handed_back == [('answer', frame(0), thread)]
+    assert thread is not threading.current_thread()
 
 
-def test_a_drop_is_handed_back_with_its_reason_and_the_next_frame_is_worked_on(bench):
-    bench = bench(raising(FrameDropped('too old', 'a sentence')))
+def test_what_preparing_raises_is_raised_to_the_caller(prepare):
+    error = ValueError('no such model')
+    with pytest.raises(ValueError) as raised:
+        prepare(None).worker.call(lambda: raising(error)(None))
+    assert raised.value is error
+
+
+def test_a_drop_is_handed_back_with_its_reason_and_the_next_frame_is_worked_on(start):
+    bench = start(raising(FrameDropped('too old', 'a sentence')))
     bench.work_on(frame(0))
     bench.work_on(frame(1))
     assert bench.handed_back == [('drop', frame(0), 'too old'), ('drop', frame(1), 'too old')]
 
 
-@pytest.mark.parametrize('error', [KeyError('bug'), RuntimeError('out of memory')])
-def test_an_unexpected_error_ends_the_thread_and_is_told_once(bench, uncaught, error):
-    bench = bench(raising(error))
+@pytest.mark.parametrize('error', [KeyError('bug'), RuntimeError('out of memory'), SystemExit()])
+def test_anything_else_that_is_raised_is_handed_back_as_a_failure(start, error):
+    bench = start(raising(error))
     bench.work_on(frame(0))
-    assert bench.thread_ended()
-    assert bench.handed_back == [('failure',)]
-    assert uncaught == [error]
+    assert bench.handed_back == [('failure', error)]
 
 
-def test_an_error_while_handing_back_is_a_failure_too(bench, uncaught):
-    bench = bench(lambda frame: 'answer')
+def test_an_error_while_handing_back_is_a_failure_too(start):
+    bench = start(lambda frame: 'answer')
     error, note = TypeError('bug in the node'), bench.note
     bench.note = lambda *what: note(*what) if what[0] == 'failure' else raising(error)(what)
     bench.work_on(frame(0))
-    assert bench.thread_ended()
-    assert bench.handed_back == [('failure',)]
-    assert uncaught == [error]
+    assert bench.handed_back == [('failure', error)]
 
 
-def test_publishing_into_a_stopping_process_ends_the_thread_quietly(bench, uncaught):
-    bench = bench(raising(RuntimeError('the context is not valid')))
-    bench.running = False
-    bench.mailbox.put(frame(0))
-    assert bench.thread_ended()
-    assert not bench.handed_back and not uncaught
-
-
-def test_any_other_error_of_a_stopping_process_is_still_a_failure(bench, uncaught):
-    bench = bench(raising(KeyError('bug')))
-    bench.running = False
+def test_after_a_failure_no_frame_is_worked_on(start):
+    bench = start(raising(KeyError('bug')))
     bench.work_on(frame(0))
-    assert bench.thread_ended()
-    assert bench.handed_back == [('failure',)] and len(uncaught) == 1
-
-
-def test_stopping_waits_for_the_frame_in_work(bench):
-    begun, go_on = threading.Event(), threading.Event()
-
-    def process(frame):
-        begun.set()
-        assert go_on.wait(TIMEOUT_S)
-        return 'finished'
-
-    bench = bench(process)
-    bench.mailbox.put(frame(0))
-    assert begun.wait(TIMEOUT_S)
-    stop = threading.Thread(target=bench.worker.stop, daemon=True)
-    stop.start()
-    assert not bench.handed_back
-    go_on.set()
-    stop.join(TIMEOUT_S)
-    assert bench.handed_back == [('answer', frame(0), 'finished')]
-    assert bench.thread_ended()
-
-
-def test_stopping_leaves_a_waiting_frame_undone_and_counted(bench):
-    begun, go_on = threading.Event(), threading.Event()
-
-    def process(frame):
-        begun.set()
-        assert go_on.wait(TIMEOUT_S)
-
-    bench = bench(process)
-    bench.mailbox.put(frame(0))
-    assert begun.wait(TIMEOUT_S)
     bench.mailbox.put(frame(1))
-    bench.mailbox.close()
-    go_on.set()
+    bench.worker.call(lambda: None)  # not before the work is over
+    assert len(bench.handed_back) == 1
+    assert bench.mailbox.take() == frame(1)
+
+
+def test_stopping_waits_for_the_frame_in_work(start):
+    gate = Gate()
+    bench = start(gate)
+    bench.mailbox.put(frame(0))
+    gate.wait_until_in_work()
+    stopping = bench.stopping()
+    gate.let_go()
+    stopping.join(TIMEOUT_S)
+    assert not stopping.is_alive()
+    assert bench.handed_back == [('answer', frame(0), 'finished')]
+
+
+def test_stopping_leaves_a_waiting_frame_undone_and_counted(start):
+    gate = Gate()
+    bench = start(gate)
+    bench.mailbox.put(frame(0))
+    gate.wait_until_in_work()
+    bench.mailbox.put(frame(1))
+    bench.mailbox.close()  # as `stop` does first
+    gate.let_go()
     bench.worker.stop()
-    assert [what[1] for what in bench.handed_back] == [frame(0)]
+    assert bench.handed_back == [('answer', frame(0), 'finished')]
     assert bench.mailbox.dropped == {('image', 'inactive'): 1}
 
 
-def test_stopping_twice_does_no_harm(bench):
-    bench = bench(lambda frame: 'answer')
-    bench.worker.stop()
-    bench.worker.stop()
-    assert bench.thread_ended()
+@pytest.mark.parametrize('times', [1, 2])
+def test_an_idle_worker_can_be_stopped_and_tells_no_failure(start, times):
+    bench = start(lambda frame: 'answer')
+    for _ in range(times):
+        stopping = bench.stopping()
+        stopping.join(TIMEOUT_S)
+        assert not stopping.is_alive()
+    assert not bench.handed_back
+
+
+def test_a_worker_that_never_started_can_be_stopped(prepare):
+    stopping = prepare(None).stopping()
+    stopping.join(TIMEOUT_S)
+    assert not stopping.is_alive()
