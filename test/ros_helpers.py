@@ -23,6 +23,7 @@ class Listener:
     def __init__(self):
         self.node = rclpy.create_node('listener')
         self.heard = defaultdict(list)
+        self._clients = {}
         self.listen('/ltp/classification', Classification)
         self.listen('/ltp/latency', FrameLatency)
 
@@ -56,11 +57,11 @@ class Listener:
 
     def call(self, service_type, name, request):
         """Call a service and return its response."""
-        client = self.node.create_client(service_type, name)
-        self.until(client.service_is_ready)
-        future = client.call_async(request)
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(service_type, name)
+            self.until(self._clients[name].service_is_ready)
+        future = self._clients[name].call_async(request)
         self.until(future.done)
-        self.node.destroy_client(client)
         return future.result()
 
     def set_parameter(self, name, value):

@@ -5,13 +5,15 @@ import signal
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from ros_helpers import DEADLINE_S, Listener, classifier_process
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ltp_ros import messages
+from ltp_ros.msg import FrameLatency
+from ros_helpers import DEADLINE_S, Listener, classifier_process
 
 SEC = 1_700_000_000
 
@@ -158,6 +160,44 @@ def test_images_are_answered_only_while_active(listener, start):
         listener.until(camera.get_subscription_count, program)
         answer, _ = exchange(listener, camera, picture(1), program)
         assert len(answer.labels) == 1
+
+
+def test_the_tuner_uses_the_time_there_is_and_says_when_there_is_too_little(listener, start):
+    listener.listen('/diagnostics', DiagnosticArray)
+
+    def deadline_is(level):
+        arrays = listener.heard['/diagnostics']
+        return arrays and any(status.name == 'ltp/classifier: deadline' and status.level == level
+                              for status in arrays[-1].status)
+
+    with start(deadline_ms=60_000.0, keep_ratio=0.25) as program:  # time for every token
+        camera = listener.publisher('/ltp/image', program=program)
+        _, latency = exchange(listener, camera, picture(0), program)
+        while latency.keep_ratio < 1.0:
+            assert latency.deadline_met
+            _, latency = exchange(listener, camera, picture(0), program)
+        listener.until(lambda: listener.get_parameter('keep_ratio') == 1.0, program)
+        assert listener.set_parameter('deadline_ms', 0.001).successful  # nothing is that fast
+        while latency.decision != FrameLatency.FLOOR:
+            _, latency = exchange(listener, camera, picture(0), program)
+        assert not latency.deadline_met
+        # Not always the lowest level: on a model this small, fewer tokens may not be faster
+        level = round(float(latency.keep_ratio), 4)
+        listener.until(lambda: listener.get_parameter('keep_ratio') == level, program)
+        listener.until(lambda: deadline_is(DiagnosticStatus.ERROR), program)
+
+
+def test_a_thousand_parameter_changes_lose_no_frame(listener, start):
+    with start() as program:
+        camera = listener.publisher('/ltp/image', program=program)
+        for index in range(1000):
+            keep_ratio = (0.25, 0.53, 1.0)[index % 3]
+            assert listener.set_parameter('keep_ratio', keep_ratio).successful
+            if index % 10 == 0:
+                answer, latency = exchange(listener, camera, picture(index), program)
+                assert answer.keep_ratio == pytest.approx(keep_ratio)
+                assert latency.dropped_since_last == 0
+        assert len(listener.classifications) == 100
 
 
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
