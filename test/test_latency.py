@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltp_ros.latency import (FUTURE_TOLERANCE_MS, MAX_PLAUSIBLE_AGE_MS, NS_PER_MS, FrameLatency,
-                             StageTimer, age_ms)
+from ltp_ros.latency import (
+    FUTURE_TOLERANCE_MS,
+    MAX_PLAUSIBLE_AGE_MS,
+    NS_PER_MS,
+    FrameLatency,
+    LatencyWindow,
+    StageTimer,
+    StampClock,
+)
 
 NOW_NS = 1_700_000_000_000_000_000
 
@@ -47,28 +54,50 @@ def test_time_after_the_last_stage_does_not_count():
 @pytest.mark.parametrize('back_ms, age', [
     (0.0, 0.0), (0.001, 0.001), (40.0, 40.0), (MAX_PLAUSIBLE_AGE_MS, MAX_PLAUSIBLE_AGE_MS)])
 def test_the_age_is_the_time_since_the_stamp(back_ms, age):
-    assert age_ms(NOW_NS - int(back_ms * NS_PER_MS), NOW_NS) == age
+    assert StampClock().age_ms(NOW_NS - int(back_ms * NS_PER_MS), NOW_NS) == (age, '')
 
 
 @pytest.mark.parametrize('ahead_ms', [0.001, FUTURE_TOLERANCE_MS])
 def test_a_stamp_a_little_ahead_is_of_this_moment(ahead_ms):
-    assert age_ms(NOW_NS + int(ahead_ms * NS_PER_MS), NOW_NS) == 0.0
+    assert StampClock().age_ms(NOW_NS + int(ahead_ms * NS_PER_MS), NOW_NS) == (0.0, '')
 
 
-@pytest.mark.parametrize('stamp_ns', [
-    0, -1, 1, NOW_NS + int(FUTURE_TOLERANCE_MS * NS_PER_MS) + 1000, 2 * NOW_NS,
-    NOW_NS - int(MAX_PLAUSIBLE_AGE_MS * NS_PER_MS) - 1000])
-def test_a_stamp_that_no_camera_on_this_clock_set_has_no_age(stamp_ns):
-    assert math.isnan(age_ms(stamp_ns, NOW_NS))
+@pytest.mark.parametrize('stamp_ns, now_ns, fault', [
+    (0, NOW_NS, 'zero'), (-1, NOW_NS, 'zero'), (0, 1_000_000, 'zero'), (1, NOW_NS, 's old'),
+    (NOW_NS + int(FUTURE_TOLERANCE_MS * NS_PER_MS) + 1000, NOW_NS, 'in the future'),
+    (2 * NOW_NS, NOW_NS, 'in the future'),
+    (NOW_NS - int(MAX_PLAUSIBLE_AGE_MS * NS_PER_MS) - 1000, NOW_NS, 's old')])
+def test_a_stamp_that_no_camera_on_this_clock_set_has_a_fault_and_no_age(stamp_ns, now_ns, fault):
+    age, said = StampClock().age_ms(stamp_ns, now_ns)
+    assert math.isnan(age) and fault in said
 
 
-def test_an_unset_stamp_has_no_age_even_where_the_clock_begins_at_zero():
-    assert math.isnan(age_ms(0, 1_000_000))
+@pytest.mark.parametrize('step_ns', [0, -1, -NS_PER_MS])
+def test_a_stamp_no_newer_than_the_one_before_has_no_age_and_the_next_one_has(step_ns):
+    clock = StampClock()
+    clock.age_ms(NOW_NS, NOW_NS)
+    age, fault = clock.age_ms(NOW_NS + step_ns, NOW_NS)
+    assert math.isnan(age) and 'no newer' in fault
+    assert clock.age_ms(NOW_NS + step_ns + 1, NOW_NS + NS_PER_MS)[1] == ''
+
+
+def test_a_window_keeps_the_newest_latencies_only():
+    window = LatencyWindow(size=3)
+    for latency_ms in (100.0, 1.0, 2.0, 3.0):
+        window.add(latency_ms, met=latency_ms < 3.0)
+    assert len(window) == 3
+    assert [window.percentile(share) for share in (0.0, 0.5, 0.99, 1.0)] == [1.0, 2.0, 3.0, 3.0]
+    assert window.miss_rate == pytest.approx(1 / 3)
+
+
+def test_an_empty_window_knows_nothing():
+    assert math.isnan(LatencyWindow().percentile(0.5)) and math.isnan(LatencyWindow().miss_rate)
 
 
 @pytest.mark.parametrize('age, expected', [(30.0, 42.0), (math.nan, math.nan)])
 def test_the_time_since_capture_is_the_age_and_the_total_or_unknown(age, expected):
     latency = FrameLatency(
         frame_index=0, keep_ratio=1.0, age_at_receive_ms=age, queue_ms=1.0, decode_ms=2.0,
-        inference_ms=8.0, publish_ms=1.0, total_ms=12.0, dropped_since_last=0)
+        inference_ms=8.0, publish_ms=1.0, total_ms=12.0, dropped_since_last=0,
+        deadline_ms=0.0, deadline_met=True, decision=0)
     assert latency.capture_to_publish_ms == pytest.approx(expected, nan_ok=True)

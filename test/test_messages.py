@@ -22,7 +22,8 @@ PREDICTION = Prediction(
     num_keep=104, num_patches=196, keep_indices=np.arange(104))
 LATENCY = FrameLatency(
     frame_index=2 ** 40, keep_ratio=0.53, age_at_receive_ms=3.0, queue_ms=1.0, decode_ms=2.0,
-    inference_ms=8.0, publish_ms=1.0, total_ms=12.0, dropped_since_last=4)
+    inference_ms=8.0, publish_ms=1.0, total_ms=12.0, dropped_since_last=4,
+    deadline_ms=20.0, deadline_met=True, decision=2)
 
 
 def header():

@@ -8,11 +8,14 @@ import pytest
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.config import Config, update
+from ltp_ros.controller import Decision, LevelCost
 from ltp_ros.latency import NS_PER_MS
 from ltp_ros.mailbox import DROP_REASONS, Frame, Mailbox
 from ltp_ros.pipeline import FrameDropped, Pipeline
 
 RGB = np.zeros((4, 6, 3), np.uint8)
+# 30 ms at ratio 1: what the faked classifier takes for every level unless told otherwise
+COSTS = [LevelCost(ratio, 30.0 * ratio, 33.0 * ratio) for ratio in (0.25, 0.45, 0.7, 1.0)]
 
 
 class Bench:
@@ -22,9 +25,10 @@ class Bench:
         self.calls = []
         self.now_ms = 100.0
         self.durations_ms = {'decode': 2.0, 'classify': 30.0, 'publish': 0.5}
+        self.like_the_table = False
         self.error = {}
         self.mailbox = Mailbox()
-        self.pipeline = Pipeline(self, self.mailbox, self.decode, self.publish,
+        self.pipeline = Pipeline(self, COSTS, self.mailbox, self.decode, self.publish,
                                  lambda: int(self.now_ms * NS_PER_MS), update(Config(), changes))
 
     def run(self, receive_ms=95.0, age_ms=10.0):
@@ -38,6 +42,8 @@ class Bench:
 
     def classify(self, rgb, keep_ratio, top_k, score_threshold):
         assert rgb is RGB
+        if self.like_the_table:
+            self.durations_ms['classify'] = 30.0 * keep_ratio
         self._work('classify', keep_ratio, top_k, score_threshold)
         return Prediction((3,), ('cat',), (0.9,), keep_ratio, 8, 16, np.arange(8))
 
@@ -142,23 +148,75 @@ def test_the_time_in_the_mailbox_adds_to_the_age():
 
 
 def test_a_new_config_holds_from_the_next_frame_on():
+    bench = Bench(top_k=5)
+    bench.run()
+    bench.pipeline.config = update(bench.pipeline.config, {'top_k': 1})
+    bench.run()
+    assert [call[2] for call in bench.calls if call[0] == 'classify'] == [5, 1]
+
+
+def test_a_keep_ratio_set_by_hand_holds_from_the_next_frame_on():
     bench = Bench(keep_ratio=1.0)
-    changed = update(bench.pipeline.config, {'keep_ratio': 0.25, 'top_k': 1})
-    bench.run()
-    bench.pipeline.config = changed
-    bench.run()
-    assert [call[1:3] for call in bench.calls if call[0] == 'classify'] == [(1.0, 5), (0.25, 1)]
+    ratios = [bench.run().latency.keep_ratio]
+    bench.pipeline.set_keep_ratio(0.25)
+    assert bench.pipeline.keep_ratio == 0.25
+    ratios.append(bench.run().latency.keep_ratio)
+    assert ratios == [1.0, 0.25]
 
 
 def test_a_change_while_a_frame_is_in_work_does_not_touch_that_frame():
-    bench = Bench(keep_ratio=1.0)
+    bench = Bench(top_k=5)
+    decode = bench.decode
 
     def decode_while_the_config_changes(message):
-        bench.pipeline.config = update(bench.pipeline.config, {'keep_ratio': 0.25})
-        return RGB
+        bench.pipeline.config = update(bench.pipeline.config, {'top_k': 1})
+        return decode(message)
 
-    bench.pipeline.decode = decode_while_the_config_changes
-    assert bench.run().latency.keep_ratio == 1.0
+    bench.pipeline._decode = decode_while_the_config_changes
+    bench.run()
+    assert bench.calls[1][2] == 5
+
+
+def run_like_the_table(bench, times, **kwargs):
+    """Run frames whose inference takes what the table says; return the latencies."""
+    bench.like_the_table = True
+    return [bench.run(receive_ms=bench.now_ms, **kwargs).latency for _ in range(times)]
+
+
+def test_without_a_deadline_every_frame_meets_it_and_the_ratio_is_the_hand_s():
+    latency = run_like_the_table(Bench(keep_ratio=0.7), 50)[-1]
+    assert (latency.keep_ratio, latency.deadline_ms, latency.deadline_met, latency.decision) == (
+        0.7, 0.0, True, Decision.MANUAL)
+
+
+def test_a_missed_deadline_lowers_the_keep_ratio_of_the_next_frames():
+    latencies = run_like_the_table(Bench(keep_ratio=1.0, deadline_ms=30.0), 10, age_ms=5.0)
+    assert not latencies[0].deadline_met or latencies[0].keep_ratio < 1.0
+    assert latencies[-1].deadline_met and latencies[-1].keep_ratio == 0.7
+
+
+def test_a_deadline_set_while_running_is_obeyed():
+    bench = Bench(keep_ratio=1.0)
+    assert run_like_the_table(bench, 5, age_ms=0.0)[-1].keep_ratio == 1.0
+    bench.pipeline.config = update(bench.pipeline.config, {'deadline_ms': 20.0})
+    assert run_like_the_table(bench, 5, age_ms=0.0)[-1].keep_ratio == 0.45
+
+
+@pytest.mark.parametrize('deadline_from, age_ms, met', [
+    ('capture', 50.0, False), ('capture', math.nan, True), ('receive', 50.0, True)])
+def test_the_budget_begins_at_the_stamp_if_it_can_be_believed(deadline_from, age_ms, met):
+    bench = Bench(deadline_ms=45.0, deadline_from=deadline_from)
+    assert bench.run(receive_ms=bench.now_ms, age_ms=age_ms).latency.deadline_met is met
+
+
+def test_the_frame_in_work_tells_since_when():
+    bench = Bench()
+    seen = []
+    decode = bench.decode
+    bench.pipeline._decode = lambda message: seen.append(
+        bench.pipeline.busy_since_ns) or decode(message)
+    bench.run()
+    assert seen == [100 * NS_PER_MS] and bench.pipeline.busy_since_ns is None
 
 
 @pytest.mark.parametrize('stage, error', [
