@@ -99,7 +99,7 @@ class KeepRatioController:
                 raise ValueError(f'{cost} must have keep_ratio in (0, 1], finite times > 0')
         self._ladder = sorted(costs, key=lambda cost: cost.keep_ratio)
         self._levels, self._level = self._ladder, 0
-        self._window: Deque[Frame] = deque(maxlen=WINDOW)
+        self._window: Deque[Frame] = deque()
         self._inside: List[LevelCost] = []   # levels in the bounds
         self._runs: List[int] = []           # frames since the last miss at each level
         self._frames = self._changed_at = 0  # frames processed, at all and at the last change
@@ -257,7 +257,6 @@ class KeepRatioController:
         target = max(self._recent_fit(), 0)
         self._allowance = max(allowance, 0.0)
         if target < self._level:
-            self._allowance = 0.0
             if not on_probation:  # not the climb was wrong: the machine has changed
                 self._forget_all_but(RECENT)
         elif self._level > 0 and allowance < 0:
