@@ -26,6 +26,19 @@ def deit_tiny(data):
             'checkpoint': str(data / 'deit_tiny_patch16_224.safetensors')}
 
 
+@pytest.fixture
+def needs_cpu_numbers():
+    """Return a function that skips the test where torch cannot compute in a dtype on the CPU."""
+    import torch
+
+    def check(dtype):
+        try:
+            torch.nn.functional.linear(torch.ones(1, 2, dtype=dtype), torch.ones(1, 2, dtype=dtype))
+        except RuntimeError as error:
+            pytest.skip(f'torch {torch.__version__}: {error}')
+    return check
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Make every test draw the same random numbers."""

@@ -106,7 +106,9 @@ def test_at_ratio_one_the_answer_is_that_of_stock_timm(small, small_model, rgb):
 
 
 @pytest.mark.parametrize('precision, tolerance', [('float16', 2e-3), ('bfloat16', 2e-2)])
-def test_half_precision_answers_nearly_the_same(make, small, rgb, precision, tolerance):
+def test_half_precision_answers_nearly_the_same(
+        make, small, rgb, precision, tolerance, needs_cpu_numbers):
+    needs_cpu_numbers(getattr(torch, precision))
     exact, rounded = (model.classify(rgb, 1.0, top_k=7) for model in (small, make(
         precision=precision)))
     scores = dict(zip(rounded.class_ids, rounded.scores))

@@ -54,7 +54,9 @@ def test_ratio_one_gives_the_logits_of_stock_timm_bit_for_bit(family):
 
 @torch.no_grad()
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
-def test_pruning_feeds_the_blocks_the_prefix_and_the_kept_patches(family, dtype):
+def test_pruning_feeds_the_blocks_the_prefix_and_the_kept_patches(
+        family, dtype, needs_cpu_numbers):
+    needs_cpu_numbers(dtype)
     name, args = family
     model = vit.create_vit(name, pretrained=False, keep_ratio=0.5, **args).to(dtype)
     lengths = []

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
         classifier = stack.enter_context(Process('ltp_ros.node', ['--ros-args', *given]))
         source = stack.enter_context(Process('ltp_ros.tools.image_source', [
             _absolute(args.source), '--rate', str(args.rate), '--count', str(args.frames),
-            '--loop', '--wait']))
+            '--loop', '--wait', '--samples', *(report.samples or SAMPLES)]))
         deadline = time.monotonic() + START_TIMEOUT_S
         while not report.answered_all(args.frames) and time.monotonic() < deadline:
             rclpy.spin_once(watcher, timeout_sec=0.05)

@@ -22,7 +22,7 @@ class DemoReport:
 
     Args:
         model: as given to the classifier.
-        checkpoint: likewise; the labels of its card tell which samples it can know.
+        checkpoint: likewise; the labels of its card tell which `samples` it can know.
     """
 
     def __init__(self, model: str, checkpoint: str):
@@ -32,8 +32,9 @@ class DemoReport:
         self._labels: DefaultDict[str, Counter] = defaultdict(Counter)  # by picture
         self._latencies: Dict[Tuple[int, int], FrameLatency] = {}  # by stamp
         self._pictures: Dict[str, np.ndarray] = {}  # RGB
-        self._known_labels: List[str] = vit.read_model_card(checkpoint or model).get(
-            'label_names', [])
+        known = vit.read_model_card(checkpoint or model).get('label_names', [])
+        self.samples = [name for name, words in SAMPLES.items()
+                        if not known or any(_names(label, words) for label in known)]
 
     def add_answer(self, message: Classification, now_s: float) -> None:
         """Note a classification that came at `now_s`."""
@@ -128,8 +129,6 @@ class DemoReport:
         words = SAMPLES.get(picture)
         if words is None:
             return ''
-        if self._known_labels and not any(_names(known, words) for known in self._known_labels):
-            return 'none of its classes'
         return 'yes' if _names(label, words) else 'no'
 
     def _latency_numbers(self) -> Dict[str, float]:
