@@ -80,9 +80,16 @@ class Classifier:
                 progress(keep_ratio)
 
     def measure(self, num_rounds: int = MEASURE_ROUNDS) -> List[LevelCost]:
-        """Time every level of the ladder on a 640x480 image, in turns; return their costs.
+        """Time every level of the ladder and return their costs."""
+        return [LevelCost(ratio, float(np.median(times)), float(np.percentile(times, 99)))
+                for ratio, times in self.time_levels(num_rounds).items()]
 
-        In turns, so that a machine that is busy for a moment slows every level alike.
+    def time_levels(self, num_rounds: int, progress: Optional[Callable[[], None]] = None
+                    ) -> Dict[float, List[float]]:
+        """Run every level of the ladder on a 640x480 image; return the milliseconds of each run.
+
+        In turns, so that a machine that is busy for a moment slows every level alike; `progress`
+        is called after each turn.
         """
         frame = _test_frame()
         times_ms: Dict[float, List[float]] = {ratio: [] for ratio in self.config.keep_ratios}
@@ -91,8 +98,9 @@ class Classifier:
                 start = time.perf_counter()
                 self.classify(frame, keep_ratio)  # ends with a read-back: the device is done
                 times.append((time.perf_counter() - start) * 1e3)
-        return [LevelCost(ratio, float(np.median(times)), float(np.percentile(times, 99)))
-                for ratio, times in times_ms.items()]
+            if progress:
+                progress()
+        return times_ms
 
     def classify(self, rgb: np.ndarray, keep_ratio: Optional[float] = None,
                  top_k: Optional[int] = None,

@@ -77,6 +77,9 @@ class ClassifierConfig:
         (1.0, 0.9, 0.8, 0.7, 0.6, 0.53, 0.45, 0.35, 0.25),
         'the ladder: the keep ratios that the model is prepared for', minimum=0.0, maximum=1.0,
         above_minimum=True)
+    profile: str = parameter(
+        '', 'a YAML file of ltp_profile with the times of the ladder on this machine; empty, or a '
+        'file that does not fit, takes them at the start')
     keep_ratio: float = parameter(
         0.7, 'share of the patch tokens kept; snapped to the nearest level of the ladder',
         live=True, minimum=0.0, maximum=1.0, above_minimum=True)

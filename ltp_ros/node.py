@@ -1,11 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ClassifierNode`: the wiring between ROS and the pipeline."""
+import os
 import sys
 import time
 import traceback
 from collections import defaultdict
 from typing import Any, Collection, DefaultDict, List, Optional, Set, Tuple
+
+# Read once, when torch loads OpenMP. Threads that spin while they wait are a little faster alone,
+# but where another program takes a core they wait out its time slices, again and again: the tail
+# grows tenfold (docs/tuner.md, "Threads").
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -18,6 +24,7 @@ from ltp_ros.configured_node import ConfiguredNode
 from ltp_ros.controller import LevelCost
 from ltp_ros.health import Health
 from ltp_ros.latency import StampClock
+from ltp_ros.machine import level_costs
 from ltp_ros.mailbox import Frame, Mailbox
 from ltp_ros.outputs import Outputs
 from ltp_ros.pipeline import Answer, FrameDropped, Pipeline
@@ -76,7 +83,7 @@ class ClassifierNode(ConfiguredNode):
         def load() -> Tuple[Classifier, List[LevelCost]]:
             classifier = Classifier(config.classifier)
             classifier.warm_up(progress)
-            return classifier, classifier.measure()
+            return classifier, level_costs(classifier, logger.warning)
 
         try:
             logger.info(f'loading {config.classifier.model}')

@@ -33,7 +33,7 @@ def needs_cpu_numbers():
 
     def check(dtype):
         try:
-            torch.nn.functional.linear(torch.ones(1, 2, dtype=dtype), torch.ones(1, 2, dtype=dtype))
+            torch.nn.functional.linear(*(torch.ones(1, 2, dtype=dtype) for _ in range(2)))
         except RuntimeError as error:
             pytest.skip(f'torch {torch.__version__}: {error}')
     return check

@@ -28,7 +28,7 @@ import importlib, sys
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if any(name == blocked or name.startswith(blocked + '.') for blocked in sys.argv[1].split()):
+        if any((name + '.').startswith(blocked + '.') for blocked in sys.argv[1].split()):
             raise ImportError(name + ' is blocked')
 
 sys.meta_path.insert(0, Blocker())
@@ -40,7 +40,7 @@ for name in sys.argv[2].split():
 def import_with_blocked(modules, blocked):
     return subprocess.run(
         [sys.executable, '-c', BLOCK_AND_IMPORT, ' '.join(blocked), modules],
-        stderr=subprocess.PIPE, universal_newlines=True, timeout=300, cwd=PACKAGE.parent)
+        stderr=subprocess.PIPE, text=True, timeout=300, cwd=PACKAGE.parent)
 
 
 def imported_packages(path):
@@ -77,4 +77,5 @@ def test_every_file_is_of_python_3_8(name):
 def test_ros_is_known_to_the_outermost_modules_alone():
     ros = {name for name, path in SOURCES.items() if set(ROS) & set(imported_packages(path))}
     assert {name for name in ros if not name.startswith('tools')} <= {
-        'configured_node.py', 'messages.py', 'parameters.py', 'subscriptions.py', 'outputs.py', 'node.py'}
+        'configured_node.py', 'messages.py', 'node.py', 'outputs.py', 'parameters.py',
+        'subscriptions.py'}

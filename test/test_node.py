@@ -8,12 +8,12 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from ros_helpers import DEADLINE_S, Listener, classifier_process
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ltp_ros import messages
 from ltp_ros.msg import FrameLatency
-from ros_helpers import DEADLINE_S, Listener, classifier_process
 
 SEC = 1_700_000_000
 

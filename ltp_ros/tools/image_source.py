@@ -5,14 +5,16 @@ import argparse
 import array
 import math
 import sys
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import cv2
 import numpy as np
 import rclpy
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
@@ -25,12 +27,15 @@ from ltp_ros.tools.transport import use_large_images
 ENCODINGS = {'bgr8': None, 'rgb8': cv2.COLOR_BGR2RGB, 'mono8': cv2.COLOR_BGR2GRAY}
 
 SETTLE_S = 0.5
+NS_PER_S = 1_000_000_000
+MAX_RATE_HZ = 1000.0
 
 
 class ImageSource(Node):
     """Publish one frame a period until the source ends; `done` is completed then.
 
-    The frame's name becomes the header's frame_id, its stamp is the time of publication.
+    The frame's name becomes the header's frame_id, its stamp is the time of publication. The
+    parameter `rate` [Hz] may change at any time; it holds from the next frame on.
     """
 
     def __init__(self, frames: Iterator[NamedImage], args: argparse.Namespace):
@@ -45,14 +50,20 @@ class ImageSource(Node):
             CompressedImage if args.compressed else Image,
             args.topic + ('/compressed' if args.compressed else ''),
             QoSProfile(depth=5, reliability=reliability))
-        self._timer = self.create_timer(1.0 / args.rate, self._tick)
+        self.add_on_set_parameters_callback(_check_parameters)
+        rate = self.declare_parameter('rate', args.rate, ParameterDescriptor(
+            description='frames a second [Hz]', dynamic_typing=True)).value  # 30 is 30.0
+        self._timer = self.create_timer(1.0 / rate, self._tick)
         # A match here says nothing of a match there: the subscriber needs a moment more
-        self._ticks_to_settle = math.ceil(SETTLE_S * args.rate) if args.wait else 0
+        self._ticks_to_settle = math.ceil(SETTLE_S * rate) if args.wait else 0
         if args.wait:
             self.get_logger().info(f'waiting for {args.wait} subscribers of '
                                    f'{self._publisher.topic_name}')
 
     def _tick(self) -> None:
+        period_ns = int(NS_PER_S / self.get_parameter('rate').value)
+        if self._timer.timer_period_ns != period_ns:
+            self._timer.timer_period_ns = period_ns
         if not self._begun():
             return
         named = None if self._count == self._args.count else next(self._frames, None)
@@ -73,6 +84,20 @@ class ImageSource(Node):
                 self._publisher.get_subscription_count() >= self._args.wait):
             self._ticks_to_settle -= 1
         return self._ticks_to_settle == 0
+
+
+def _check_parameters(parameters: List[Parameter]) -> SetParametersResult:
+    for parameter in parameters:
+        if parameter.name == 'rate' and not is_rate(parameter.value):
+            return SetParametersResult(successful=False, reason=(
+                f'rate {parameter.value!r} is not allowed; it must be a number in '
+                f'(0, {MAX_RATE_HZ:g}]'))
+    return SetParametersResult(successful=True)
+
+
+def is_rate(value: Any) -> bool:
+    """Return whether `value` is a number of frames a second that a source can be asked for."""
+    return type(value) in (int, float) and 0.0 < value <= MAX_RATE_HZ
 
 
 def to_message(header: Header, bgr: np.ndarray, args: argparse.Namespace):
@@ -100,8 +125,8 @@ def parse_size(text: str) -> Tuple[int, int]:
 def parse_rate(text: str) -> float:
     """Parse a positive number of frames a second."""
     rate = float(text)
-    if not 0.0 < rate <= 1000.0:
-        raise argparse.ArgumentTypeError(f'{text} is not in (0, 1000]')
+    if not is_rate(rate):
+        raise argparse.ArgumentTypeError(f'{text} is not in (0, {MAX_RATE_HZ:g}]')
     return rate
 
 

@@ -14,17 +14,24 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 
+from ltp_ros.classifier import ClassifierError, resolve_device
 from ltp_ros.datasets import DatasetError
-from ltp_ros.tools.training_loop import Settings, Trainer, load_data
-from ltp_ros.tools.training_setup import model_card, versions
-from ltp_ros.tools.training_state import export_model
+from ltp_ros.tools.output_files import check_writable
+from ltp_ros.tools.provenance import provenance
+from ltp_ros.training.data import load_data
+from ltp_ros.training.model import model_card
+from ltp_ros.training.state import export_model
+from ltp_ros.training.trainer import Settings, Trainer
 from ltp_ros.vit import ModelError
 
 INTERRUPTED = 130
 LONGEST_STEP_S = 60.0  # a longer one is a suspended program, which --minutes does not pay for
+CPU_INFO = Path('/proc/cpuinfo')
+FAST_BFLOAT16_FLAGS = ('avx512_bf16', 'amx_bf16')
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -65,6 +72,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def resolve_precision(precision: str, device: str) -> str:
+    """Return 'float32' or 'bfloat16'; 'auto' takes bfloat16 where the hardware computes in it."""
+    if precision != 'auto':
+        return precision
+    if device == 'cuda':
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        said = CPU_INFO.read_text(encoding='utf-8') if CPU_INFO.is_file() else ''
+        fast = any(flag in said for flag in FAST_BFLOAT16_FLAGS)
+    return 'bfloat16' if fast else 'float32'
+
+
 def run(trainer: Trainer, console: Console, stop: List[int], save_steps: int = 0,
         quiet: bool = False) -> bool:
     """Train to the end and return True, or until `stop` is not empty: False. Saved either way."""
@@ -91,7 +110,7 @@ def make_record(trainer: Trainer, images: str) -> Dict[str, Any]:
     """Return what the run was: settings, data, versions, hardware, time and accuracies."""
     settings = {**vars(trainer.settings), 'checkpoint': Path(trainer.settings.checkpoint).name}
     return {'settings': settings, 'data': Path(images).name, 'minutes': trainer.minutes,
-            'precision': trainer.precision, **versions(trainer.device),
+            'precision': trainer.precision, **provenance(trainer.device),
             'images': len(trainer.data.pixels), 'steps': trainer.progress['step'],
             'seconds': round(trainer.progress['seconds'], 1),
             'history': trainer.progress['history']}
@@ -107,12 +126,15 @@ def main(argv: Optional[List[str]] = None) -> int:
         return track(images, 'decoding', console=console, disable=args.quiet)
     try:
         Path(args.output).mkdir(parents=True, exist_ok=True)
-        data = load_data(args.images, args.val, settings, track_decoding)
-        trainer = Trainer(settings, data, Path(args.output) / args.name, args.device,
-                          args.precision, args.minutes)
+        check_writable(args.json)
+        device = resolve_device(args.device).type
+        data = load_data(args.images, args.val, img_size=settings.img_size,
+                         held_share=settings.hold_out, seed=settings.seed, track=track_decoding)
+        trainer = Trainer(settings, data, Path(args.output) / args.name, device,
+                          resolve_precision(args.precision, device), args.minutes)
         if args.resume:
             trainer.resume()
-    except (DatasetError, ModelError, FileNotFoundError) as error:
+    except (ClassifierError, DatasetError, ModelError, OSError) as error:
         console.print(f'ltp_train: {error}', soft_wrap=True, markup=False)
         return 2
 

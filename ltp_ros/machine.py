@@ -1,0 +1,93 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine is, as far as the speed of a model depends on it; costs from a profile."""
+import platform
+import subprocess
+from pathlib import Path
+from typing import Callable, Iterator, List, Tuple
+
+import torch
+
+from ltp_ros import profile
+from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.controller import LevelCost
+from ltp_ros.profile import ProfileError, Setup
+
+CPU_FOLDER, CPU_INFO = Path('/sys/devices/system/cpu'), Path('/proc/cpuinfo')
+NVPMODEL_TIMEOUT_S = 10.0
+
+
+def level_costs(classifier: Classifier, warn: Callable[[str], None]) -> List[LevelCost]:
+    """Return the costs of the ladder: from the profile that the config names, else timed now.
+
+    Args:
+        classifier: warmed up.
+        warn: told why a profile that was given is not used.
+
+    Raises:
+        ClassifierError: if the profile cannot be read.
+    """
+    config = classifier.config
+    if not config.profile:
+        return classifier.measure()
+    try:
+        found = profile.read(config.profile)
+    except ProfileError as error:
+        raise ClassifierError(str(error)) from error
+    clauses = profile.mismatches(found, setup_of(classifier), config.keep_ratios)
+    if clauses:
+        warn(f'profile {config.profile!r} does not fit: {"; ".join(clauses)}. Timing the ladder '
+             'instead; run ltp_profile here')
+        return classifier.measure()
+    return [LevelCost(level.keep_ratio, level.p50_ms, level.p99_ms)
+            for level in found.levels if level.keep_ratio in config.keep_ratios]
+
+
+def setup_of(classifier: Classifier) -> Setup:
+    """Return what the speed of a classifier depends on."""
+    device = classifier.device.type
+    return Setup(
+        device=device, hardware=hardware(device), power_mode=power_mode(),
+        threads=torch.get_num_threads() if device == 'cpu' else 0,
+        precision=classifier.precision, torch=str(torch.__version__), model=classifier.model_name,
+        model_hash=profile.model_hash(_tensors(classifier.backend.model)))
+
+
+def _tensors(model: torch.nn.Module) -> Iterator[Tuple[str, bytes]]:
+    for name, tensor in sorted(model.state_dict().items()):
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        yield name, flat.view(torch.uint8).numpy().tobytes()  # numpy has no bfloat16
+
+
+def hardware(device: str) -> str:
+    """Return the name of the GPU for 'cuda', of the processor for 'cpu'."""
+    if device == 'cuda':
+        return torch.cuda.get_device_name()
+    names = [line.split(':', 1)[1].strip() for line in _read(CPU_INFO).splitlines()
+             if line.startswith('model name')]
+    return names[0] if names else platform.machine()
+
+
+def power_mode(cpu_folder: Path = CPU_FOLDER) -> str:
+    """Return the Jetson's power mode and the frequency governors; '' where neither is readable."""
+    modes = [line.split(':', 1)[1].strip() for line in _nvpmodel().splitlines()
+             if line.startswith('NV Power Mode:')]
+    governors = {_read(path).strip()
+                 for path in cpu_folder.glob('cpu[0-9]*/cpufreq/scaling_governor')}
+    return ', '.join(modes + sorted(governors - {''}))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding='utf-8')
+    except OSError:  # not there, or not for this user
+        return ''
+
+
+def _nvpmodel() -> str:
+    try:
+        return subprocess.run(['nvpmodel', '-q'], check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True,
+                              timeout=NVPMODEL_TIMEOUT_S).stdout
+    except (OSError, subprocess.SubprocessError):  # no Jetson, or not for this user
+        return ''

@@ -1,0 +1,162 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_profile`: measure how long each share of tokens takes on this machine, for the node.
+
+With a folder of images also how often each gives the same label as the unpruned model.
+"""
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ltp_ros.benchmarks.figures import PlotError, new_figure
+from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.datasets import IMAGE_SUFFIXES, DatasetError, decode_rgb
+from ltp_ros.machine import setup_of
+from ltp_ros.profile import UNPRUNED, LevelTime, Profile, write
+from ltp_ros.tools.common_flags import MODEL_FLAGS, common_flags, positive_int
+from ltp_ros.tools.output_files import check_writable
+from ltp_ros.tools.profile_plot import draw
+from ltp_ros.tools.provenance import provenance
+from ltp_ros.vit import ModelError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line of `ltp_profile`."""
+    parser = argparse.ArgumentParser(
+        prog='ltp_profile', parents=[common_flags()],
+        description=(__doc__ or '').split(': ', 1)[1],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add('images', nargs='?', help='a folder of images, for the agreement with the unpruned model')
+    add('--keep-ratios', type=float, nargs='+', metavar='RATIO',
+        default=list(ClassifierConfig.keep_ratios),
+        help='the ladder; 1.0, the unpruned model, is always measured too')
+    add('--alpha', type=float, default=ClassifierConfig.alpha,
+        help='weight of the spatial term against redundancy in the SRB score')
+    add('--rounds', type=positive_int, default=100, help='runs of each level, in turns')
+    add('--limit', type=positive_int, metavar='N', help='only the first N images')
+    add('--output', default='ltp_profile.yaml', metavar='FILE', help='what the node loads')
+    add('--plot', metavar='FILE', help='draw times and agreement over the keep ratio')
+    return parser
+
+
+def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, Dict[str, Any]]:
+    """Measure what `args` ask for; return the profile, and what else to write down.
+
+    Raises:
+        ClassifierError, ConfigError, DatasetError, ModelError: if something cannot be used.
+    """
+    classifier = Classifier(ClassifierConfig(
+        **{name: getattr(args, name) for name in MODEL_FLAGS}, alpha=check('alpha', args.alpha),
+        keep_ratios=check('keep_ratios', sorted({UNPRUNED, *args.keep_ratios}))))
+    ladder = classifier.config.keep_ratios
+    images = image_files(args.images)[:args.limit] if args.images else []
+    task = bar.add_task('warming up', total=len(ladder))
+    classifier.warm_up(lambda keep_ratio: bar.advance(task))
+    task = bar.add_task('timing', total=args.rounds)
+    times_ms = classifier.time_levels(args.rounds, lambda: bar.advance(task))
+    agreement: Dict[float, float] = {}
+    if images:
+        task = bar.add_task('comparing labels', total=len(images))
+        agreement = agreements(classifier, images, lambda: bar.advance(task))
+    levels = tuple(LevelTime(ratio, *(float(np.percentile(times_ms[ratio], share))
+                                      for share in (50, 95, 99)), agreement.get(ratio))
+                   for ratio in ladder)
+    return Profile(setup_of(classifier), levels), {
+        'versions': versions(classifier.device.type), 'rounds': args.rounds,
+        'alpha': args.alpha, 'checkpoint': args.checkpoint, 'images': args.images,
+        'num_images': len(images)}
+
+
+def versions(device: str) -> Dict[str, str]:
+    """Return what is installed, and the commit, as plain strings; torch's is of another type."""
+    return {name: str(value) for name, value in provenance(device).items()
+            if name not in ('device', 'hardware')}  # the profile has these
+
+
+def image_files(folder: str) -> List[Path]:
+    """Return the images in a folder and the folders in it.
+
+    Raises:
+        DatasetError: if there are none.
+    """
+    found = [path for path in sorted(Path(folder).rglob('*'))
+             if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not found:
+        raise DatasetError(f'{folder!r} is no folder with images; expected files that end in '
+                           f'{", ".join(IMAGE_SUFFIXES)}')
+    return found
+
+
+def agreements(classifier: Classifier, images: Sequence[Path],
+               progress: Callable[[], None]) -> Dict[float, float]:
+    """Return for each level how many percent of the images get the unpruned model's label."""
+    ladder = classifier.config.keep_ratios
+    same = dict.fromkeys(ladder, 0)
+    for image in images:
+        rgb = decode_rgb(image)
+        label = {ratio: classifier.classify(rgb, ratio, top_k=1).class_ids for ratio in ladder}
+        for ratio in ladder:
+            same[ratio] += label[ratio] == label[UNPRUNED]
+        progress()
+    return {ratio: 100.0 * count / len(images) for ratio, count in same.items()}
+
+
+def make_table(profile: Profile) -> Table:
+    """Return the levels as a table, with the break-even level below."""
+    break_even = profile.break_even
+    table = Table(
+        title=f'{profile.setup.model} on {profile.setup.hardware}, {profile.setup.precision}',
+        caption='no level is faster than the unpruned model' if break_even is None else
+        f'break-even: {break_even:g} is the highest that is faster than the unpruned model')
+    for heading in ('keep ratio', 'p50 ms', 'p95 ms', 'p99 ms', 'to unpruned', 'agreement'):
+        table.add_column(heading, justify='right')
+    unpruned = next(level for level in profile.levels if level.keep_ratio == UNPRUNED)
+    for level in profile.levels:
+        table.add_row(
+            f'{level.keep_ratio:g}', f'{level.p50_ms:.2f}', f'{level.p95_ms:.2f}',
+            f'{level.p99_ms:.2f}', f'{level.p50_ms / unpruned.p50_ms:.2f}',
+            'n/a' if level.agreement is None else f'{level.agreement:.1f} %')
+    return table
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run `ltp_profile`; return the exit code."""
+    args = build_parser().parse_args(argv)
+    errors = Console(stderr=True)
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())
+    try:
+        check_writable(args.output, args.json, args.plot)
+        figure = new_figure(args.plot, 8, 5) if args.plot else None
+        with Progress(*columns, console=errors, disable=args.quiet) as bar:
+            profile, about = measure(args, bar)
+        write(args.output, profile, about)
+        Console().print(make_table(profile))
+        if args.json:
+            result = {'program': 'ltp_profile', **about.pop('versions'), **asdict(profile.setup),
+                      **about, 'break_even': profile.break_even,
+                      'rows': [asdict(level) for level in profile.levels]}
+            Path(args.json).write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+        if figure:
+            draw(figure, profile)
+            figure.savefig(args.plot)
+    except (ClassifierError, ConfigError, DatasetError, ModelError, PlotError, OSError) as error:
+        errors.print(f'ltp_profile: {error}', soft_wrap=True, markup=False, highlight=False)
+        return 2
+    Console().print(f'The node takes it as profile:={Path(args.output).absolute()}',
+                    soft_wrap=True, highlight=False)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,43 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a measurement comes from: the head of every JSON file that the programs write."""
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Dict
+
+import numpy as np
+import torch
+
+from ltp_ros.machine import hardware
+
+
+def provenance(device: str) -> Dict[str, str]:
+    """Return hardware and versions for 'cuda' or 'cpu'; `commit` where this is a git checkout."""
+    threads = f', {torch.get_num_threads()} threads' if device == 'cpu' else ''
+    found = {'device': device, 'hardware': hardware(device) + threads,
+             'python': platform.python_version(), 'torch': str(torch.__version__),
+             'numpy': np.__version__}
+    for package in ('timm', 'ltp_ros'):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # colcon installs no metadata
+            continue
+    commit = _commit()
+    return {**found, 'commit': commit} if commit else found
+
+
+def _commit() -> str:
+    """Return the commit that this file belongs to, with '-dirty' if any file was changed."""
+    here = Path(__file__)
+    git = ['git', '--no-optional-locks', '-C', str(here.parent)]
+    try:
+        # An installed copy may lie in a virtual environment inside somebody's repository
+        subprocess.run([*git, 'ls-files', '--error-unmatch', here.name], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.run([*git, 'describe', '--always', '--dirty', '--abbrev=40',
+                               '--exclude=*'], check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True).stdout.strip()
+    except (subprocess.CalledProcessError, OSError):
+        return ''
