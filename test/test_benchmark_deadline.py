@@ -19,7 +19,7 @@ from ltp_ros.benchmarks.deadline_plot import draw
 from ltp_ros.benchmarks.figures import new_figure
 from ltp_ros.tools.benchmark import main
 from ltp_ros.tools.deadline_report import make_table, write_frames
-from ltp_ros.tools.deadline_runner import BenchmarkError, check_run
+from ltp_ros.tools.deadline_runner import BenchmarkError, busy_core, check_run
 from ltp_ros.tools.processes import Process
 
 LADDER = (1.0, 0.7, 0.5, 0.3)
@@ -241,6 +241,12 @@ def test_without_matplotlib_a_plot_is_refused_with_what_to_install(monkeypatch, 
     monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
     assert main(['deadline', '--plot', 'x.png']) == 2
     assert 'pip install matplotlib' in capsys.readouterr().err
+
+
+def test_the_competing_process_runs_for_its_phase_alone():
+    with busy_core() as process:
+        assert process.poll() is None
+    assert process.poll() is not None
 
 
 def test_node_camera_and_benchmark_measure_every_policy(small_model, tmp_path):

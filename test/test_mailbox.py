@@ -8,7 +8,7 @@ import pytest
 
 from ltp_ros.mailbox import Frame, Mailbox
 
-TIMEOUT_S = 60.0  # of a join that returns at once unless the mailbox is broken
+TIMEOUT_S = 30.0  # of a join that returns at once unless the mailbox is broken
 
 
 def frame(topic, index=0):

@@ -51,6 +51,15 @@ def test_a_patch_is_bright_where_it_lies_in_the_picture(index, rows, columns):
     np.testing.assert_array_equal(mask, expected)
 
 
+@pytest.mark.parametrize('crop_mode', ['center', 'squash'])
+def test_patches_that_end_within_a_pixel_are_rounded_alike_at_both_ends(crop_mode):
+    size, grid = (100, 130), (3, 3)
+    for index in range(9):
+        mask, mirrored = (kept_mask(size, np.array([i]), grid, config_of(crop_mode))
+                          for i in (index, 8 - index))
+        np.testing.assert_array_equal(mask, mirrored[::-1, ::-1])
+
+
 def test_the_padding_of_a_bordered_picture_is_not_part_of_it():
     every = np.arange(16)
     assert kept_mask((64, 128), every, GRID, config_of('border')).all()

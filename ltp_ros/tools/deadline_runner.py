@@ -29,7 +29,13 @@ ANSWER_TIMEOUT_S = 60.0
 # Answers at the beginning of a run that are left out: what the policy before it left in the
 # mailbox, and the first two clean windows of the tuner
 SETTLE_FRAMES = 50
-BUSY = 'print(flush=True)\nwhile True:\n    pass\n'
+BUSY = '''import os
+parent = os.getppid()
+print(flush=True)
+while os.getppid() == parent:  # never outlive the benchmark
+    for _ in range(1_000_000):
+        pass
+'''
 IN_FLIGHT = 2             # images of one camera that wait or are in work, neither out nor dropped
 
 
@@ -222,12 +228,12 @@ def write_pictures(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def busy_core() -> Iterator[None]:
+def busy_core() -> Iterator[subprocess.Popen]:
     """Let a process that does nothing but compute compete for a core, meanwhile."""
     process = subprocess.Popen([sys.executable, '-S', '-c', BUSY], stdout=subprocess.PIPE)
     try:
         process.stdout.readline()  # it is at it
-        yield
+        yield process
     finally:
         process.kill()
         process.communicate()

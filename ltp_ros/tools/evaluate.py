@@ -63,6 +63,7 @@ def evaluate(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
     classes = model_classes(image_set, names, args.images)
     chosen = spread(len(image_set), args.limit)
 
+    head = provenance(device.type)  # now: a long run may outlive the commit it began with
     dtype = PRECISIONS[precision]
     preprocessor = Preprocessor(vit.data_config(model), dtype).to(device)
     batches = preprocess([image_set.images[index] for index in chosen], preprocessor, args.batch)
@@ -73,7 +74,7 @@ def evaluate(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
     labels = torch.from_numpy(classes[chosen])
     num_patches = model.patch_drop.num_patches
     return {
-        'program': 'ltp_evaluate', **provenance(device.type), 'precision': precision,
+        'program': 'ltp_evaluate', **head, 'precision': precision,
         'model': vit.model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
         'images': args.images, 'n': len(chosen), 'tokens_total': num_patches,
         'rows': [{'method': 'ltp', 'score': 'srb', 'keep_ratio': keep_ratio,

@@ -6,10 +6,13 @@ With a folder of images also how often each gives the same label as the unpruned
 """
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the node: its times are wanted
 
 import numpy as np
 from rich.console import Console
