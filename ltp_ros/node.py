@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any, Collection, DefaultDict, List, Optional, Set, Tuple
 
 # Read once, when torch loads OpenMP. Threads that spin while they wait are a little faster alone,
-# but where another program takes a core they wait out its time slices, again and again: and the
+# but where another program takes a core they wait out its time slices, again and again: the
 # tail grows several times over (docs/tuner.md, "Threads").
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
