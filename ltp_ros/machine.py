@@ -10,11 +10,37 @@ import torch
 
 from ltp_ros import profile
 from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.controller import LevelCost
 from ltp_ros.profile import ProfileError, Setup
 
 CPU_FOLDER, CPU_INFO = Path('/sys/devices/system/cpu'), Path('/proc/cpuinfo')
 NVPMODEL_TIMEOUT_S = 10.0
+
+
+def prepare(config: ClassifierConfig, tell: Callable[[str], None], warn: Callable[[str], None],
+            is_running: Callable[[], bool]) -> Tuple[Classifier, List[LevelCost]]:
+    """Load a model, warm it up, and find out the costs of its ladder.
+
+    Args:
+        config: of the classifier.
+        tell: told of every step, since a slow board takes minutes.
+        warn: told why a profile that was given is not used.
+        is_running: false once the program is told to stop, which must not wait for the rest.
+
+    Raises:
+        ltp_ros.vit.ModelError: if the model, its weights or its labels cannot be used.
+        ClassifierError: if it cannot run as configured, or is told to stop.
+    """
+    def progress(keep_ratio: float) -> None:
+        if not is_running():
+            raise ClassifierError('told to stop while warming up')
+        tell(f'warmed up at keep_ratio {keep_ratio:g}')
+
+    tell(f'loading {config.model}')
+    classifier = Classifier(config)
+    classifier.warm_up(progress)
+    return classifier, level_costs(classifier, warn)
 
 
 def level_costs(classifier: Classifier, warn: Callable[[str], None]) -> List[LevelCost]:

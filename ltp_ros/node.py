@@ -5,8 +5,7 @@ import os
 import sys
 import time
 import traceback
-from collections import defaultdict
-from typing import Any, Collection, DefaultDict, List, Optional, Set, Tuple
+from typing import Any, Collection, List, Optional
 
 # Read once, when torch loads OpenMP. Threads that spin while they wait are a little faster alone,
 # but where another program takes a core they wait out its time slices, again and again: the
@@ -18,13 +17,11 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros import messages
-from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import ConfigError
 from ltp_ros.configured_node import ConfiguredNode
-from ltp_ros.controller import LevelCost
 from ltp_ros.health import Health
-from ltp_ros.latency import StampClock
-from ltp_ros.machine import level_costs
+from ltp_ros.machine import prepare
 from ltp_ros.mailbox import Frame, Mailbox
 from ltp_ros.outputs import Outputs
 from ltp_ros.pipeline import Answer, FrameDropped, Pipeline
@@ -50,13 +47,10 @@ class ClassifierNode(ConfiguredNode):
 
     def __init__(self, **kwargs: Any):
         super().__init__('classifier', namespace='ltp', **kwargs)
-        self._mailbox = Mailbox()
         self._pipeline: Optional[Pipeline] = None
         self._outputs: Optional[Outputs] = None
         self._worker: Optional[Worker] = None
         self._cameras: List[CameraSubscription] = []
-        self._stamps: DefaultDict[str, StampClock] = defaultdict(StampClock)
-        self._warned_of_stamps: Set[str] = set()
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
         self.failed = False
 
@@ -74,27 +68,16 @@ class ClassifierNode(ConfiguredNode):
         """Load the model and warm it up."""
         config, logger = self.config, self.get_logger()
         worker = Worker()
-
-        def progress(keep_ratio: float) -> None:
-            if not self.context.ok():  # Ctrl-C must not wait for the rest of the ladder
-                raise ClassifierError('told to stop while warming up')
-            logger.info(f'warmed up at keep_ratio {keep_ratio:g}')
-
-        def load() -> Tuple[Classifier, List[LevelCost]]:
-            classifier = Classifier(config.classifier)
-            classifier.warm_up(progress)
-            return classifier, level_costs(classifier, logger.warning)
-
         try:
-            logger.info(f'loading {config.classifier.model}')
-            classifier, costs = worker.call(load)
+            classifier, costs = worker.call(lambda: prepare(
+                config.classifier, logger.info, logger.warning, self.context.ok))
         except (ModelError, ClassifierError) as error:
             worker.stop()
             logger.error(str(error))
             return FAILURE
-        self._worker, self._mailbox = worker, Mailbox()
+        self._worker = worker
         self._outputs = Outputs(self, classifier, config)
-        self._pipeline = Pipeline(classifier, costs, self._mailbox, messages.to_rgb,
+        self._pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
                                   self._outputs.publish_prediction, time.monotonic_ns, config)
         self._health = Health(self._pipeline, time.monotonic_ns())
         self._health_timer = self.create_timer(HEALTH_PERIOD_S, self._report)
@@ -107,8 +90,9 @@ class ClassifierNode(ConfiguredNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
-        self._cameras = [CameraSubscription(self, topic, self.config.input, self.image_callback)
-                         for topic in self.config.input.image_topics]
+        self._cameras = [
+            CameraSubscription(self, topic, self.config.input, self._pipeline.mailbox.put)
+            for topic in self.config.input.image_topics]
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -157,16 +141,6 @@ class ClassifierNode(ConfiguredNode):
         # In the executor's thread: what the tuner chose becomes the parameter
         if self._pipeline is not None:
             self.show_parameter('keep_ratio', self._pipeline.keep_ratio)
-
-    def image_callback(self, topic: str, message: Any) -> None:
-        """Leave an image for the worker."""
-        age_ms, fault = self._stamps[topic].age_ms(messages.stamp_ns(message.header),
-                                                   self.get_clock().now().nanoseconds)
-        if fault and topic not in self._warned_of_stamps:
-            self._warned_of_stamps.add(topic)
-            self.get_logger().warning(f'{topic}: {fault}; while its stamps are no use, latencies '
-                                      'and the deadline count from the arrival here')
-        self._mailbox.put(Frame(topic, message, time.monotonic_ns(), age_ms))
 
     def _take_answer(self, frame: Frame, answer: Answer) -> None:
         # In the worker's thread; the parameter is written in the executor's, which the guard wakes

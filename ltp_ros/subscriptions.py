@@ -1,13 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Subscribe to a camera, and say why when nothing comes from it."""
+import time
 from typing import Any, Callable
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
+from ltp_ros import messages
 from ltp_ros.config import InputConfig
+from ltp_ros.latency import StampClock
+from ltp_ros.mailbox import Frame
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -18,17 +22,17 @@ SILENCE_S = 5.0
 
 
 class CameraSubscription:
-    """The newest image of one camera, handed to `callback(topic, message)`.
+    """The images of one camera, handed to `callback` with their age.
 
     Args:
         node: whose namespace the topic is resolved in, and who logs.
         topic: without '/compressed', whatever the transport.
         config: transport and reliability.
-        callback: called in the executor's thread with the resolved topic; must return at once.
+        callback: called in the executor's thread with each `Frame`; must return at once.
     """
 
     def __init__(self, node: Node, topic: str, config: InputConfig,
-                 callback: Callable[[str, Any], None]):
+                 callback: Callable[[Frame], None]):
         self._node = node
         self._callback = callback
         self.topic = node.resolve_topic_name(topic)
@@ -42,6 +46,8 @@ class CameraSubscription:
             self.topic + ('/compressed' if compressed else ''), self._receive, qos,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._warn_of_qos))
         self._received = False
+        self._stamps = StampClock()
+        self._warned_of_stamps = False
         self._watch = node.create_timer(SILENCE_S, self._warn_of_silence)
 
     def destroy(self) -> None:
@@ -50,8 +56,16 @@ class CameraSubscription:
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: Any) -> None:
+        receive_ns = time.monotonic_ns()
         self._received = True
-        self._callback(self.topic, message)
+        age_ms, fault = self._stamps.age_ms(messages.stamp_ns(message.header),
+                                            self._node.get_clock().now().nanoseconds)
+        if fault and not self._warned_of_stamps:
+            self._warned_of_stamps = True
+            self._node.get_logger().warning(
+                f'{self.topic}: {fault}; while its stamps are no use, latencies and the deadline '
+                'count from the arrival here')
+        self._callback(Frame(self.topic, message, receive_ns, age_ms))
 
     def _warn_of_silence(self) -> None:
         if not self._received:
