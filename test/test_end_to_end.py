@@ -61,5 +61,5 @@ def test_the_demo_ends_with_a_summary_and_a_picture(deit_tiny, tmp_path):
             '--model', deit_tiny['model'], '--checkpoint', deit_tiny['checkpoint'],
             '--output', str(picture), '--rate', '5', '--frames', '60']) as demo:
         assert demo.wait(DEADLINE_S) == 0, demo.output
-    assert 'cat' in demo.output and 'espresso' in demo.output
+        assert 'cat' in demo.output and 'espresso' in demo.output
     assert cv2.imread(str(picture)).shape[0] == 480
