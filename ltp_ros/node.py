@@ -17,7 +17,6 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros import messages
-from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import ConfigError
 from ltp_ros.configured_node import ConfiguredNode
 from ltp_ros.health import Health
@@ -26,7 +25,6 @@ from ltp_ros.mailbox import Frame, Mailbox
 from ltp_ros.outputs import Outputs
 from ltp_ros.pipeline import Answer, FrameDropped, Pipeline
 from ltp_ros.subscriptions import CameraSubscription
-from ltp_ros.vit import ModelError
 from ltp_ros.worker import Worker
 
 THROTTLE_S = 5.0
@@ -71,7 +69,7 @@ class ClassifierNode(ConfiguredNode):
         try:
             classifier, costs = worker.call(lambda: prepare(
                 config.classifier, logger.info, logger.warning, self.context.ok))
-        except (ModelError, ClassifierError) as error:
+        except (ValueError, TypeError, RuntimeError) as error:  # whatever timm or torch refuse
             worker.stop()
             logger.error(str(error))
             return FAILURE

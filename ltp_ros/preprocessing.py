@@ -48,7 +48,7 @@ class DataConfig:
         ratios = (height / target[0], width / target[1])
         if self.crop_mode == 'border' or target[0] != target[1]:
             ratio = max(ratios) if self.crop_mode == 'border' else min(ratios)
-            return round(height / ratio), round(width / ratio)
+            return max(1, round(height / ratio)), max(1, round(width / ratio))
         # torchvision's Resize(int) truncates the longer side
         if height <= width:
             return target[0], int(target[0] * width / height)
