@@ -177,12 +177,15 @@ def main(args: Optional[List[str]] = None) -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # asked to stop
+    except RuntimeError:
+        if rclpy.ok():  # else the signal to stop came in the middle of a publish or a wait
+            raise
     finally:
         if node is not None:
             node.release()
             node.destroy_node()
         rclpy.try_shutdown()
-    return 1 if node.failed else 0
+    return 1 if node is not None and node.failed else 0
 
 
 if __name__ == '__main__':
