@@ -11,7 +11,7 @@ import torch
 from ltp_ros import vit
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.config import ClassifierConfig, snap
-from ltp_ros.controller import LevelCost
+from ltp_ros.replay import LevelCost
 
 PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 WARM_UP_RUNS = 3

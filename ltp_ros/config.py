@@ -8,7 +8,7 @@ documentation are derived from these dataclasses.
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 
 class ConfigError(ValueError):
@@ -196,9 +196,10 @@ def _check_item(name: str, value: Any, expected: type, allowed: Allowed) -> Any:
     return expected(value)
 
 
-def snap(keep_ratio: float, keep_ratios: Tuple[float, ...]) -> float:
+def snap(keep_ratio: float, keep_ratios: Sequence[float]) -> float:
     """Return the level of the ladder nearest to `keep_ratio`; the higher one of two as near."""
-    return min(keep_ratios, key=lambda level: (abs(level - keep_ratio), -level))
+    # Rounded, because 0.95 lies a little nearer to 0.9 than to 1.0 in binary
+    return min(keep_ratios, key=lambda level: (round(abs(level - keep_ratio), 9), -level))
 
 
 def update(config: Config, changes: Mapping[str, Any]) -> Config:

@@ -2,19 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keep-ratio tuner: measured latencies in, ladder level out. docs/tuner.md says why.
 
-Pure numbers, milliseconds and frames: no clock, no torch, no ROS. Each frame is replayed in
-thought at every level: its *fit* is the highest that met the deadline; it *misses at* those above.
+Pure numbers, milliseconds and frames: no clock, no torch, no ROS.
 """
 import math
-from collections import deque
-from dataclasses import dataclass
 from enum import IntEnum
-from itertools import islice
-from statistics import median
-from typing import Deque, Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
-WINDOW = 400         # frames remembered; a climb undone within so many has failed
-RECENT = 5           # frames among which two misses are no accident and lead straight down
+from ltp_ros.replay import RECENT, WINDOW, Frame, LevelCost, Replay, nearest, useful_levels
+
 CLEAN = 25           # frames in a row without a predicted miss before a climb
 LUCK = 1e-3          # a clean run less likely than this means that the machine has changed
 FIRST_WAIT, LONGEST_WAIT = 80, 5120  # frames after a failed climb; doubles with each one
@@ -31,52 +26,12 @@ class Decision(IntEnum):
     MANUAL = 4  # no deadline: the keep ratio is set by hand
 
 
-@dataclass(frozen=True)
-class LevelCost:
-    """Inference time of one ladder level on this machine, measured at configure."""
-
-    keep_ratio: float
-    median_ms: float
-    p99_ms: float
-
-
-class Frame(NamedTuple):
-    """One frame without the level that it ran at."""
-
-    slowdown: float     # inference time / table median of its level
-    overhead_ms: float  # all of the latency that is not inference
-
-    def latency_ms(self, cost_ms: float) -> float:
-        """Return the latency that this frame would have had at a level of `cost_ms`."""
-        return self.overhead_ms + self.slowdown * cost_ms
-
-
 class Failure(NamedTuple):
     """A level that was climbed to and given up within WINDOW frames."""
 
     wait: int          # frames before the next try
     retry_at: int      # frame number
     typical_ms: float  # latency predicted for this level when the climb was decided
-
-
-def nearest(levels: Sequence[LevelCost], keep_ratio: float) -> int:
-    """Return the index into ascending `levels` of the nearest; the higher one of two as near."""
-    return min(range(len(levels)), key=lambda i: (abs(levels[i].keep_ratio - keep_ratio), -i))
-
-
-def useful_levels(levels: Sequence[LevelCost]) -> List[LevelCost]:
-    """Return the levels that are faster than every higher one, lowest keep ratio first."""
-    useful: List[LevelCost] = []
-    for level in sorted(levels, key=lambda level: -level.keep_ratio):
-        if not useful or level.median_ms < useful[-1].median_ms:
-            useful.append(level)
-    return useful[::-1]
-
-
-def fit(frame: Frame, costs_ms: Sequence[float], deadline_ms: float) -> int:
-    """Return the last index into ascending `costs_ms` that meets the deadline, -1 if none."""
-    limit_ms = deadline_ms * (1 + 1e-9)  # a latency equal to the deadline meets it, if rounded
-    return sum(frame.latency_ms(cost_ms) <= limit_ms for cost_ms in costs_ms) - 1
 
 
 class KeepRatioController:
@@ -99,9 +54,8 @@ class KeepRatioController:
                 raise ValueError(f'{cost} must have keep_ratio in (0, 1], finite times > 0')
         self._ladder = sorted(costs, key=lambda cost: cost.keep_ratio)
         self._levels, self._level = self._ladder, 0
-        self._window: Deque[Frame] = deque()
+        self._replay = Replay([cost.median_ms for cost in self._ladder], 0.0)
         self._inside: List[LevelCost] = []   # levels in the bounds
-        self._runs: List[int] = []           # frames since the last miss at each level
         self._frames = self._changed_at = 0  # frames processed, at all and at the last change
         self._deadline_ms = 0.0
         self._allowance = 0.0  # misses forgiven: earns target_miss_rate a frame, a miss costs 1
@@ -116,24 +70,32 @@ class KeepRatioController:
         """The level in use."""
         return self._levels[self._level].keep_ratio
 
-    def update(self, inference_ms: float, latency_ms: float,
-               keep_ratio: Optional[float] = None) -> Decision:
+    def update(self, inference_ms: float, latency_ms: float, keep_ratio: Optional[float] = None, *,
+               wait_ms: float = 0.0, service_ms: float = 0.0,
+               period_ms: float = math.inf) -> Decision:
         """Learn from one processed frame, move the level, return how it moved.
 
         Args:
             inference_ms: inference time of this frame.
-            latency_ms: budget it used, from `deadline_from` to publish; less than `inference_ms`
-                counts as `inference_ms`.
+            latency_ms: budget it used, from `deadline_from` to publish; less than inference and
+                wait together counts as these.
             keep_ratio: level it ran at, where that is not the one in use now.
+            wait_ms: the part of the latency in which it waited for the frames before it.
+            service_ms: what is neither inference nor wait and yet keeps the next frame waiting.
+            period_ms: from one image to the next; inf where that is not known.
 
-        A frame with a number that is not finite and above 0 is left out.
+        A frame with a number that is NaN, negative or infinite is left out, and so is one whose
+        inference, latency, level or period is 0.
         """
         ran_at = self.keep_ratio if keep_ratio is None else keep_ratio
-        if not all(0 < number < math.inf for number in (inference_ms, latency_ms, ran_at)):
+        if not (all(0 < number < math.inf for number in (inference_ms, latency_ms, ran_at)) and
+                0 <= wait_ms < math.inf and 0 <= service_ms < math.inf and period_ms > 0):
             return Decision.HOLD if self._deadline_ms else Decision.MANUAL
         cost = self._ladder[nearest(self._ladder, ran_at)]
         self._frames += 1
-        self._learn(Frame(inference_ms / cost.median_ms, max(latency_ms - inference_ms, 0.0)))
+        self._replay.add(Frame(
+            cost.median_ms, inference_ms / cost.median_ms,
+            max(latency_ms - inference_ms - wait_ms, 0.0), service_ms, wait_ms, period_ms))
         self._untried = self._untried and cost.keep_ratio != self.keep_ratio
         if self._deadline_ms and not self._untried:
             self._tune()
@@ -160,7 +122,7 @@ class KeepRatioController:
             raise ValueError(f'deadline_ms {deadline_ms} must be finite and not negative')
         if deadline_ms != self._deadline_ms:
             self._deadline_ms = float(deadline_ms)
-            self._replay()
+            self._start_anew()
 
     def set_bounds(self, min_keep_ratio: float, max_keep_ratio: float) -> None:
         """Change the bounds of the tuner; a level of the ladder must lie between them."""
@@ -174,7 +136,7 @@ class KeepRatioController:
                              f'[min_keep_ratio {min_keep_ratio}, max_keep_ratio {max_keep_ratio}]')
         if inside != self._inside:
             self._inside = inside
-            self._replay()
+            self._start_anew()
 
     def set_target_miss_rate(self, target_miss_rate: float) -> None:
         """Change the share of frames that may be late."""
@@ -183,64 +145,34 @@ class KeepRatioController:
         self._miss_rate = float(target_miss_rate)
         self._no_accident = min(2 + int(20 * self._miss_rate), RECENT)  # one more for each 5 %
 
-    def _learn(self, frame: Frame) -> None:
-        self._window.append(frame)
-        self._fits.append(fit(frame, self._costs_ms, self._deadline_ms))
-        self._runs = [run + 1 if level <= self._fits[-1] else 0
-                      for level, run in enumerate(self._runs)]
-
-    def _replay(self) -> None:
-        """Learn the window anew for another deadline or other bounds."""
+    def _start_anew(self) -> None:
+        """Judge the frames that are known by another deadline or in other bounds."""
         ratio = self.keep_ratio
         self._levels = useful_levels(self._inside) if self._deadline_ms else self._ladder
         self._level = nearest(self._levels, ratio)
-        self._costs_ms = [level.median_ms for level in self._levels]
-        self._fits: Deque[int] = deque(maxlen=WINDOW)
-        self._runs = [0] * len(self._levels)
         self._failures: Dict[int, Failure] = {}
         self._climbed_at = self._frames - WINDOW
-        frames, self._window = self._window, deque(maxlen=WINDOW)
-        for frame in frames:
-            self._learn(frame)
+        self._replay = Replay([level.median_ms for level in self._levels], self._deadline_ms,
+                              self._replay.frames)
         while self._deadline_ms and self._level > 0 and self._too_slow(self._level):
             self._level -= 1
 
-    def _forget_all_but(self, frames: int) -> None:
-        for memory in (self._window, self._fits):
-            while len(memory) > frames:
-                memory.popleft()
-
-    def _misses(self, level: int) -> int:
-        """Return how many frames of the window miss at `level`."""
-        return sum(fits < level for fits in self._fits)
-
-    def _recent_fit(self) -> int:
-        """Return the highest level at which the misses among RECENT may be an accident."""
-        fits = sorted(islice(reversed(self._fits), RECENT))[self._no_accident - 1:]
-        return fits[0] if fits else len(self._levels) - 1
-
     def _too_slow(self, level: int) -> bool:
-        if not self._window:  # the table is all there is
+        if not len(self._replay):  # the table is all there is
             return self._levels[level].p99_ms > self._deadline_ms
-        return (self._recent_fit() < level or
-                self._misses(level) > self._miss_rate * len(self._window))
+        return (self._replay.recent_fit(self._no_accident) < level or
+                self._replay.misses(level) > self._miss_rate * len(self._replay))
 
     def _misses_allowed(self) -> float:
         """Return how many misses in the window do not stand against a climb."""
-        return max(1.0, self._miss_rate * len(self._window) / 2)
-
-    def _typical(self) -> Frame:
-        recent = list(islice(reversed(self._window), CLEAN)) or [Frame(1.0, 0.0)]
-        return Frame(median(frame.slowdown for frame in recent),
-                     median(frame.overhead_ms for frame in recent))
+        return max(1.0, self._miss_rate * len(self._replay) / 2)
 
     def _tune(self) -> None:
-        missed = self._fits[-1] < self._level
         earned = min(self._allowance + self._miss_rate, self._miss_rate * WINDOW / 2)
         if self._frames - self._climbed_at == WINDOW:  # probation is over
             self._failures = {level: failure for level, failure in self._failures.items()
                               if level > self._level}
-        if missed:
+        if self._replay.missed_at(self._level):
             self._consider_down(earned - 1)
         else:
             self._allowance = earned
@@ -249,16 +181,18 @@ class KeepRatioController:
 
     def _move(self, level: int) -> None:
         if level > self._level:
-            self._climbed_at, self._typical_at_climb = self._frames, self._typical()
+            self._climbed_at = self._frames
+            self._typical_at_climb_ms = [self._replay.typical_ms(index, CLEAN)
+                                         for index in range(len(self._levels))]
         self._level, self._changed_at = level, self._frames
 
     def _consider_down(self, allowance: float) -> None:
         on_probation = self._frames - self._climbed_at < WINDOW
-        target = max(self._recent_fit(), 0)
+        target = max(self._replay.recent_fit(self._no_accident), 0)
         self._allowance = max(allowance, 0.0)
         if target < self._level:
             if not on_probation:  # not the climb was wrong: the machine has changed
-                self._forget_all_but(RECENT)
+                self._replay.forget_all_but(RECENT)
         elif self._level > 0 and allowance < 0:
             target = self._level - 1
         else:
@@ -266,21 +200,20 @@ class KeepRatioController:
         for level in range(target + 1, self._level + 1) if on_probation else ():
             before = self._failures.get(level)
             wait = min(2 * before.wait, LONGEST_WAIT) if before else FIRST_WAIT
-            typical_ms = self._typical_at_climb.latency_ms(self._costs_ms[level])
-            self._failures[level] = Failure(wait, self._frames + wait, typical_ms)
+            self._failures[level] = Failure(wait, self._frames + wait,
+                                            self._typical_at_climb_ms[level])
         self._move(target)
 
     def _must_wait(self, level: int) -> bool:
         failure = self._failures.get(level)
         return (failure is not None and self._frames < failure.retry_at and
-                self._typical().latency_ms(self._costs_ms[level]) >
-                NEW_REGIME * failure.typical_ms)
+                self._replay.typical_ms(level, CLEAN) > NEW_REGIME * failure.typical_ms)
 
     def _consider_up(self) -> None:
         self._forget_a_slower_machine()
         target = self._level
-        while (target + 1 < len(self._levels) and self._runs[target + 1] >= CLEAN and
-               self._misses(target + 1) <= self._misses_allowed() and
+        while (target + 1 < len(self._levels) and self._replay.run(target + 1) >= CLEAN and
+               self._replay.misses(target + 1) <= self._misses_allowed() and
                not self._must_wait(target + 1)):
             target += 1
         if target > self._level:
@@ -289,9 +222,9 @@ class KeepRatioController:
     def _forget_a_slower_machine(self) -> None:
         """Drop what came before a clean run too long to be luck, given the misses before it."""
         for level in range(self._level, len(self._levels)):
-            run, misses, frames = self._runs[level], self._misses(level), len(self._window)
+            run, misses = self._replay.run(level), self._replay.misses(level)
             if run < CLEAN:
                 return
             if misses > self._misses_allowed() and (
-                    1 - misses / (frames - run)) ** run <= LUCK:
-                self._forget_all_but(run)
+                    1 - misses / (len(self._replay) - run)) ** run <= LUCK:
+                self._replay.forget_all_but(run)

@@ -11,7 +11,6 @@ from ltp_ros.classifier import Classifier
 from ltp_ros.config import TunerConfig
 from ltp_ros.controller import Decision
 from ltp_ros.latency import NS_PER_MS, FrameLatency, LatencyWindow
-from ltp_ros.mailbox import DROP_REASONS, Mailbox
 from ltp_ros.pipeline import Pipeline
 
 STUCK_AFTER_MS = 5_000.0  # in work for longer, a frame will not come out
@@ -64,8 +63,8 @@ class Health:
             return [self._input(now_ns), self._latency(), self._deadline(), self._device(now_ns)]
 
     def _input(self, now_ns: int) -> Status:
-        mailbox: Mailbox = self._pipeline.mailbox
-        received = sum(mailbox.received.values())
+        counts = self._pipeline.mailbox.counts()
+        received = counts.received
         rate = (received - self._num_reported) / max(now_ns - self._reported_at_ns, 1) * 1e9
         if received > self._num_reported:
             self._received_at_ns = now_ns
@@ -74,13 +73,10 @@ class Health:
         level, message = Level.OK, 'images come in'
         if silent_ms > SILENT_AFTER_MS:
             level, message = Level.WARN, f'no image for {silent_ms / 1000.0:.0f} s'
-        dropped = dict.fromkeys(DROP_REASONS, 0)
-        for (_, reason), count in list(mailbox.dropped.items()):
-            dropped[reason] += count
         return Status('input', level, message, {
             'rate (Hz)': f'{rate:.1f}', 'received': str(received),
-            'published': str(sum(mailbox.published.values())),
-            **{f'dropped, {reason}': str(count) for reason, count in dropped.items()}})
+            'published': str(counts.published),
+            **{f'dropped, {reason}': str(count) for reason, count in counts.dropped.items()}})
 
     def _latency(self) -> Status:
         numbers = {f'p{share:g} (ms)': _number(self._window.percentile(share / 100.0))

@@ -11,8 +11,8 @@ import torch
 from ltp_ros import profile
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.controller import LevelCost
 from ltp_ros.profile import ProfileError, Setup
+from ltp_ros.replay import LevelCost
 
 CPU_FOLDER, CPU_INFO = Path('/sys/devices/system/cpu'), Path('/proc/cpuinfo')
 NVPMODEL_TIMEOUT_S = 10.0

@@ -10,9 +10,10 @@ import numpy as np
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config, TunerConfig
-from ltp_ros.controller import Decision, KeepRatioController, LevelCost
+from ltp_ros.controller import Decision, KeepRatioController
 from ltp_ros.latency import FrameLatency, StageTimer
 from ltp_ros.mailbox import Frame, Mailbox
+from ltp_ros.replay import LevelCost
 
 
 class FrameDropped(Exception):
@@ -114,13 +115,17 @@ class Pipeline:
         if config.tuner.deadline_from == 'receive' or math.isnan(budget_used_ms):
             budget_used_ms = timer.total_ms
         deadline_ms = config.tuner.deadline_ms
-        decision: Decision = self._controller.update(timer.stages_ms['inference'], budget_used_ms)
+        stages_ms = timer.stages_ms
+        decision: Decision = self._controller.update(
+            stages_ms['inference'], budget_used_ms, wait_ms=stages_ms['queue'],
+            service_ms=stages_ms['decode'] + stages_ms['publish'],
+            period_ms=self.mailbox.period_ms)
         latency = FrameLatency(
             frame_index=self._num_processed - 1, keep_ratio=prediction.keep_ratio,
             age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,
             dropped_since_last=self.mailbox.mark_published(frame), deadline_ms=deadline_ms,
             deadline_met=not deadline_ms or budget_used_ms <= deadline_ms, decision=int(decision),
-            **{f'{stage}_ms': duration for stage, duration in timer.stages_ms.items()})
+            **{f'{stage}_ms': duration for stage, duration in stages_ms.items()})
         return Answer(rgb, prediction, latency)
 
     def _apply(self, tuner: TunerConfig) -> None:

@@ -6,11 +6,13 @@ A plant is a list of frames, each (slowdown, overhead_ms): how much slower than 
 machine was and what came on top of the inference. What a frame costs at any level follows, so the
 best fixed level is known in hindsight.
 """
+import bisect
 import math
 import random
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ltp_ros.controller import Decision, KeepRatioController, LevelCost
+from ltp_ros.controller import Decision, KeepRatioController
+from ltp_ros.replay import LevelCost
 
 LADDER = (1.0, 0.9, 0.8, 0.7, 0.6, 0.53, 0.45, 0.35, 0.25)
 OVERHEAD_MS = 3.0
@@ -119,3 +121,42 @@ def best_fixed(frames: Plant, deadline_ms: float = DEADLINE_MS, miss_rate: float
 def step(keep_ratio: float, levels: int) -> float:
     """Return the level that lies `levels` above (negative: below), within the ladder."""
     return LADDER[min(max(LADDER.index(keep_ratio) - levels, 0), len(LADDER) - 1)]
+
+
+class Camera(NamedTuple):
+    """A camera and the mailbox behind it: what is newer supersedes what waits."""
+
+    period_ms: float
+    jitter_ms: float = 0.0  # an image comes up to so much later than it should
+    service_ms: float = 2.0  # the worker is busy for so long beside the inference
+    transport_ms: float = 1.0
+
+
+def film(camera: Camera, slowdowns: Sequence[float], controller: KeepRatioController,
+         deadline_ms: float = DEADLINE_MS, *, noise: Noise = quiet, seed: int = 0,
+         keep_ratio: Optional[float] = None) -> Trace:
+    """Run the tuner, or a fixed level beside it, on images that wait while the worker is busy.
+
+    `slowdowns` are those of the machine as each image of the camera comes in; `keep_ratio` is the
+    fixed level, None for the tuner's.
+    """
+    rng = random.Random(seed)
+    arrivals_ms = [index * camera.period_ms + rng.uniform(0.0, camera.jitter_ms)
+                   for index in range(len(slowdowns))]
+    trace = Trace([], [], [])
+    taken, free_ms = -1, 0.0
+    while taken + 1 < len(arrivals_ms):
+        newest = bisect.bisect_right(arrivals_ms, free_ms) - 1
+        taken = max(newest, taken + 1)
+        start_ms = max(free_ms, arrivals_ms[taken])
+        ratio = keep_ratio or controller.keep_ratio
+        inference = slowdowns[taken] * noise(rng) * TRUTH[ratio]
+        wait_ms = start_ms - arrivals_ms[taken]
+        latency_ms = camera.transport_ms + wait_ms + camera.service_ms + inference
+        free_ms = start_ms + camera.service_ms + inference
+        trace.keep_ratios.append(ratio)
+        trace.missed.append(latency_ms > deadline_ms * (1 + 1e-9))
+        trace.decisions.append(controller.update(
+            inference, latency_ms, ratio, wait_ms=wait_ms, service_ms=camera.service_ms,
+            period_ms=camera.period_ms))
+    return trace

@@ -115,6 +115,11 @@ def test_a_list_that_is_empty_or_names_something_twice_is_refused(name, value):
         check(name, value)
 
 
+@pytest.mark.parametrize('keep_ratio, level', [(0.95, 1.0), (0.85, 0.9), (0.65, 0.7), (0.3, 0.35)])
+def test_snap_takes_the_higher_of_two_that_are_as_near_but_for_rounding(keep_ratio, level):
+    assert snap(keep_ratio, (1.0, 0.9, 0.8, 0.7, 0.6, 0.35, 0.25)) == level
+
+
 @pytest.mark.parametrize('keep_ratio, level', [
     (1.0, 1.0), (0.74, 0.75), (0.6, 0.5), (0.01, 0.25), (0.625, 0.75), (0.375, 0.5)])
 def test_snap_takes_the_nearest_level_and_the_higher_of_two_as_near(keep_ratio, level):

@@ -18,7 +18,7 @@ ROS = ('rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 
        'lifecycle_msgs', 'cv_bridge', 'ament_index_python', 'ltp_ros.msg', 'ltp_ros.messages')
 # Each group of modules is imported in a process where these are not to be had
 LAYERS = [
-    ('config latency mailbox controller profile', ROS + ('numpy', 'torch', 'cv2', 'timm')),
+    ('config latency mailbox controller replay profile', ROS + ('numpy', 'torch', 'cv2', 'timm')),
     ('image datasets', ROS + ('torch', 'timm')),
     ('token_pruning preprocessing conv_stem', ROS + ('cv2', 'timm')),
     ('vit backends.eager classifier pipeline worker overlay health machine', ROS),

@@ -1,12 +1,14 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Which frame comes next, and that none is lost uncounted."""
+import math
 import threading
 from collections import Counter
 
 import pytest
 
-from ltp_ros.mailbox import Frame, Mailbox
+from ltp_ros.latency import NS_PER_MS
+from ltp_ros.mailbox import ARRIVALS, Counts, Frame, Mailbox
 
 TIMEOUT_S = 30.0  # of a join that returns at once unless the mailbox is broken
 
@@ -182,3 +184,54 @@ def test_the_books_balance_while_one_frame_waits_and_one_is_in_work():
     mailbox.put(frame('image', 3))
     waiting, in_work = 1, 1
     assert mailbox.received['image'] == drops_by_topic(mailbox)['image'] + waiting + in_work
+
+
+def test_a_frame_that_comes_after_the_end_is_counted_and_not_kept():
+    mailbox = Mailbox()
+    mailbox.close()
+    mailbox.put(frame('image'))
+    assert mailbox.take() is None
+    assert mailbox.counts().received == mailbox.counts().dropped['inactive'] == 1
+
+
+def test_counts_are_those_of_all_cameras():
+    mailbox = Mailbox()
+    for topic in ('left', 'right', 'right'):
+        mailbox.put(frame(topic))
+    mailbox.mark_published(mailbox.take())
+    mailbox.mark_dropped(mailbox.take(), 'too old')
+    assert mailbox.counts() == Counts(3, 1, {
+        'superseded': 1, 'too old': 1, 'bad stamp': 0, 'undecodable': 0, 'inactive': 0})
+
+
+def test_a_reason_that_nobody_would_look_for_is_refused():
+    mailbox = Mailbox()
+    mailbox.put(frame('image'))
+    with pytest.raises(ValueError, match="'tired' is no reason; expected one of"):
+        mailbox.mark_dropped(mailbox.take(), 'tired')
+
+
+def arrive(mailbox, *times_ms, topic='image'):
+    for time_ms in times_ms:
+        mailbox.put(Frame(topic, None, int(time_ms * NS_PER_MS), 0.0))
+
+
+def test_period_is_that_of_the_newest_frames_of_all_cameras():
+    mailbox = Mailbox()
+    arrive(mailbox, 0, 1000, 2000)
+    assert mailbox.period_ms == 1000.0
+    arrive(mailbox, *(3000 + 20 * index for index in range(ARRIVALS)))
+    assert mailbox.period_ms == 20.0
+    for index in range(ARRIVALS):
+        arrive(mailbox, 4000 + 20 * index, topic='left')
+        arrive(mailbox, 4010 + 20 * index, topic='right')
+    assert mailbox.period_ms == 10.0
+
+
+def test_period_is_not_known_before_the_second_frame():
+    mailbox = Mailbox()
+    assert mailbox.period_ms == math.inf
+    arrive(mailbox, 5.0)
+    assert mailbox.period_ms == math.inf
+    arrive(mailbox, 5.0)
+    assert mailbox.period_ms == math.inf

@@ -8,10 +8,11 @@ import pytest
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.config import Config, update
-from ltp_ros.controller import Decision, LevelCost
+from ltp_ros.controller import Decision
 from ltp_ros.latency import NS_PER_MS
 from ltp_ros.mailbox import DROP_REASONS, Frame, Mailbox
 from ltp_ros.pipeline import FrameDropped, Pipeline
+from ltp_ros.replay import LevelCost
 
 RGB = np.zeros((4, 6, 3), np.uint8)
 # 30 ms at ratio 1: what the faked classifier takes for every level unless told otherwise

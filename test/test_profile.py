@@ -14,8 +14,8 @@ import yaml
 from ltp_ros import machine, profile
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.controller import LevelCost
 from ltp_ros.profile import LevelTime, Profile, ProfileError, Setup, mismatches, read, write
+from ltp_ros.replay import LevelCost
 from ltp_ros.tools.profile import main
 
 SETUP = Setup(device='cpu', hardware='a board', power_mode='MODE_15W', threads=2,
