@@ -3,23 +3,26 @@
 """`Classifier`: one RGB image in, one `Prediction` out."""
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
 
-from ltp_ros import vit
-from ltp_ros.backends.eager import EagerBackend
+from ltp_ros import backends, profile, vit
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.replay import LevelCost
 
-PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 WARM_UP_RUNS = 3
+TRIAL_LEVEL = 0.53  # the backends are compared at the level nearest to it
 MEASURE_ROUNDS = 20
 
 
 class ClassifierError(RuntimeError):
     """The classifier cannot run as configured; the message says why and what to change."""
+
+
+def _silent(message: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +44,43 @@ class Classifier:
     Args:
         config: model, device, precision and ladder; `keep_ratio`, `top_k` and `score_threshold`
             are what `classify` uses unless told otherwise.
+        tell: told what the choice of a backend found.
 
     Raises:
         ltp_ros.vit.ModelError: if the model, its weights or its labels cannot be used.
-        ClassifierError: if the device or the precision is not there.
+        ClassifierError: if the device, the backend or the precision is not there.
     """
 
-    def __init__(self, config: ClassifierConfig):
+    def __init__(self, config: ClassifierConfig, tell: Callable[[str], None] = _silent):
         self.config = config
         self.device = resolve_device(config.device)
-        self.precision = resolve_precision(config.precision, self.device)
-        model = vit.create_vit(config.model, config.checkpoint, alpha=config.alpha)
+        resolve_precision(config.precision, self.device)
+        model = vit.create_vit(config.model, config.checkpoint, method=config.method,
+                               alpha=config.alpha, papr_checkpoint=config.papr_checkpoint)
         weights = config.checkpoint or (vit.DEMO if config.model == vit.DEMO else '')
         self.labels = vit.label_names(model, weights, config.labels)
         self.model_name = vit.model_name(config.model, config.checkpoint)
         self.data_config = vit.data_config(model)
         self.num_patches = model.patch_drop.num_patches
         self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
-        self.backend = EagerBackend(model, self.data_config, self.device,
-                                    PRECISIONS[self.precision])
+        self.model_hash = profile.model_hash(_tensors(model))
+        self._num_keep = {ratio: _num_keep(model, ratio) for ratio in config.ladder}
+        self.backend = self._choose_backend(model, tell)
+        self.precision: str = self.backend.precision
+
+    def _choose_backend(self, model: torch.nn.Module, tell: Callable[[str], None]) -> Any:
+        config = self.config
+        folder = backends.model_folder(config.cache, self.model_name, self.model_hash,
+                                       config.method, config.alpha)
+        try:
+            return backends.fastest(
+                backends.candidates(config.backend, config.precision, self.device),
+                lambda name, precision: backends.create(
+                    name, precision, model, self.data_config, self.device, folder),
+                _test_frame(), snap(TRIAL_LEVEL, config.ladder), tell)
+        except (ImportError, RuntimeError, OSError) as error:
+            raise ClassifierError(f'backend {config.backend} cannot run {self.model_name}: '
+                                  f'{error}') from error
 
     def warm_up(self, progress: Optional[Callable[[float], None]] = None) -> None:
         """Run every level of the ladder until its caches are filled; tell `progress` each level.
@@ -68,7 +89,7 @@ class Classifier:
             ClassifierError: if the device cannot run the model at this precision.
         """
         frame = _test_frame()
-        for keep_ratio in self.config.keep_ratios:
+        for keep_ratio in self.config.ladder:
             try:
                 for _ in range(WARM_UP_RUNS):
                     self.classify(frame, keep_ratio)
@@ -92,7 +113,7 @@ class Classifier:
         is called after each turn.
         """
         frame = _test_frame()
-        times_ms: Dict[float, List[float]] = {ratio: [] for ratio in self.config.keep_ratios}
+        times_ms: Dict[float, List[float]] = {ratio: [] for ratio in self.config.ladder}
         for _ in range(num_rounds):
             for keep_ratio, times in times_ms.items():
                 start = time.perf_counter()
@@ -121,7 +142,7 @@ class Classifier:
                              'supported; expected (height, width, 3) uint8 RGB')
         config = self.config
         keep_ratio = snap(config.keep_ratio if keep_ratio is None else keep_ratio,
-                          config.keep_ratios)
+                          config.ladder)
         top_k = min(top_k or config.top_k, len(self.labels))
         threshold = config.score_threshold if score_threshold is None else score_threshold
         scores, class_ids, keep_indices = self.backend(rgb, keep_ratio, top_k)
@@ -130,7 +151,19 @@ class Classifier:
         return Prediction(
             class_ids=ids, labels=tuple(self.labels[i] for i in ids),
             scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
-            num_keep=len(keep_indices), num_patches=self.num_patches, keep_indices=keep_indices)
+            num_keep=self._num_keep[keep_ratio], num_patches=self.num_patches,
+            keep_indices=keep_indices)
+
+
+def _num_keep(model: torch.nn.Module, keep_ratio: float) -> int:
+    model.patch_drop.keep_ratio = keep_ratio
+    return model.patch_drop.num_keep
+
+
+def _tensors(model: torch.nn.Module) -> Iterator[Tuple[str, bytes]]:
+    for name, tensor in sorted(model.state_dict().items()):
+        yield name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy(
+            ).tobytes()  # numpy has no bfloat16
 
 
 def _test_frame() -> np.ndarray:

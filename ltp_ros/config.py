@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
+METHODS = ('ltp', 'papr', 'tome', 'none')
+
 
 class ConfigError(ValueError):
     """A value that is not allowed; the message names it and what is allowed."""
@@ -68,8 +70,25 @@ class ClassifierConfig:
         '', 'a text file with one class name a line; empty takes the names of the model')
     device: str = parameter('auto', 'where the model runs', choices=('auto', 'cuda', 'cpu'))
     precision: str = parameter(
-        'auto', "number format of the model; 'auto' is float16 on a GPU and float32 on a CPU",
-        choices=('auto', 'float32', 'float16', 'bfloat16'))
+        'auto', "number format of the model; 'auto' is float16 on a GPU, on a CPU the faster of "
+        'float32 and bfloat16', choices=('auto', 'float32', 'float16', 'bfloat16'))
+    backend: str = parameter(
+        'auto', "what runs the model: CUDA graphs, plain torch, ONNX Runtime; 'auto' times those "
+        'that are here at the start', choices=('auto', 'graph', 'eager', 'onnx'))
+    num_threads: int = parameter(
+        0, 'CPU threads of the model; 0: as many as there are cores', minimum=0, maximum=1024)
+    priority: int = parameter(
+        0, 'real-time priority (SCHED_FIFO) of the thread that works on the images; needs '
+        'CAP_SYS_NICE or an rtprio limit. 0: none', minimum=0, maximum=99)
+    cache: str = parameter(
+        '', 'folder for exported models and engines of the backend onnx; empty is ltp_ros in '
+        'XDG_CACHE_HOME or ~/.cache')
+    method: str = parameter(
+        'ltp', 'what reduces the tokens: LTP; its peers PaPr and ToMe, ToMe with as much work as '
+        'LTP at the same keep_ratio; nothing', choices=METHODS)
+    papr_checkpoint: str = parameter(
+        '', "weights of timm's mobileone_s0, which the method papr looks with; empty takes those "
+        'of timm')
     alpha: float = parameter(
         0.5, 'weight of the spatial term against redundancy in the SRB score', minimum=0.0,
         maximum=1.0)
@@ -86,6 +105,11 @@ class ClassifierConfig:
     top_k: int = parameter(5, 'how many classes are published', live=True, minimum=1, maximum=100)
     score_threshold: float = parameter(
         0.0, 'classes below this probability are left out', live=True, minimum=0.0, maximum=1.0)
+
+    @property
+    def ladder(self) -> Tuple[float, ...]:
+        """The keep ratios that can be chosen from: `keep_ratios`, if there is a method at all."""
+        return self.keep_ratios if self.method != 'none' else (1.0,)
 
 
 @dataclass(frozen=True)
@@ -216,7 +240,7 @@ def update(config: Config, changes: Mapping[str, Any]) -> Config:
         config = dataclasses.replace(
             config, **{group: dataclasses.replace(getattr(config, group), **values)})
     low, high = config.tuner.min_keep_ratio, config.tuner.max_keep_ratio
-    ladder = config.classifier.keep_ratios
+    ladder = config.classifier.ladder
     if not any(low <= level <= high for level in ladder):
         raise ConfigError(f'min_keep_ratio {low:g} and max_keep_ratio {high:g} are not allowed '
                           f'together; a level of keep_ratios {list(ladder)} must lie between')

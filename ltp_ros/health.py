@@ -107,7 +107,7 @@ class Health:
     def _device(self, now_ns: int) -> Status:
         classifier: Classifier = self._pipeline.classifier
         values = {'model': classifier.model_name, 'device': str(classifier.device),
-                  'precision': classifier.precision}
+                  'backend': classifier.backend.name, 'precision': classifier.precision}
         busy_since_ns = self._pipeline.busy_since_ns
         if busy_since_ns is not None and now_ns - busy_since_ns > STUCK_AFTER_MS * NS_PER_MS:
             seconds = (now_ns - busy_since_ns) / 1e9

@@ -1,10 +1,12 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What this machine is, as far as the speed of a model depends on it; costs from a profile."""
+import gc
+import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Callable, Iterator, List, Tuple
+from typing import Callable, List, Tuple
 
 import torch
 
@@ -37,10 +39,34 @@ def prepare(config: ClassifierConfig, tell: Callable[[str], None], warn: Callabl
             raise ClassifierError('told to stop while warming up')
         tell(f'warmed up at keep_ratio {keep_ratio:g}')
 
+    set_scheduling(config.num_threads, config.priority)
     tell(f'loading {config.model}')
-    classifier = Classifier(config)
+    classifier = Classifier(config, tell)
     classifier.warm_up(progress)
-    return classifier, level_costs(classifier, warn)
+    costs = level_costs(classifier, warn)
+    gc.collect()
+    gc.freeze()  # the model is here to stay: no collection looks through it again
+    return classifier, costs
+
+
+def set_scheduling(num_threads: int, priority: int) -> None:
+    """Set how many threads torch may use, and the real-time priority of the calling thread.
+
+    0 leaves either as it is.
+
+    Raises:
+        ClassifierError: if this process may not have that priority.
+    """
+    if num_threads:
+        torch.set_num_threads(num_threads)
+    if priority:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        except OSError as error:
+            raise ClassifierError(
+                f'priority {priority} is not allowed to this process ({error}); give it '
+                'CAP_SYS_NICE or an rtprio limit in /etc/security/limits.conf, or set '
+                'priority:=0') from error
 
 
 def level_costs(classifier: Classifier, warn: Callable[[str], None]) -> List[LevelCost]:
@@ -60,13 +86,13 @@ def level_costs(classifier: Classifier, warn: Callable[[str], None]) -> List[Lev
         found = profile.read(config.profile)
     except ProfileError as error:
         raise ClassifierError(str(error)) from error
-    clauses = profile.mismatches(found, setup_of(classifier), config.keep_ratios)
+    clauses = profile.mismatches(found, setup_of(classifier), config.ladder)
     if clauses:
         warn(f'profile {config.profile!r} does not fit: {"; ".join(clauses)}. Timing the ladder '
              'instead; run ltp_profile here')
         return classifier.measure()
     return [LevelCost(level.keep_ratio, level.p50_ms, level.p99_ms)
-            for level in found.levels if level.keep_ratio in config.keep_ratios]
+            for level in found.levels if level.keep_ratio in config.ladder]
 
 
 def setup_of(classifier: Classifier) -> Setup:
@@ -75,14 +101,9 @@ def setup_of(classifier: Classifier) -> Setup:
     return Setup(
         device=device, hardware=hardware(device), power_mode=power_mode(),
         threads=torch.get_num_threads() if device == 'cpu' else 0,
-        precision=classifier.precision, torch=str(torch.__version__), model=classifier.model_name,
-        model_hash=profile.model_hash(_tensors(classifier.backend.model)))
-
-
-def _tensors(model: torch.nn.Module) -> Iterator[Tuple[str, bytes]]:
-    for name, tensor in sorted(model.state_dict().items()):
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        yield name, flat.view(torch.uint8).numpy().tobytes()  # numpy has no bfloat16
+        backend=classifier.backend.name, precision=classifier.precision,
+        torch=str(torch.__version__), model=classifier.model_name,
+        method=classifier.config.method, model_hash=classifier.model_hash)
 
 
 def hardware(device: str) -> str:

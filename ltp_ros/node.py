@@ -80,9 +80,9 @@ class ClassifierNode(ConfiguredNode):
         self._health = Health(self._pipeline, time.monotonic_ns())
         self._health_timer = self.create_timer(HEALTH_PERIOD_S, self._report)
         worker.start(self._pipeline, self._take_answer, self._warn_of_drop, self._fail)
-        logger.info(f'{classifier.model_name} on {classifier.device.type} in '
-                    f'{classifier.precision}, {len(classifier.labels)} classes, '
-                    f'{classifier.num_patches} patch tokens')
+        logger.info(f'{classifier.model_name} on {classifier.device.type}, '
+                    f'{classifier.backend.name} {classifier.precision}, '
+                    f'{len(classifier.labels)} classes, {classifier.num_patches} patch tokens')
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

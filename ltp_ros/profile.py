@@ -25,9 +25,11 @@ class Setup:
     hardware: str    # name of the processor or of the GPU
     power_mode: str  # '' where it cannot be read
     threads: int     # of torch; 0 on a GPU, where they hardly matter
+    backend: str
     precision: str
     torch: str       # its version
     model: str
+    method: str
     model_hash: str
 
 

@@ -1,13 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""One-step token pruning before the first Transformer block.
+"""LTP: one-step token pruning before the first Transformer block.
 
 Source: Kim, Rho and Chung, "LTP-ViT: Lightweight Token Pre-Pruning for Low-Latency Vision
 Transformer Inference", cited below as "LTP-ViT, eq. (n)". B images, N patch tokens, D channels,
 K kept tokens. Everything here is plain torch with static shapes, so it can be captured in a CUDA
 graph or exported.
 """
-from typing import Optional
+from typing import Any, Callable, Optional
 
 import torch
 from torch import nn
@@ -75,8 +75,11 @@ def keep_indices(scores: torch.Tensor, num_keep: int) -> torch.Tensor:
 
     Equal scores go to the lower index, so every backend keeps the same tokens.
     """
-    ranked = scores.sort(dim=-1, descending=True, stable=True).indices
-    return ranked[:, :num_keep].sort(dim=-1).values
+    if torch.onnx.is_in_onnx_export():  # ONNX has no stable sort; its TopK is as stable
+        best = scores.topk(num_keep, dim=-1).indices
+    else:
+        best = scores.sort(dim=-1, descending=True, stable=True).indices[:, :num_keep]
+    return best.sort(dim=-1).values
 
 
 def gather_tokens(tokens: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
@@ -84,8 +87,81 @@ def gather_tokens(tokens: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
-class TokenPruner(nn.Module):
-    """Keep the best-scored share of the patch tokens; made for timm's `patch_drop` slot.
+class TokenReducer(nn.Module):
+    """Passes every token on; what a method of token reduction has in common with the others.
+
+    Made for timm's `patch_drop` slot, which sees the tokens just before the first block.
+
+    Args:
+        num_patches: N, patch tokens before any reduction.
+        num_prefix_tokens: class, distillation and register tokens in front; never scored or
+            dropped.
+        keep_ratio: (0, 1]; how much of the work remains. 1 leaves the model as it is.
+    """
+
+    def __init__(self, num_patches: int, num_prefix_tokens: int = 1, keep_ratio: float = 1.0):
+        super().__init__()
+        self.num_patches = num_patches
+        self.num_prefix_tokens = num_prefix_tokens
+        self.keep_ratio = keep_ratio
+        self.trace = False
+        self.last_keep_indices: Optional[torch.Tensor] = None  # (B, K) int64, if `trace`
+
+    @property
+    def num_keep(self) -> int:
+        """K, the number of patch tokens left now."""
+        return self.num_patches
+
+    @property
+    def keep_ratio(self) -> float:
+        """Share of the patch tokens kept, (0, 1]; ValueError on anything else."""
+        return self._keep_ratio
+
+    @keep_ratio.setter
+    def keep_ratio(self, value: float) -> None:
+        self._keep_ratio = check_keep_ratio(value)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return (B, P + N, D) as it is; with `trace`, note that every patch is kept."""
+        if self.trace:
+            every = torch.arange(self.num_patches, device=tokens.device)
+            self.last_keep_indices = every.expand(tokens.shape[0], -1)
+        return tokens
+
+    def extra_repr(self) -> str:
+        """Show the settings where torch prints the model."""
+        return f'keep_ratio={self.keep_ratio}, num_keep={self.num_keep}'
+
+
+class PatchSelector(TokenReducer):
+    """Keeps the best-scored share of the patch tokens; a subclass says what is best."""
+
+    @property
+    def num_keep(self) -> int:
+        """K, the number of patch tokens kept now."""
+        return num_keep_tokens(self.num_patches, self.keep_ratio)
+
+    def scores(self, patches: torch.Tensor) -> torch.Tensor:
+        """Return (B, N), higher is kept, for patch tokens (B, N, D) with their positions."""
+        raise NotImplementedError
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Drop patches of (B, P + N, D) with their positions added; return (B, P + K, D).
+
+        With `trace` set, `last_keep_indices` holds the kept patches (B, K) afterwards.
+        """
+        if self.num_keep == self.num_patches:
+            return super().forward(tokens)
+        prefix = tokens[:, :self.num_prefix_tokens]
+        patches = tokens[:, self.num_prefix_tokens:]
+        indices = keep_indices(self.scores(patches), self.num_keep)
+        if self.trace:
+            self.last_keep_indices = indices
+        return torch.cat([prefix, gather_tokens(patches, indices)], dim=1)
+
+
+class TokenPruner(PatchSelector):
+    """LTP: the SRB score alone decides.
 
     The slot passes tokens that already carry their positions. The score wants them without, so
     the pruner takes the positions off again. Its buffers are not persistent: the state dict of
@@ -99,56 +175,29 @@ class TokenPruner(nn.Module):
         alpha: weight of the spatial term in the score, 0..1.
     """
 
+    patch_pos_embed: torch.Tensor
+    spatial_importance: torch.Tensor
+
     def __init__(self, patch_pos_embed: torch.Tensor, num_prefix_tokens: int = 1,
                  keep_ratio: float = 1.0, alpha: float = 0.5):
-        super().__init__()
+        super().__init__(patch_pos_embed.shape[0], num_prefix_tokens, keep_ratio)
         positions = patch_pos_embed.detach().clone()
         self.register_buffer('patch_pos_embed', positions, persistent=False)
         self.register_buffer('spatial_importance', positions.float().norm(dim=-1),
                              persistent=False)  # LTP-ViT, eq. (3): depends on the weights alone
-        self.num_prefix_tokens = num_prefix_tokens
-        self.keep_ratio = keep_ratio
         self.alpha = alpha
-        self.trace = False
-        self.last_keep_indices: Optional[torch.Tensor] = None
 
-    @property
-    def num_patches(self) -> int:
-        """N, the number of patch tokens before pruning."""
-        return self.patch_pos_embed.shape[0]
+    def scores(self, patches: torch.Tensor) -> torch.Tensor:
+        """Return the SRB scores (B, N) of patch tokens (B, N, D) with their positions."""
+        return srb_scores(patches - self.patch_pos_embed, self.spatial_importance, self.alpha)
 
-    @property
-    def num_keep(self) -> int:
-        """K, the number of patch tokens kept now."""
-        return num_keep_tokens(self.num_patches, self.keep_ratio)
-
-    @property
-    def keep_ratio(self) -> float:
-        """Share of the patch tokens kept, (0, 1]; ValueError on anything else."""
-        return self._keep_ratio
-
-    @keep_ratio.setter
-    def keep_ratio(self, value: float) -> None:
-        self._keep_ratio = check_keep_ratio(value)
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Drop patches of (B, P + N, D) with their positions added; return (B, P + K, D).
-
-        With `trace` set, `last_keep_indices` holds the kept patches (B, K) afterwards.
-        """
-        if self.num_keep == self.num_patches:
-            if self.trace:
-                every = torch.arange(self.num_patches, device=tokens.device)
-                self.last_keep_indices = every.expand(tokens.shape[0], -1)
-            return tokens
-        prefix = tokens[:, :self.num_prefix_tokens]
-        patches = tokens[:, self.num_prefix_tokens:]
-        scores = srb_scores(patches - self.patch_pos_embed, self.spatial_importance, self.alpha)
-        indices = keep_indices(scores, self.num_keep)
-        if self.trace:
-            self.last_keep_indices = indices
-        return torch.cat([prefix, gather_tokens(patches, indices)], dim=1)
+    def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> 'TokenPruner':
+        # `model.half()` moves the importance and does not round it: neighbours differ by less
+        importance = self.spatial_importance
+        super()._apply(fn, *args, **kwargs)
+        self.spatial_importance = importance.to(self.spatial_importance.device)
+        return self
 
     def extra_repr(self) -> str:
         """Show the settings where torch prints the model."""
-        return f'keep_ratio={self.keep_ratio}, num_keep={self.num_keep}, alpha={self.alpha}'
+        return f'{super().extra_repr()}, alpha={self.alpha}'

@@ -12,15 +12,25 @@ import torch
 from safetensors import SafetensorError
 from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
 from timm.models import load_state_dict, register_model
-from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
+from timm.models.vision_transformer import (
+    Attention,
+    Block,
+    VisionTransformer,
+    checkpoint_filter_fn,
+)
+from timm.utils.model import reparameterize_model
 from torch import nn
 
+from ltp_ros.config import METHODS
 from ltp_ros.conv_stem import VIT_DEMO, ConvStem
+from ltp_ros.papr import PaPrPruner
 from ltp_ros.preprocessing import DataConfig
-from ltp_ros.token_pruning import TokenPruner
+from ltp_ros.token_pruning import TokenPruner, TokenReducer
+from ltp_ros.tome import TokenMerger
 
 MODEL_DIRECTORY = Path(__file__).parent / 'models'
 DEMO = 'demo'
+PAPR_CONV_NET = 'mobileone_s0'
 
 
 class ModelError(ValueError):
@@ -36,9 +46,10 @@ def vit_demo(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
     return VisionTransformer(**{**VIT_DEMO, 'embed_layer': ConvStem, **kwargs})
 
 
-def create_vit(model: str, checkpoint: str = '', *, alpha: float = 0.5, keep_ratio: float = 1.0,
-               pretrained: bool = True, **model_args: Any) -> VisionTransformer:
-    """Create a timm Vision Transformer in eval mode with a `TokenPruner` in `patch_drop`.
+def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', alpha: float = 0.5,
+               keep_ratio: float = 1.0, pretrained: bool = True, papr_checkpoint: str = '',
+               **model_args: Any) -> VisionTransformer:
+    """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
 
     Args:
         model: a timm model name, or 'demo' for the model inside this package.
@@ -46,14 +57,16 @@ def create_vit(model: str, checkpoint: str = '', *, alpha: float = 0.5, keep_rat
             same name lies beside it (`ltp_train` writes one), that names the architecture and
             `model` is not asked. Positions are resampled to `img_size`. 'demo': the packaged
             weights. Empty: timm's pretrained weights.
+        method: one of METHODS.
         alpha: weight of the spatial term in the score, LTP-ViT, eq. (4).
         keep_ratio: share of the patch tokens kept, (0, 1].
+        papr_checkpoint: weights of the ConvNet that method 'papr' looks with; empty: timm's.
         pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
         **model_args: passed on to timm, for instance `img_size` or `num_classes`.
 
     Raises:
         ModelError: if timm has no such model, the weights cannot be read, downloaded or fitted,
-            or the model has no absolute positional embedding to prune by.
+            or the method cannot reduce the tokens of such a model.
     """
     if model == DEMO:
         model, checkpoint = vit_demo.__name__, checkpoint or DEMO
@@ -69,23 +82,30 @@ def create_vit(model: str, checkpoint: str = '', *, alpha: float = 0.5, keep_rat
                               **card.get('pretrained_cfg', {})}
     else:
         vit = _create(model, pretrained=pretrained, **model_args)
-    check_supported(vit, model)
-    attach_pruner(vit, alpha=alpha, keep_ratio=keep_ratio)
+    check_supported(vit, model, method)
+    if method == 'ltp':
+        attach_pruner(vit, alpha=alpha, keep_ratio=keep_ratio)
+    else:
+        _attach_peer(vit, method, keep_ratio, papr_checkpoint, pretrained)
     return vit.eval()
 
 
-def check_supported(vit: nn.Module, name: str = 'the model') -> None:
-    """Raise ModelError, saying why, if `vit` offers nothing that LTP can prune by."""
+def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp') -> None:
+    """Raise ModelError, saying why, if `method` cannot reduce the tokens of `vit`."""
     if not isinstance(vit, VisionTransformer):
         reason = f'it is a {type(vit).__name__}, not a timm VisionTransformer'
-    elif vit.pos_embed is None:
+    elif method == 'tome' and not all(type(block) is Block and type(block.attn) is Attention
+                                      for block in vit.blocks):
+        reason = 'its blocks are not the plain ones of timm, which ToMe takes apart'
+    elif vit.pos_embed is None and method == 'ltp':
         reason = 'it has no absolute positional embedding, whose norm the score needs'
     elif vit.dynamic_img_size:
         reason = 'it resamples its positions for every image; create it without dynamic_img_size'
     else:
         return
-    raise ModelError(f'{name} cannot be pruned by LTP: {reason}. Choose a VisionTransformer with '
-                     'learned or fixed absolute positions, such as vit_small_patch16_224')
+    raise ModelError(f'{name} cannot be pruned by {method.upper()}: {reason}. Choose a '
+                     'VisionTransformer with learned or fixed absolute positions, such as '
+                     'vit_small_patch16_224')
 
 
 def attach_pruner(vit: VisionTransformer, alpha: float = 0.5,
@@ -94,6 +114,29 @@ def attach_pruner(vit: VisionTransformer, alpha: float = 0.5,
     positions = vit.pos_embed[0, 0 if vit.no_embed_class else vit.num_prefix_tokens:]
     vit.patch_drop = TokenPruner(positions, vit.num_prefix_tokens, keep_ratio, alpha)
     return vit.patch_drop
+
+
+def _attach_peer(vit: VisionTransformer, method: str, keep_ratio: float, papr_checkpoint: str,
+                 pretrained: bool) -> None:
+    num_patches, prefix = vit.patch_embed.num_patches, vit.num_prefix_tokens
+    if method == 'papr':
+        conv_net = _create(PAPR_CONV_NET, pretrained=pretrained and not papr_checkpoint)
+        if papr_checkpoint:
+            _load(conv_net, _read_checkpoint(papr_checkpoint), papr_checkpoint)
+        seen, wanted = resolve_model_data_config(vit), resolve_model_data_config(conv_net)
+        vit.patch_drop = PaPrPruner(
+            reparameterize_model(conv_net.eval()), tuple(vit.patch_embed.grid_size),
+            (seen['mean'], seen['std']), (wanted['mean'], wanted['std']), prefix, keep_ratio)
+        vit.patch_drop.attach(vit.patch_embed)
+    elif method == 'tome':
+        mlp = vit.blocks[0].mlp.fc1
+        vit.patch_drop = TokenMerger(num_patches, prefix, len(vit.blocks),
+                                     mlp.out_features / mlp.in_features, keep_ratio)
+        vit.patch_drop.attach(vit.blocks)
+    elif method == 'none':
+        vit.patch_drop = TokenReducer(num_patches, prefix)
+    else:
+        raise ModelError(f'there is no method {method!r}; expected one of {", ".join(METHODS)}')
 
 
 def data_config(vit: VisionTransformer) -> DataConfig:

@@ -46,6 +46,14 @@ def seeded():
         sys.modules['torch'].manual_seed(0)
 
 
+@pytest.fixture(scope='session', autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep what is exported here out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
 @pytest.fixture(scope='session')
 def small_model(tmp_path_factory):
     """Save a small model with random weights and its card; return the checkpoint's path."""

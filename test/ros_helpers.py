@@ -91,4 +91,6 @@ def ros_arguments(**parameters):
 
 def classifier_process(**parameters):
     """Start the node with these parameters, on one thread: the machine is shared."""
-    return Process('ltp_ros.node', ros_arguments(device='cpu', **parameters), OMP_NUM_THREADS='1')
+    # 'auto' would choose by time, and so not the same on every run
+    chosen = {'device': 'cpu', 'backend': 'eager', 'precision': 'float32', **parameters}
+    return Process('ltp_ros.node', ros_arguments(**chosen), OMP_NUM_THREADS='1')

@@ -19,8 +19,9 @@ from ltp_ros.benchmarks.deadline_plot import draw
 from ltp_ros.benchmarks.figures import new_figure
 from ltp_ros.tools.benchmark import main
 from ltp_ros.tools.deadline_report import make_table, write_frames
-from ltp_ros.tools.deadline_runner import BenchmarkError, busy_core, check_run
+from ltp_ros.tools.deadline_runner import busy_core, check_run
 from ltp_ros.tools.processes import Process
+from ltp_ros.tools.session import BenchmarkError
 
 LADDER = (1.0, 0.7, 0.5, 0.3)
 DEADLINE_MS = 50.0
@@ -171,7 +172,8 @@ def test_a_fixed_policy_that_moved_is_no_measurement():
 
 
 def test_the_table_fits_a_terminal_and_shows_what_was_asked_for():
-    result = {'model': 'm', 'device': 'cpu', 'precision': 'float32', 'deadline_ms': 50.0,
+    result = {'model': 'm', 'device': 'cpu', 'backend': 'eager', 'precision': 'float32',
+              'deadline_ms': 50.0,
               'rows': rows(fixed_runs('halved', before=(20, 2, 0, 0), after=(20, 20, 20, 0)),
                            LADDER, TARGET)}
     output = io.StringIO()

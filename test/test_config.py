@@ -120,6 +120,14 @@ def test_snap_takes_the_higher_of_two_that_are_as_near_but_for_rounding(keep_rat
     assert snap(keep_ratio, (1.0, 0.9, 0.8, 0.7, 0.6, 0.35, 0.25)) == level
 
 
+def test_without_a_method_there_is_nothing_to_choose():
+    config = update(Config(), {'method': 'none', 'keep_ratio': 0.5})
+    assert config.classifier.ladder == (1.0,) and config.classifier.keep_ratio == 1.0
+    assert update(config, {'method': 'ltp', 'keep_ratio': 0.5}).classifier.keep_ratio == 0.53
+    with pytest.raises(ConfigError, match='max_keep_ratio 0.9 are not allowed together'):
+        update(config, {'max_keep_ratio': 0.9})
+
+
 @pytest.mark.parametrize('keep_ratio, level', [
     (1.0, 1.0), (0.74, 0.75), (0.6, 0.5), (0.01, 0.25), (0.625, 0.75), (0.375, 0.5)])
 def test_snap_takes_the_nearest_level_and_the_higher_of_two_as_near(keep_ratio, level):

@@ -25,7 +25,8 @@ def pipeline():
     return SimpleNamespace(
         mailbox=Mailbox(), config=update(Config(), {'deadline_ms': 20.0}), keep_ratio=0.7,
         busy_since_ns=None, classifier=SimpleNamespace(
-            model_name='demo', device='cpu', precision='float32'))
+            model_name='demo', device='cpu', precision='float32',
+            backend=SimpleNamespace(name='eager')))
 
 
 def report(health, now_ns=SECOND):

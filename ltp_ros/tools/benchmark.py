@@ -5,10 +5,20 @@ import argparse
 import sys
 from typing import List, Optional
 
-from ltp_ros.tools import benchmark_deadline
+from rclpy.executors import ExternalShutdownException
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-# Each has NAME, a docstring that says what it measures, add_arguments(parser) and run(args)
-COMMANDS = (benchmark_deadline,)
+from ltp_ros.benchmarks.figures import PlotError
+from ltp_ros.classifier import ClassifierError
+from ltp_ros.tools import benchmark_deadline, benchmark_overload
+from ltp_ros.tools.processes import ProcessError
+from ltp_ros.tools.session import BenchmarkError
+from ltp_ros.vit import ModelError
+
+# Each has NAME, a docstring that says what it measures, PARENTS, add_arguments(parser) and
+# run(args, bar), with a progress bar to show what takes long
+COMMANDS = (benchmark_deadline, benchmark_overload)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,7 +39,19 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_benchmark`; return the exit code, 0 if everything was measured."""
     args = build_parser().parse_args(argv)
     command = next(command for command in COMMANDS if command.NAME == args.command)
-    return command.run(args)
+    errors = Console(stderr=True)
+    columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=errors, disable=args.quiet) as bar:
+            command.run(args, bar)
+    except (BenchmarkError, ClassifierError, ModelError, PlotError, ProcessError,
+            OSError) as error:
+        errors.print(f'ltp_benchmark {command.NAME}: {error}', soft_wrap=True, markup=False,
+                     highlight=False)
+        return 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 130
+    return 0
 
 
 if __name__ == '__main__':

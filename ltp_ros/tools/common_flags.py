@@ -2,22 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flags that several programs share, so that each is spelled and explained once."""
 import argparse
+import math
+from typing import Sequence
 
 from ltp_ros.config import ClassifierConfig, fields
 
 MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'device', 'precision')
+# Of the programs that run the classifier as the node does
+CLASSIFIER_FLAGS = (*MODEL_FLAGS, 'backend', 'method', 'papr_checkpoint', 'num_threads', 'cache')
 
 
-def common_flags() -> argparse.ArgumentParser:
-    """Return a parser for `parents=`: which model, where it runs, --json and --quiet.
+def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
+    """Return a parser for `parents=`: which model, how it runs, --json and --quiet.
 
-    Names, defaults, choices and descriptions are those of the node's parameters.
+    Args:
+        names: of the node's parameters that become flags, with their defaults, choices and
+            descriptions.
     """
     parser = argparse.ArgumentParser(add_help=False)
     parameters = {field.name: field for _, field in fields()}
-    for name in MODEL_FLAGS:
+    for name in names:
         metadata = parameters[name].metadata
-        parser.add_argument(f'--{name}', default=getattr(ClassifierConfig, name),
+        default = getattr(ClassifierConfig, name)
+        parser.add_argument(f'--{name.replace("_", "-")}', default=default, type=type(default),
                             choices=metadata['allowed'].choices or None,
                             help=metadata['description'])
     parser.add_argument('--json', metavar='FILE', help='write the results as JSON')
@@ -30,4 +37,12 @@ def positive_int(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f'{text} is not allowed; it must be at least 1')
+    return number
+
+
+def positive(text: str) -> float:
+    """Parse a finite number above 0."""
+    number = float(text)
+    if not 0.0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'{text} is not allowed; it must be above 0')
     return number

@@ -25,7 +25,8 @@ def make_table(result: Dict[str, Any], policies: Collection[str]) -> Table:
         policies: by name.
     """
     table = Table(
-        title='{model} on {device} in {precision}, deadline {deadline_ms:.1f} ms'.format(**result),
+        title='{model} on {device}, {backend} {precision}, deadline {deadline_ms:.1f} ms'.format(
+            **result),
         caption='age: capture to publish, ms; right in: answers (s) until near the oracle',
         box=box.SIMPLE_HEAD, padding=0)
     for heading in COLUMNS:

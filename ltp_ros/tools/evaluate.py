@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_evaluate`: how often a model is right on labelled images, at each share of tokens kept."""
 import argparse
-import json
 import sys
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
@@ -14,14 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 
 from ltp_ros import vit
-from ltp_ros.classifier import PRECISIONS, ClassifierError, resolve_device, resolve_precision
+from ltp_ros.classifier import ClassifierError, resolve_device, resolve_precision
 from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.datasets import DatasetError, ImageSet, decode_rgb, open_image_set
 from ltp_ros.evaluation import accuracy_row, top_classes
 from ltp_ros.preprocessing import Preprocessor
 from ltp_ros.token_pruning import num_keep_tokens
 from ltp_ros.tools.common_flags import common_flags, positive_int
-from ltp_ros.tools.output_files import check_writable
+from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
 
 UNPRUNED = 1.0
@@ -64,7 +62,7 @@ def evaluate(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
     chosen = spread(len(image_set), args.limit)
 
     head = provenance(device.type)  # now: a long run may outlive the commit it began with
-    dtype = PRECISIONS[precision]
+    dtype = getattr(torch, precision)
     preprocessor = Preprocessor(vit.data_config(model), dtype).to(device)
     batches = preprocess([image_set.images[index] for index in chosen], preprocessor, args.batch)
     task = bar.add_task('evaluating', total=len(chosen) * len(keep_ratios))
@@ -150,8 +148,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         with Progress(*columns, console=errors, disable=args.quiet) as bar:
             result = evaluate(args, bar)
         Console().print(make_table(result))
-        if args.json:
-            Path(args.json).write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+        write_json(args.json, result)
     except (ConfigError, ClassifierError, DatasetError, vit.ModelError, OSError) as error:
         errors.print(f'ltp_evaluate: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2

@@ -1,9 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fail before a long measurement rather than after it."""
+"""The files that programs write: checked before a long measurement rather than after it."""
+import json
 import os
 from pathlib import Path
-from typing import Optional
+from typing import Any, Mapping, Optional
 
 
 def check_writable(*paths: Optional[str]) -> None:
@@ -12,3 +13,9 @@ def check_writable(*paths: Optional[str]) -> None:
         if path.is_dir() or not os.access(str(path.absolute().parent), os.W_OK):
             raise OSError(f"'{path}' cannot be written: it is a folder, or its folder is not "
                           'there or read-only')
+
+
+def write_json(path: Optional[str], result: Mapping[str, Any]) -> None:
+    """Write a result as JSON, unless `path` is None."""
+    if path:
+        Path(path).write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')

@@ -38,6 +38,11 @@ class Process:
             cwd=Path(ltp_ros.__file__).parents[1])
 
     @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._process.pid
+
+    @property
     def exit_code(self) -> Optional[int]:
         """Of the ended process; None while it runs."""
         return self._process.poll()

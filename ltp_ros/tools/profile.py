@@ -5,7 +5,6 @@
 With a folder of images also how often each gives the same label as the unpruned model.
 """
 import argparse
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -25,8 +24,8 @@ from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.datasets import IMAGE_SUFFIXES, DatasetError, decode_rgb
 from ltp_ros.machine import setup_of
 from ltp_ros.profile import UNPRUNED, LevelTime, Profile, write
-from ltp_ros.tools.common_flags import MODEL_FLAGS, common_flags, positive_int
-from ltp_ros.tools.output_files import check_writable
+from ltp_ros.tools.common_flags import CLASSIFIER_FLAGS, common_flags, positive_int
+from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.profile_plot import draw
 from ltp_ros.tools.provenance import provenance
 from ltp_ros.vit import ModelError
@@ -35,7 +34,7 @@ from ltp_ros.vit import ModelError
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_profile`."""
     parser = argparse.ArgumentParser(
-        prog='ltp_profile', parents=[common_flags()],
+        prog='ltp_profile', parents=[common_flags(CLASSIFIER_FLAGS)],
         description=(__doc__ or '').split(': ', 1)[1],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
@@ -59,7 +58,8 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, Dict[str,
         ClassifierError, ConfigError, DatasetError, ModelError: if something cannot be used.
     """
     classifier = Classifier(ClassifierConfig(
-        **{name: getattr(args, name) for name in MODEL_FLAGS}, alpha=check('alpha', args.alpha),
+        **{name: getattr(args, name) for name in CLASSIFIER_FLAGS},
+        alpha=check('alpha', args.alpha),
         keep_ratios=check('keep_ratios', sorted({UNPRUNED, *args.keep_ratios}))))
     ladder = classifier.config.keep_ratios
     images = image_files(args.images)[:args.limit] if args.images else []
@@ -118,7 +118,8 @@ def make_table(profile: Profile) -> Table:
     """Return the levels as a table, with the break-even level below."""
     break_even = profile.break_even
     table = Table(
-        title=f'{profile.setup.model} on {profile.setup.hardware}, {profile.setup.precision}',
+        title=f'{profile.setup.model} on {profile.setup.hardware}, '
+        f'{profile.setup.backend} {profile.setup.precision}',
         caption='no level is faster than the unpruned model' if break_even is None else
         f'break-even: {break_even:g} is the highest that is faster than the unpruned model')
     for heading in ('keep ratio', 'p50 ms', 'p95 ms', 'p99 ms', 'to unpruned', 'agreement'):
@@ -149,7 +150,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             result = {'program': 'ltp_profile', **about.pop('versions'), **asdict(profile.setup),
                       **about, 'break_even': profile.break_even,
                       'rows': [asdict(level) for level in profile.levels]}
-            Path(args.json).write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+            write_json(args.json, result)
         if figure:
             draw(figure, profile)
             figure.savefig(args.plot)

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, 
 
 from ltp_ros.classifier import ClassifierError, resolve_device
 from ltp_ros.datasets import DatasetError
-from ltp_ros.tools.output_files import check_writable
+from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
 from ltp_ros.training.data import load_data
 from ltp_ros.training.model import model_card
@@ -151,8 +151,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         return INTERRUPTED
     record = make_record(trainer, args.images)
     export_model(trainer.stem, trainer.vit, model_card(trainer.built, data.class_names, record))
-    if args.json:
-        Path(args.json).write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+    write_json(args.json, record)
     return 0
 
 

@@ -1,0 +1,68 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write a level of the ladder as an ONNX file: pixels in, best classes and kept patches out."""
+import inspect
+import os
+import warnings
+from pathlib import Path
+from typing import Any, Dict, Tuple
+
+import torch
+from torch import nn
+
+OPSET = 17  # ScatterElements that adds came with 16, LayerNormalization with 17
+MAX_CLASSES = 100  # `top_k` may be no more
+
+
+class _Level(nn.Module):
+    """The model and what the backend wants of its logits, for a batch of one image."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        logits = self.model(pixels)
+        scores, class_ids = logits.softmax(dim=-1).topk(min(MAX_CLASSES, logits.shape[-1]))
+        return scores, class_ids, self.model.patch_drop.last_keep_indices
+
+
+def level_file(folder: Path, keep_ratio: float) -> Path:
+    """Return the file of a level in `folder`."""
+    return folder / f'keep_{keep_ratio:g}.onnx'
+
+
+def export_level(model: nn.Module, keep_ratio: float, path: Path) -> None:
+    """Write one level as ONNX with static shapes.
+
+    Args:
+        model: the Vision Transformer with a `TokenReducer` in `patch_drop`, in eval mode, in
+            float32 on the CPU.
+        keep_ratio: (0, 1].
+        path: the file; its folder is made. Written whole or not at all.
+
+    The inputs and outputs: pixels (1, 3, H, W) float32, normalised -> scores (1, C) float32,
+    descending, class_ids (1, C) int64, keep_indices (1, K) int64.
+    """
+    reducer = model.patch_drop
+    before = (reducer.keep_ratio, reducer.trace)
+    reducer.keep_ratio, reducer.trace = keep_ratio, True
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f'.{os.getpid()}.partial')
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # every Python number of a traced model is a constant
+            torch.onnx.export(
+                _Level(model), (torch.zeros(1, 3, *model.patch_embed.img_size),), str(partial),
+                input_names=['pixels'], output_names=['scores', 'class_ids', 'keep_indices'],
+                opset_version=OPSET, **_exporter())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+        reducer.keep_ratio, reducer.trace = before
+
+
+def _exporter() -> Dict[str, Any]:
+    # The tracing exporter: the only one that the torch of a Jetson has
+    known = inspect.signature(torch.onnx.export).parameters
+    return {'dynamo': False} if 'dynamo' in known else {}

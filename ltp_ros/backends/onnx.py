@@ -1,0 +1,86 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the model with ONNX Runtime: one session a ladder level, each with static shapes."""
+import os
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from ltp_ros.backends.export import export_level, level_file
+from ltp_ros.preprocessing import DataConfig, Preprocessor
+
+PROVIDERS = {'cuda': ('TensorrtExecutionProvider', 'CUDAExecutionProvider'), 'cpu': ()}
+
+
+class OnnxBackend:
+    """Preprocess with torch, run the rest in ONNX Runtime.
+
+    A level whose file is not there yet is exported when it is first used, which `warm_up` does.
+
+    Args:
+        model: the Vision Transformer with a `TokenReducer` in `patch_drop`, in eval mode, in
+            float32 on the CPU.
+        data_config: what the model expects of its input.
+        device: where it runs; on 'cuda' TensorRT if it is there, then CUDA.
+        precision: 'float32', or 'float16' with TensorRT.
+        folder: where the exported levels and TensorRT's engines are kept.
+
+    Raises:
+        ImportError: if onnx or onnxruntime is missing.
+        RuntimeError: if ONNX Runtime has no provider for the device or the precision.
+    """
+
+    name = 'onnx'
+
+    def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
+                 precision: str, folder: Path):
+        import onnx  # noqa: F401  (the export needs it; say so before the model is tried)
+        import onnxruntime
+        self._runtime = onnxruntime
+        self.device, self.precision = device, precision
+        self.model = model
+        self.preprocessor = Preprocessor(data_config)  # its output is uploaded by the runtime
+        self._folder = folder
+        self._providers = self._choose_providers()
+        self._sessions: Dict[float, Any] = {}
+
+    def __call__(self, rgb: np.ndarray, keep_ratio: float,
+                 top_k: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Classify (H, W, 3) uint8; returns what `EagerBackend` does."""
+        session = self._sessions.get(keep_ratio) or self._load(keep_ratio)
+        with torch.inference_mode():
+            pixels = self.preprocessor(torch.from_numpy(np.require(rgb, requirements='CW')))
+        scores, class_ids, kept = session.run(None, {'pixels': pixels.numpy()})
+        return scores[0, :top_k], class_ids[0, :top_k], kept[0]
+
+    def _choose_providers(self) -> List[Any]:
+        available = self._runtime.get_available_providers()
+        found: List[Any] = [name for name in PROVIDERS[self.device.type] if name in available]
+        if self.device.type != 'cpu' and not found:
+            raise RuntimeError('this onnxruntime has no provider for CUDA; install '
+                               'onnxruntime-gpu, or use backend:=graph')
+        possible = ('float32', 'float16') if 'TensorrtExecutionProvider' in found else ('float32',)
+        if self.precision not in possible:
+            raise RuntimeError(f'ONNX Runtime has no {self.precision} here, but '
+                               f'{" and ".join(possible)}; float16 comes with TensorRT')
+        if 'TensorrtExecutionProvider' in found:
+            found[0] = ('TensorrtExecutionProvider', {
+                'trt_engine_cache_enable': True, 'trt_engine_cache_path': str(self._folder),
+                'trt_fp16_enable': self.precision == 'float16'})
+        return [*found, 'CPUExecutionProvider']
+
+    def _load(self, keep_ratio: float) -> Any:
+        path = level_file(self._folder, keep_ratio)
+        if not path.is_file():
+            export_level(self.model, keep_ratio, path)
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # warnings about its own optimisations say nothing here
+        if os.environ.get('OMP_WAIT_POLICY', '').upper() == 'PASSIVE':  # see docs/tuner.md
+            options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        session = self._runtime.InferenceSession(str(path), options, providers=self._providers)
+        self._sessions[keep_ratio] = session
+        return session

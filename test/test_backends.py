@@ -1,0 +1,222 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every backend gives the answers of plain torch; 'auto' takes the fastest that is there."""
+import inspect
+import itertools
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from ltp_ros import backends, vit
+from ltp_ros.backends.export import _exporter, export_level, level_file
+from ltp_ros.backends.graph import GraphBackend
+from ltp_ros.backends.onnx import OnnxBackend
+from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.config import METHODS, ClassifierConfig
+from ltp_ros.token_pruning import keep_indices
+
+CPU = torch.device('cpu')
+RGB = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+LEVELS = (1.0, 0.53, 0.25)
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+
+
+@pytest.fixture(params=METHODS)
+def model(request):
+    """Return a small model that reduces its tokens by one of the methods."""
+    torch.manual_seed(0)
+    return vit.create_vit('vit_tiny_patch16_224', pretrained=False, method=request.param,
+                          num_classes=7, img_size=96, depth=4)
+
+
+def assert_same(found, expected, tolerance=1e-5):
+    np.testing.assert_allclose(found[0], expected[0], atol=tolerance)
+    assert found[1].tolist() == expected[1].tolist()
+    assert found[2].tolist() == expected[2].tolist()
+
+
+def test_onnx_gives_the_answers_of_torch(model, tmp_path):
+    pytest.importorskip('onnxruntime')
+    data_config = vit.data_config(model)
+    eager = backends.create('eager', 'float32', model, data_config, CPU, tmp_path)
+    onnx = OnnxBackend(model, data_config, CPU, 'float32', tmp_path)
+    for keep_ratio in LEVELS:
+        for rgb in (RGB, RGB[::-1], RGB[:, ::2]):
+            assert_same(onnx(rgb, keep_ratio, 5), eager(rgb, keep_ratio, 5))
+    assert sorted(tmp_path.iterdir()) == sorted(level_file(tmp_path, k) for k in LEVELS)
+
+
+def test_onnx_keeps_the_lower_of_two_patches_that_score_alike(tmp_path):
+    onnxruntime = pytest.importorskip('onnxruntime')
+
+    class Keep(torch.nn.Module):
+        def forward(self, scores):
+            return keep_indices(scores, 4)
+    scores = torch.tensor([[0.0, 1.0, 0.5, 0.5, 0.0, 0.5, 1.0, 0.5], [0.0] * 8])
+    path = str(tmp_path / 'keep.onnx')
+    torch.onnx.export(Keep(), (scores,), path, input_names=['scores'], **_exporter())
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    kept = session.run(None, {'scores': scores.numpy()})[0].tolist()
+    assert kept == keep_indices(scores, 4).tolist() == [[1, 2, 3, 6], [0, 1, 2, 3]]
+
+
+def test_an_export_that_fails_leaves_no_file_and_the_model_as_it_was(tmp_path, monkeypatch):
+    model = vit.create_vit('vit_tiny_patch16_224', pretrained=False, num_classes=7)
+
+    def fail(module, args, path, **kwargs):
+        open(path, 'w').write('half a model')
+        raise RuntimeError('no')
+
+    fail.__signature__ = inspect.signature(torch.onnx.export)
+    monkeypatch.setattr(torch.onnx, 'export', fail)
+    with pytest.raises(RuntimeError, match='no'):
+        export_level(model, 0.5, tmp_path / 'x' / 'keep_0.5.onnx')
+    assert not list((tmp_path / 'x').iterdir())
+    assert (model.patch_drop.keep_ratio, model.patch_drop.trace) == (1.0, False)
+
+
+def test_levels_that_were_exported_before_are_taken_as_they_are(tmp_path, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    config = ClassifierConfig(model='demo', device='cpu', backend='onnx', cache=str(tmp_path),
+                              keep_ratios=(1.0, 0.5))
+    first = Classifier(config).classify(RGB, 0.5)
+    monkeypatch.setattr('ltp_ros.backends.onnx.export_level',
+                        lambda *args: pytest.fail('exported twice'))
+    assert Classifier(config).classify(RGB, 0.5).scores == first.scores
+    assert [path.name for path in tmp_path.rglob('*.onnx')] == ['keep_0.5.onnx']
+
+
+def test_folders_of_different_models_and_methods_differ():
+    asked = itertools.product(('a', 'b'), ('0' * 64, 'f' * 64), ('ltp', 'tome'), (0.5, 0.7))
+    folders = {backends.model_folder('cache', *what) for what in asked}
+    assert len(folders) == 2 * 2 * 3  # alpha is LTP's alone
+
+
+@pytest.mark.parametrize('backend, precision, device, expected', [
+    ('auto', 'auto', 'cpu', [('eager', 'float32'), ('eager', 'bfloat16'), ('onnx', 'float32')]),
+    ('auto', 'float32', 'cpu', [('eager', 'float32'), ('onnx', 'float32')]),
+    ('eager', 'auto', 'cpu', [('eager', 'float32'), ('eager', 'bfloat16')]),
+    ('onnx', 'auto', 'cpu', [('onnx', 'float32')]),
+    ('eager', 'bfloat16', 'cpu', [('eager', 'bfloat16')]),
+    ('auto', 'auto', 'cuda', [('graph', 'float16'), ('eager', 'float16')]),
+    ('onnx', 'auto', 'cuda', [('onnx', 'float16'), ('onnx', 'float32')])])
+def test_auto_stands_for_what_may_be_fastest(backend, precision, device, expected):
+    assert backends.candidates(backend, precision, torch.device(device)) == expected
+
+
+class Clock:
+    """Backends that take a given time each, on a clock of their own."""
+
+    def __init__(self, monkeypatch, **times_s):
+        self.now, self.times_s, self.runs = 0.0, times_s, []
+        monkeypatch.setattr('time.perf_counter', lambda: self.now)
+
+    def make(self, name, precision):
+        if self.times_s[name] is None:
+            raise ImportError(f'no {name} here')
+
+        def run(rgb, keep_ratio, top_k):
+            self.runs.append((name, keep_ratio))
+            self.now += self.times_s[name]
+        return type('Fake', (), {'name': name, 'precision': precision,
+                                 '__call__': lambda self, *args: run(*args)})()
+
+
+def test_the_fastest_is_taken_and_the_others_are_told(monkeypatch):
+    clock, told = Clock(monkeypatch, eager=0.05, onnx=0.02, graph=None), []
+    pairs = [('eager', 'float32'), ('graph', 'float16'), ('onnx', 'float32')]
+    best = backends.fastest(pairs, clock.make, RGB, 0.53, told.append)
+    assert best.name == 'onnx'
+    assert told == ['graph float16 cannot be had: no graph here',
+                    'eager float32 50.0 ms, onnx float32 20.0 ms at keep_ratio 0.53']
+    timed = [name for name, _ in clock.runs[2:]]
+    assert timed == ['eager', 'onnx'] * backends.TRIAL_RUNS  # in turns
+
+
+def test_one_that_is_asked_for_by_name_is_not_timed(monkeypatch):
+    clock = Clock(monkeypatch, eager=0.05)
+    assert backends.fastest([('eager', 'float32')], clock.make, RGB, 0.53, print).name == 'eager'
+    assert not clock.runs
+
+
+def test_the_first_reason_is_told_where_none_can_be_had(monkeypatch):
+    clock = Clock(monkeypatch, eager=None, onnx=None)
+    with pytest.raises(ImportError, match='no eager here'):
+        backends.fastest([('eager', 'a'), ('onnx', 'b')], clock.make, RGB, 0.53, str)
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({'backend': 'graph'}, 'CUDA graphs need a CUDA device; use backend:=eager'),
+    ({'backend': 'onnx', 'precision': 'bfloat16'}, 'ONNX Runtime has no bfloat16 here')])
+def test_what_cannot_be_had_here_is_refused_with_a_way_out(changes, words, tmp_path):
+    if changes['backend'] == 'onnx':
+        pytest.importorskip('onnxruntime')
+    with pytest.raises(ClassifierError, match=f"backend {changes['backend']} cannot run demo: "
+                                              f'.*{words}'):
+        Classifier(ClassifierConfig(model='demo', device='cpu', cache=str(tmp_path), **changes))
+
+
+def test_without_onnxruntime_auto_does_without_and_onnx_says_so(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    told = []
+    config = ClassifierConfig(model='demo', device='cpu', cache=str(tmp_path))
+    assert Classifier(config, told.append).backend.name == 'eager'
+    assert any('onnx float32 cannot be had' in line for line in told)
+    with pytest.raises(ClassifierError, match='backend onnx cannot run demo'):
+        Classifier(ClassifierConfig(model='demo', device='cpu', backend='onnx'))
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_method_goes_down_its_ladder(method, monkeypatch, tmp_path):
+    monkeypatch.setattr(vit, '_create', lambda model, pretrained, _=vit._create, **args: _(
+        model, pretrained=False, **args))  # MobileOne's weights are on the hub
+    classifier = Classifier(ClassifierConfig(
+        model='demo', device='cpu', backend='eager', precision='float32', method=method,
+        cache=str(tmp_path)))
+    found = [classifier.classify(RGB, keep_ratio) for keep_ratio in classifier.config.ladder]
+    left = [prediction.num_keep for prediction in found]
+    assert left == sorted(left, reverse=True) and left[0] == classifier.num_patches
+    assert method == 'none' or left[-1] <= 0.25 * classifier.num_patches
+    assert found[0].scores == Classifier(ClassifierConfig(
+        model='demo', device='cpu', backend='eager', precision='float32',
+        method='none')).classify(RGB).scores
+
+
+@needs_gpu
+def test_graph_gives_the_answers_of_eager_on_every_level_and_camera_size(model):
+    device, data_config = torch.device('cuda'), vit.data_config(model)
+    graph, eager = (backends.create(name, 'float16', model, data_config, device, None)
+                    for name in ('graph', 'eager'))
+    rgb = np.random.default_rng(1).integers(0, 256, (120, 90, 3), dtype=np.uint8)
+    for keep_ratio in LEVELS:
+        for image in (RGB, rgb, RGB[::-1]):
+            assert_same(graph(image, keep_ratio, 5), eager(image, keep_ratio, 5), 1e-2)
+
+
+@needs_gpu
+def test_nothing_leaves_or_enters_the_device_between_the_image_and_the_answer(model):
+    from torch.profiler import ProfilerActivity, profile
+    graph = GraphBackend(model, vit.data_config(model), torch.device('cuda'), 'float16')
+    graph(RGB, 0.53, 5)
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        graph(RGB, 0.53, 5)
+    events = [event.name for event in profiler.events()]
+    assert sum('Memcpy HtoD' in name for name in events) == 1
+    assert sum('Memcpy DtoH' in name for name in events) == 1
+    assert sum('Synchronize' in name for name in events) <= 1
+
+
+def test_tensorrt_is_told_to_keep_its_engines(monkeypatch, tmp_path):
+    runtime = SimpleNamespace(get_available_providers=lambda: [
+        'TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider'])
+    monkeypatch.setitem(sys.modules, 'onnxruntime', runtime)
+    monkeypatch.setitem(sys.modules, 'onnx', SimpleNamespace())
+    model = vit.create_vit('vit_tiny_patch16_224', pretrained=False)
+    onnx = OnnxBackend(model, vit.data_config(model), torch.device('cuda'), 'float16', tmp_path)
+    (name, options), *others = onnx._providers
+    assert name == 'TensorrtExecutionProvider' and options['trt_fp16_enable'] is True
+    assert options['trt_engine_cache_path'] == str(tmp_path)
+    assert others == ['CUDAExecutionProvider', 'CPUExecutionProvider']
