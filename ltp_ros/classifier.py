@@ -11,6 +11,7 @@ import torch
 from ltp_ros import backends, profile, vit
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.replay import LevelCost
+from ltp_ros.token_pruning import check_keep_ratio
 
 WARM_UP_RUNS = 3
 TRIAL_LEVEL = 0.53  # the backends are compared at the level nearest to it
@@ -92,11 +93,15 @@ class Classifier:
         for keep_ratio in self.config.ladder:
             try:
                 for _ in range(WARM_UP_RUNS):
-                    self.classify(frame, keep_ratio)
+                    scores = self.classify(frame, keep_ratio, score_threshold=0.0).scores
             except RuntimeError as error:
                 raise ClassifierError(
                     f'{self.model_name} does not run on {self.device.type} in {self.precision} '
                     f'at keep_ratio {keep_ratio}: {error}. Try precision:=float32') from error
+            if not scores:  # NaN is above no threshold
+                raise ClassifierError(
+                    f'{self.model_name} gives NaN for an answer in {self.precision}; the weights '
+                    'are broken, or too large for it: try precision:=float32')
             if progress:
                 progress(keep_ratio)
 
@@ -135,15 +140,18 @@ class Classifier:
             score_threshold: classes below this probability are left out.
 
         Raises:
-            ValueError: if `rgb` is not such an image.
+            ltp_ros.preprocessing.ImageSizeError: if `rgb` cannot be resized for the model.
+            ValueError: if `rgb` is not such an image, or another argument is out of range.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ValueError(f'an image of shape {rgb.shape} and type {rgb.dtype} is not '
                              'supported; expected (height, width, 3) uint8 RGB')
         config = self.config
-        keep_ratio = snap(config.keep_ratio if keep_ratio is None else keep_ratio,
-                          config.ladder)
-        top_k = min(top_k or config.top_k, len(self.labels))
+        keep_ratio = snap(check_keep_ratio(
+            config.keep_ratio if keep_ratio is None else keep_ratio), config.ladder)
+        top_k = min(config.top_k if top_k is None else top_k, len(self.labels))
+        if top_k < 1:
+            raise ValueError(f'top_k {top_k} is not allowed; it must be at least 1')
         threshold = config.score_threshold if score_threshold is None else score_threshold
         scores, class_ids, keep_indices = self.backend(rgb, keep_ratio, top_k)
         confident = int((scores >= threshold).sum())  # scores descend

@@ -6,6 +6,7 @@ The ROS parameters, their descriptors, the refusals, the launch arguments and th
 documentation are derived from these dataclasses.
 """
 import dataclasses
+import difflib
 import math
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
@@ -31,7 +32,7 @@ class Allowed:
             return value in self.choices
         if isinstance(value, str):
             return True
-        if not math.isfinite(value):
+        if not finite(value):
             return False
         if self.minimum is not None and (value < self.minimum or
                                          self.above_minimum and value == self.minimum):
@@ -46,6 +47,14 @@ class Allowed:
         if self.maximum is None:
             return f'{">" if self.above_minimum else ">="} {self.minimum:g}'
         return f'in {"(" if self.above_minimum else "["}{self.minimum:g}, {self.maximum:g}]'
+
+
+def finite(number: float) -> bool:
+    """Return whether a number is finite as a float; an integer may be beyond any."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def parameter(default: Any, description: str, *, live: bool = False, unit: str = '',
@@ -191,15 +200,17 @@ def check(name: str, value: Any) -> Any:
         ConfigError: if there is no such parameter, or the value's type or range is not allowed.
     """
     if name not in _FIELDS:
-        raise ConfigError(f'there is no parameter {name!r}; known are {", ".join(_FIELDS)}')
+        near = difflib.get_close_matches(name, _FIELDS, n=1)
+        hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(_FIELDS)}'
+        raise ConfigError(f'there is no parameter {name!r}; {hint}')
     field = _FIELDS[name][1]
     field_type: Any = field.type
     item_type = getattr(field_type, '__args__', (field_type,))[0]
     if item_type is field_type:
         return _check_item(name, value, item_type, field.metadata['allowed'])
     if isinstance(value, str) or not hasattr(value, '__iter__'):
-        raise ConfigError(f'{name} {value!r} is not a list; expected a list of '
-                          f'{_TYPE_WORDS[item_type]}s')
+        raise ConfigError(f'{name} {value!r} is not a list; expected a list, each item '
+                          f'{_TYPE_WORDS[item_type]}')
     items = tuple(_check_item(name, item, item_type, field.metadata['allowed']) for item in value)
     if not items or len(set(items)) < len(items) or '' in items:
         raise ConfigError(f'{name} {list(value)} is not allowed; it needs at least one value, '
@@ -207,16 +218,19 @@ def check(name: str, value: Any) -> Any:
     return tuple(sorted(items, reverse=True)) if item_type is float else items
 
 
-_TYPE_WORDS = {bool: 'boolean', int: 'integer', float: 'number', str: 'string'}
+_TYPE_WORDS = {bool: 'a boolean', int: 'an integer', float: 'a number', str: 'a string'}
 
 
 def _check_item(name: str, value: Any, expected: type, allowed: Allowed) -> Any:
-    accepted = (int, float) if expected is float else expected
+    accepted: Any = (int, float) if expected is float else expected
     if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
-        raise ConfigError(f'{name} {value!r} is a {type(value).__name__}; expected a '
-                          f'{_TYPE_WORDS[expected]} {allowed}'.rstrip())
+        came = _TYPE_WORDS.get(type(value), f'a {type(value).__name__}')
+        raise ConfigError(f'{name} {value!r} is {came}; expected {_TYPE_WORDS[expected]} '
+                          f'{allowed}'.rstrip())
     if value not in allowed:
-        raise ConfigError(f'{name} {value!r} is not allowed; it must be {allowed or "finite"}')
+        endless = expected is not str and not finite(value)
+        expectation = ' and '.join(filter(None, ['finite' if endless else '', str(allowed)]))
+        raise ConfigError(f'{name} {value!r:.40} is not allowed; it must be {expectation}')
     return expected(value)
 
 

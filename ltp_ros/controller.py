@@ -10,7 +10,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from ltp_ros.replay import RECENT, WINDOW, Frame, LevelCost, Replay, nearest, useful_levels
 
-CLEAN = 25           # frames in a row without a predicted miss before a climb
+CLEAN = 35           # frames in a row that meet the deadline easily before a climb
 LUCK = 1e-3          # a clean run less likely than this means that the machine has changed
 FIRST_WAIT, LONGEST_WAIT = 80, 5120  # frames after a failed climb; doubles with each one
 NEW_REGIME = 0.85    # the wait ends at this share of the latency typical before the failure
@@ -212,7 +212,7 @@ class KeepRatioController:
     def _consider_up(self) -> None:
         self._forget_a_slower_machine()
         target = self._level
-        while (target + 1 < len(self._levels) and self._replay.run(target + 1) >= CLEAN and
+        while (target + 1 < len(self._levels) and self._replay.easy_run(target + 1) >= CLEAN and
                self._replay.misses(target + 1) <= self._misses_allowed() and
                not self._must_wait(target + 1)):
             target += 1

@@ -5,7 +5,7 @@
 Source: Mahmud et al., "PaPr: Training-Free One-Step Patch Pruning with Lightweight ConvNets for
 Faster Inference", ECCV 2024; written from the paper's description.
 """
-from typing import Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -44,11 +44,16 @@ class PaPrPruner(PatchSelector):
 
     def attach(self, patch_embed: nn.Module) -> None:
         """Look at every image that goes into `patch_embed`."""
-        patch_embed.register_forward_pre_hook(self._look)
+        # A bound method: a copy of the model then looks with its own ConvNet
+        patch_embed.register_forward_pre_hook(self._before_patch_embed)
 
-    def _look(self, patch_embed: nn.Module, inputs: Tuple[torch.Tensor, ...]) -> None:
+    def _before_patch_embed(self, patch_embed: nn.Module, inputs: Tuple[Any, ...]) -> None:
+        self.look(inputs[0])
+
+    def look(self, pixels: torch.Tensor) -> None:
+        """Find out which patches of the next tokens matter, if any of them must go."""
         if self.num_keep < self.num_patches:
-            self._significance = self.significance(inputs[0])
+            self._significance = self.significance(pixels)
 
     def significance(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return how much each patch (B, N) matters, for the ViT's input (B, 3, H, W).

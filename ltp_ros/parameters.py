@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """ROS parameters derived from the config dataclasses: declare, describe, validate."""
 import dataclasses
-import difflib
 from typing import Any, Dict, List, Tuple
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -31,10 +30,6 @@ def declare(node: Node) -> Config:
     for name, value in node.get_parameters_by_prefix('').items():
         if name.startswith(_NOT_OURS):
             continue
-        if name not in _NAMES:
-            near = difflib.get_close_matches(name, _NAMES, n=1)
-            hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(_NAMES)}'
-            raise ConfigError(f'there is no parameter {name!r}; {hint}')
         given[name] = value.value
         node.undeclare_parameter(name)
     config = update(Config(), given)

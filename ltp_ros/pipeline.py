@@ -11,8 +11,10 @@ import numpy as np
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config, TunerConfig
 from ltp_ros.controller import Decision, KeepRatioController
+from ltp_ros.image import ImageError
 from ltp_ros.latency import FrameLatency, StageTimer
 from ltp_ros.mailbox import Frame, Mailbox
+from ltp_ros.preprocessing import ImageSizeError
 from ltp_ros.replay import LevelCost
 
 
@@ -40,7 +42,7 @@ class Pipeline:
         classifier: warmed up.
         costs: how long each level of its ladder takes.
         mailbox: where the frames come from; it counts what becomes of them.
-        decode: message -> (H, W, 3) uint8 RGB; ValueError if the message is no such image.
+        decode: message -> (H, W, 3) uint8 RGB; ImageError if the message is no such image.
         publish: called with each frame and its prediction, before the latency is known.
         now_ns: the monotonic clock of `Frame.receive_ns`.
         config: parameters; replace the attribute to change them from the next frame on.
@@ -105,7 +107,7 @@ class Pipeline:
             prediction = self.classifier.classify(
                 rgb, self._controller.keep_ratio, config.classifier.top_k,
                 config.classifier.score_threshold)
-        except ValueError as error:
+        except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
         timer.mark('inference')
         self._publish(frame, prediction)

@@ -63,13 +63,17 @@ class DataConfig:
                 scale_y * crop_height, scale_x * crop_width)
 
 
+class ImageSizeError(ValueError):
+    """An image that cannot be brought to the size that the model wants."""
+
+
 class Preprocessor(nn.Module):
     """Turn one (H, W, 3) uint8 RGB image into the model's input (1, 3, height, width).
 
     The resize is antialiased like PIL's, on whichever device holds the image.
 
     Raises:
-        ValueError: for an image so elongated that its resized form would not fit in memory.
+        ImageSizeError: for an image so elongated that its resized form would not fit in memory.
     """
 
     def __init__(self, config: DataConfig, dtype: torch.dtype = torch.float32):
@@ -93,7 +97,7 @@ class Preprocessor(nn.Module):
         if size == tuple(image.shape[-2:]):
             return image
         if size[0] * size[1] > _MAX_RESIZED_PIXELS:
-            raise ValueError(f'an image of {image.shape[-1]}x{image.shape[-2]} pixels is too '
+            raise ImageSizeError(f'an image of {image.shape[-1]}x{image.shape[-2]} pixels is too '
                              'elongated to be resized for the model; crop it upstream')
         mode = self.config.interpolation
         if mode == 'nearest':

@@ -16,6 +16,7 @@ from ltp_ros.config import snap
 
 WINDOW = 400  # frames remembered
 RECENT = 5    # frames that tell an accident from a change of the machine
+EASY = 0.97   # a frame meets the deadline easily within this share of it
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Replay:
         self._fits: Deque[int] = deque()
         self._next_waits = [0.0] * len(costs_ms)  # at each level
         self._runs = [0] * len(costs_ms)
+        self._easy_runs = [0] * len(costs_ms)
         for frame in frames:
             self.add(frame)
 
@@ -96,9 +98,10 @@ class Replay:
             min(max(wait_ms + frame.busy_ms(cost_ms) - frame.period_ms, 0.0), frame.period_ms)
             for cost_ms, wait_ms in zip(self._costs_ms, waits)]
         self.frames.append(frame)
-        self._fits.append(self._fit(frame, waits))
-        self._runs = [run + 1 if level <= self._fits[-1] else 0
-                      for level, run in enumerate(self._runs)]
+        self._fits.append(self._fit(frame, waits, self._limit_ms))
+        self._runs = _continue(self._runs, self._fits[-1])
+        self._easy_runs = _continue(self._easy_runs,
+                                    self._fit(frame, waits, EASY * self._limit_ms))
         self.forget_all_but(WINDOW)
 
     def forget_all_but(self, num_frames: int) -> None:
@@ -119,6 +122,10 @@ class Replay:
         """Return how many frames were added since the last that misses at `level`."""
         return self._runs[level]
 
+    def easy_run(self, level: int) -> int:
+        """Return how many frames were added since the last that did not easily meet it there."""
+        return self._easy_runs[level]
+
     def recent_fit(self, num_accidents: int) -> int:
         """Return the highest level at which fewer than `num_accidents` of RECENT frames miss.
 
@@ -128,10 +135,8 @@ class Replay:
         recent = list(islice(reversed(self.frames), RECENT))
         if not recent:
             return len(self._costs_ms) - 1
-        period_ms = recent[0].period_ms
-        waits = [period_ms if median(frame.busy_ms(cost_ms) for frame in recent) > period_ms
-                 else 0.0 for cost_ms in self._costs_ms]
-        fits = sorted(self._fit(frame, waits) for frame in recent)
+        waits = [_lasting_wait_ms(recent, cost_ms) for cost_ms in self._costs_ms]
+        fits = sorted(self._fit(frame, waits, self._limit_ms) for frame in recent)
         return fits[num_accidents - 1] if len(fits) >= num_accidents else len(self._costs_ms) - 1
 
     def typical_ms(self, level: int, num_frames: int) -> float:
@@ -139,12 +144,24 @@ class Replay:
         recent = list(islice(reversed(self.frames), num_frames))
         if not recent:
             return self._costs_ms[level]
-        return (median(frame.overhead_ms for frame in recent) + self._next_waits[level] +
-                median(frame.slowdown for frame in recent) * self._costs_ms[level])
+        cost_ms = self._costs_ms[level]
+        return (median(frame.overhead_ms for frame in recent) + _lasting_wait_ms(recent, cost_ms) +
+                median(frame.slowdown for frame in recent) * cost_ms)
 
-    def _fit(self, frame: Frame, waits_ms: Sequence[float]) -> int:
-        return sum(frame.latency_ms(cost_ms, wait_ms) <= self._limit_ms
+    def _fit(self, frame: Frame, waits_ms: Sequence[float], limit_ms: float) -> int:
+        return sum(frame.latency_ms(cost_ms, wait_ms) <= limit_ms
                    for cost_ms, wait_ms in zip(self._costs_ms, waits_ms)) - 1
+
+
+def _continue(runs: Sequence[int], fit: int) -> List[int]:
+    return [run + 1 if level <= fit else 0 for level, run in enumerate(runs)]
+
+
+def _lasting_wait_ms(frames: Sequence[Frame], cost_ms: float) -> float:
+    """Return the longest wait at a level that is slower than the camera as a rule; else 0."""
+    period_ms = frames[0].period_ms  # of the newest
+    slower = median(frame.busy_ms(cost_ms) for frame in frames) > period_ms
+    return period_ms if slower else 0.0
 
 
 def _wait_at(cost_ms: float, followed_ms: float, frame: Frame) -> float:

@@ -123,10 +123,11 @@ class TokenMerger(TokenReducer):
         x = x + block.drop_path1(block.ls1(attended))
         num_merged = self.schedule[index]
         if num_merged:
-            x = self._merge(x, keys, num_merged)
+            x = self.merge_tokens(x, keys, num_merged)
         return x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
 
-    def _merge(self, x: torch.Tensor, keys: torch.Tensor, num_merged: int) -> torch.Tensor:
+    def merge_tokens(self, x: torch.Tensor, keys: torch.Tensor, num_merged: int) -> torch.Tensor:
+        """Merge so many pairs of (B, T, D) by their keys (B, T, C); return what is left."""
         prefix = self.num_prefix_tokens
         pairs = match(keys[:, prefix:], num_merged)
         sizes = torch.ones_like(x[..., :1]) if self._sizes is None else self._sizes

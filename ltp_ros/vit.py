@@ -142,10 +142,13 @@ def _attach_peer(vit: VisionTransformer, method: str, keep_ratio: float, papr_ch
 def data_config(vit: VisionTransformer) -> DataConfig:
     """Return what the model expects of its input; its mean and std are not always ImageNet's."""
     config = resolve_model_data_config(vit)
-    return DataConfig(
-        input_size=tuple(vit.patch_embed.img_size), mean=tuple(config['mean']),
-        std=tuple(config['std']), interpolation=config['interpolation'],
-        crop_pct=config['crop_pct'], crop_mode=config['crop_mode'])
+    try:
+        return DataConfig(
+            input_size=tuple(vit.patch_embed.img_size), mean=tuple(config['mean']),
+            std=tuple(config['std']), interpolation=config['interpolation'],
+            crop_pct=config['crop_pct'], crop_mode=config['crop_mode'])
+    except ValueError as error:
+        raise ModelError(str(error)) from error
 
 
 def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') -> List[str]:
@@ -184,13 +187,17 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
     """Return the .json beside a checkpoint (architecture, labels, data config); {} if none."""
     if not checkpoint:
         return {}
-    path = _checkpoint_path(checkpoint).with_suffix('.json')
+    path = _checkpoint_path(checkpoint)
+    path = path.with_suffix('.json') if path.name else path
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        card = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
         raise ModelError(f'{path} is not valid JSON: {error}') from error
+    if not isinstance(card, dict):
+        raise ModelError(f'{path} is no model card; expected a JSON object, as ltp_train writes')
+    return card
 
 
 def _checkpoint_path(checkpoint: str) -> Path:
@@ -212,6 +219,8 @@ def _create(model: str, pretrained: bool, **model_args: Any) -> nn.Module:
             f'the weights of {model!r} could not be downloaded ({error}). Either give a file with '
             'checkpoint:=FILE.safetensors, or copy a filled cache of the hub here and set HF_HOME '
             'to it, or use the model inside this package with model:=demo') from error
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise ModelError(f'timm cannot make {model!r} of {model_args}: {error}') from error
 
 
 def _read_checkpoint(checkpoint: str) -> Dict[str, torch.Tensor]:
@@ -221,7 +230,8 @@ def _read_checkpoint(checkpoint: str) -> Dict[str, torch.Tensor]:
                          'or a .pth that holds weights only')
     try:
         return load_state_dict(str(path), weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError,
+            AttributeError, KeyError) as error:
         raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {error}. '
                          'Save the state dict as .safetensors') from error
 

@@ -78,6 +78,13 @@ def test_an_export_that_fails_leaves_no_file_and_the_model_as_it_was(tmp_path, m
     assert (model.patch_drop.keep_ratio, model.patch_drop.trace) == (1.0, False)
 
 
+def test_an_export_leaves_the_model_in_eval_mode(tmp_path):
+    pytest.importorskip('onnx')
+    model = vit.create_vit('demo')
+    export_level(model, 0.5, tmp_path / 'keep_0.5.onnx')
+    assert not any(module.training for module in model.modules())
+
+
 def test_levels_that_were_exported_before_are_taken_as_they_are(tmp_path, monkeypatch):
     pytest.importorskip('onnxruntime')
     config = ClassifierConfig(model='demo', device='cpu', backend='onnx', cache=str(tmp_path),

@@ -21,7 +21,8 @@ MEAN = STD = 0.5  # of the small model, as timm has it
 def make(small_model):
     """Return a function that makes a classifier of the small model: 64x64, 16 patches."""
     return lambda **config: Classifier(ClassifierConfig(
-        checkpoint=small_model, **{'device': 'cpu', **config}))
+        checkpoint=small_model, **{
+            'device': 'cpu', 'backend': 'eager', 'precision': 'float32', **config}))
 
 
 @pytest.fixture(scope='module')
@@ -141,6 +142,26 @@ def test_an_array_with_gaps_is_classified(small, rgb):
     wide = np.zeros((64, 128, 3), np.uint8)
     wide[:, ::2] = rgb
     assert small.classify(wide[:, ::2]).scores == small.classify(rgb).scores
+
+
+def test_a_reversed_view_such_as_opencv_gives_is_classified(small, rgb):
+    assert small.classify(rgb[..., ::-1]).scores == small.classify(rgb[..., ::-1].copy()).scores
+
+
+@pytest.mark.parametrize('arguments', [
+    {'keep_ratio': float('nan')}, {'keep_ratio': 7.0}, {'keep_ratio': -1.0}, {'top_k': 0},
+    {'top_k': -1}])
+def test_an_argument_out_of_range_is_refused_and_not_ignored(small, rgb, arguments):
+    with pytest.raises(ValueError, match='is not allowed; it must'):
+        small.classify(rgb, **arguments)
+
+
+def test_weights_that_give_no_numbers_are_told_while_warming_up(make):
+    broken = make()
+    with torch.no_grad():
+        broken.backend.model.head.weight.fill_(float('nan'))  # as overflowing float16 does
+    with pytest.raises(ClassifierError, match='gives NaN for an answer in float32'):
+        broken.warm_up()
 
 
 def test_classifying_leaves_the_picture_as_it_was(small, rgb):

@@ -67,27 +67,27 @@ def test_no_number_may_be_nan_or_infinite(name, value):
     ('publish_debug_image', 'true', 'boolean'), ('image_topics', [1], 'string'),
     ('keep_ratios', ['a'], 'number'), ('keep_ratio', [0.5], 'number')])
 def test_another_type_is_refused_with_the_expected_one(name, value, expected):
-    with pytest.raises(ConfigError, match=f'^{name} .*expected a {expected}'):
+    with pytest.raises(ConfigError, match=f'^{name} .*expected an? {expected}'):
         check(name, value)
 
 
 @pytest.mark.parametrize('name', NUMBERS)
 def test_a_boolean_is_no_number(name):
-    with pytest.raises(ConfigError, match=f'{name} True is a bool; expected'):
+    with pytest.raises(ConfigError, match=f'{name} True is a boolean; expected'):
         check(name, True)
 
 
 @pytest.mark.parametrize('value', ['image', 0.5, None])
 @pytest.mark.parametrize('name', ['image_topics', 'keep_ratios'])
 def test_one_item_is_no_list(name, value):
-    with pytest.raises(ConfigError, match=f'{name} {value!r} is not a list; expected a list of'):
+    with pytest.raises(ConfigError, match=f'{name} {value!r} is not a list; expected a list'):
         check(name, value)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError) as refusal:
-        check('keep_ratoi', 0.5)
-    assert "'keep_ratoi'" in str(refusal.value)
+        check('colour', 0.5)
+    assert "'colour'" in str(refusal.value)
     assert all(name in str(refusal.value) for name in FIELDS)
 
 
@@ -118,6 +118,23 @@ def test_a_list_that_is_empty_or_names_something_twice_is_refused(name, value):
 @pytest.mark.parametrize('keep_ratio, level', [(0.95, 1.0), (0.85, 0.9), (0.65, 0.7), (0.3, 0.35)])
 def test_snap_takes_the_higher_of_two_that_are_as_near_but_for_rounding(keep_ratio, level):
     assert snap(keep_ratio, (1.0, 0.9, 0.8, 0.7, 0.6, 0.35, 0.25)) == level
+
+
+@pytest.mark.parametrize('name', ['keep_ratio', 'top_k'])
+def test_an_integer_beyond_any_float_is_refused(name):
+    with pytest.raises(ConfigError, match=f'{name} 1000'):
+        check(name, 10 ** 400)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_the_refusal_of_infinity_says_that_it_must_be_finite(value):
+    with pytest.raises(ConfigError, match='must be finite and >= 0'):
+        check('max_age_ms', value)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one():
+    with pytest.raises(ConfigError, match='did you mean keep_ratio?'):
+        update(Config(), {'keep_ratoi': 0.5})
 
 
 def test_without_a_method_there_is_nothing_to_choose():

@@ -125,3 +125,14 @@ def test_samples_follow_one_another():
     names = [name for name, _ in read('samples', samples=('coffee', 'rocket'))]
     assert names == sorted(names, key=('coffee', 'rocket').index)
     assert set(names) == {'coffee', 'rocket'}
+
+
+def test_a_webcam_that_is_not_there_is_refused_at_once():
+    with pytest.raises(SourceError, match='cannot open the video 63'):
+        open_source('63', loop=False, samples=())
+
+
+@pytest.mark.parametrize('source', ['', '²'])
+def test_a_source_that_names_nothing_is_refused(source):
+    with pytest.raises(SourceError, match='is no file and no folder'):
+        open_source(source, loop=False, samples=())

@@ -122,10 +122,10 @@ def test_a_misspelt_name_stops_the_start_with_the_nearest_one(start, override, s
 
 @pytest.mark.parametrize('override, sentence', [
     ('keep_ratio:=2.0', r'keep_ratio 2\.0 is not allowed; it must be in \(0, 1\]'),
-    ('keep_ratio:=.nan', r'keep_ratio nan is not allowed; it must be in \(0, 1\]'),
-    ('keep_ratio:=fast', r"keep_ratio 'fast' is a str; expected a number in \(0, 1\]"),
-    ('top_k:=2.5', r'top_k 2\.5 is a float; expected a integer in \[1, 100\]'),
-    ('image_topics:=image', "image_topics 'image' is not a list; expected a list of strings"),
+    ('keep_ratio:=.nan', r'keep_ratio nan is not allowed; it must be finite and in \(0, 1\]'),
+    ('keep_ratio:=fast', r"keep_ratio 'fast' is a string; expected a number in \(0, 1\]"),
+    ('top_k:=2.5', r'top_k 2\.5 is a number; expected an integer in \[1, 100\]'),
+    ('image_topics:=image', "image_topics 'image' is not a list; expected a list, each"),
     ('keep_ratios:=[0.5, 0.5]', 'keep_ratios .* none of them empty or twice'),
 ])
 def test_a_value_that_is_not_allowed_stops_the_start(start, override, sentence):

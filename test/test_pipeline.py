@@ -9,9 +9,11 @@ import pytest
 from ltp_ros.classifier import Prediction
 from ltp_ros.config import Config, update
 from ltp_ros.controller import Decision
+from ltp_ros.image import ImageError
 from ltp_ros.latency import NS_PER_MS
 from ltp_ros.mailbox import DROP_REASONS, Frame, Mailbox
 from ltp_ros.pipeline import FrameDropped, Pipeline
+from ltp_ros.preprocessing import ImageSizeError
 from ltp_ros.replay import LevelCost
 
 RGB = np.zeros((4, 6, 3), np.uint8)
@@ -102,7 +104,7 @@ def test_an_answer_is_counted_as_published():
 
 def test_an_answer_tells_the_drops_before_it():
     bench = Bench()
-    bench.error['decode'] = ValueError('no image')
+    bench.error['decode'] = ImageError('no image')
     for _ in range(2):
         with pytest.raises(FrameDropped):
             bench.run()
@@ -110,10 +112,10 @@ def test_an_answer_tells_the_drops_before_it():
     assert [bench.run().latency.dropped_since_last for _ in range(2)] == [2, 0]
 
 
-@pytest.mark.parametrize('stage', ['decode', 'classify'])
-def test_what_is_no_image_is_dropped_with_its_sentence_and_counted(stage):
+@pytest.mark.parametrize('stage, error', [('decode', ImageError), ('classify', ImageSizeError)])
+def test_what_is_no_image_is_dropped_with_its_sentence_and_counted(stage, error):
     bench = Bench()
-    bench.error[stage] = ValueError('a sentence about the image')
+    bench.error[stage] = error('a sentence about the image')
     with pytest.raises(FrameDropped, match='a sentence about the image') as drop:
         bench.run()
     assert drop.value.reason == 'undecodable'
@@ -222,6 +224,7 @@ def test_the_frame_in_work_tells_since_when():
 
 @pytest.mark.parametrize('stage, error', [
     ('decode', KeyError('bug')), ('classify', RuntimeError('out of memory')),
+    ('classify', ValueError('top_k 0 is not allowed')),
     ('publish', ValueError('a message that does not fit')), ('publish', RuntimeError('shut'))])
 def test_an_error_that_is_not_the_images_is_neither_hidden_nor_counted_as_a_drop(stage, error):
     bench = Bench()
@@ -230,3 +233,14 @@ def test_an_error_that_is_not_the_images_is_neither_hidden_nor_counted_as_a_drop
         bench.run()
     assert raised.value is error
     assert not bench.mailbox.dropped and not bench.mailbox.published
+
+
+def test_the_tuner_hears_of_waiting_service_and_period(monkeypatch):
+    bench = Bench()
+    heard = {}
+    update_controller = bench.pipeline._controller.update
+    monkeypatch.setattr(bench.pipeline._controller, 'update', lambda *args, **more: (
+        heard.update(more), update_controller(*args, **more))[1])
+    latency = bench.run().latency
+    assert heard == {'wait_ms': latency.queue_ms, 'period_ms': bench.mailbox.period_ms,
+                     'service_ms': latency.decode_ms + latency.publish_ms}

@@ -140,3 +140,10 @@ def test_ratio_one_returns_the_very_tokens():
 
 def test_the_pruner_adds_nothing_to_a_state_dict():
     assert not TokenPruner(torch.randn(16, 8)).state_dict()
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_spatial_importance_stays_exact_in_half_precision(dtype):
+    pruner = TokenPruner(torch.randn(196, 192))
+    before = pruner.spatial_importance.clone()
+    assert torch.equal(pruner.to(dtype).spatial_importance, before)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pruner inside real timm models: a contract test against the installed timm."""
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import timm
@@ -224,3 +226,29 @@ def test_a_label_file_must_have_one_name_a_class(tmp_path):
     path.write_text('one\ntwo\n')
     with pytest.raises(vit.ModelError, match='has 2 labels but the model has 7 classes'):
         vit.label_names(model, labels=str(path))
+
+
+@pytest.mark.parametrize('card', [
+    {'pretrained_cfg': {'interpolation': 'lanczos'}}, {'pretrained_cfg': {'crop_mode': 'random'}},
+    {'model_args': {'nonsense': 3}}, ['no card'], {'model_args': {'img_size': 'large'}}])
+def test_a_card_that_does_not_fit_is_refused(small_model, tmp_path, card):
+    path = shutil.copy(small_model, tmp_path / 'small.safetensors')
+    if isinstance(card, dict):
+        good = json.loads(Path(small_model).with_suffix('.json').read_text())
+        card = {**good, **{key: {**good.get(key, {}), **value} for key, value in card.items()}}
+    (tmp_path / 'small.json').write_text(json.dumps(card))
+    with pytest.raises(vit.ModelError):
+        vit.data_config(vit.create_vit('vit_tiny_patch16_224', str(path)))
+
+
+def test_a_tag_that_timm_does_not_know_is_refused(small_model, tmp_path):
+    path = shutil.copy(small_model, tmp_path / 'small.safetensors')  # without its card
+    with pytest.raises(vit.ModelError, match='bogus'):
+        vit.create_vit('vit_tiny_patch16_224.bogus', str(path), img_size=64, embed_dim=48, depth=2,
+                       num_heads=3)
+
+
+@pytest.mark.parametrize('checkpoint', ['.', '/'])
+def test_a_folder_given_as_checkpoint_is_refused(checkpoint):
+    with pytest.raises(vit.ModelError, match='is not a file'):
+        vit.create_vit('vit_tiny_patch16_224', checkpoint)

@@ -5,7 +5,7 @@ import inspect
 import os
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ MAX_CLASSES = 100  # `top_k` may be no more
 
 
 class _Level(nn.Module):
-    """The model and what the backend wants of its logits, for a batch of one image."""
+    """The model and what the backend wants of its logits."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -32,7 +32,7 @@ def level_file(folder: Path, keep_ratio: float) -> Path:
     return folder / f'keep_{keep_ratio:g}.onnx'
 
 
-def export_level(model: nn.Module, keep_ratio: float, path: Path) -> None:
+def export_level(model: nn.Module, keep_ratio: float, path: Path, batch: int = 1) -> None:
     """Write one level as ONNX with static shapes.
 
     Args:
@@ -40,26 +40,35 @@ def export_level(model: nn.Module, keep_ratio: float, path: Path) -> None:
             float32 on the CPU.
         keep_ratio: (0, 1].
         path: the file; its folder is made. Written whole or not at all.
+        batch: B, how many images at once.
 
-    The inputs and outputs: pixels (1, 3, H, W) float32, normalised -> scores (1, C) float32,
-    descending, class_ids (1, C) int64, keep_indices (1, K) int64.
+    The inputs and outputs: pixels (B, 3, H, W) float32, normalised -> scores (B, C) float32,
+    descending, class_ids (B, C) int64, keep_indices (B, K) int64.
     """
     reducer = model.patch_drop
     before = (reducer.keep_ratio, reducer.trace)
     reducer.keep_ratio, reducer.trace = keep_ratio, True
+    pixels = torch.zeros(batch, 3, *model.patch_embed.img_size)
+    try:
+        export(_Level(model), {'pixels': pixels}, ('scores', 'class_ids', 'keep_indices'), path)
+    finally:
+        reducer.keep_ratio, reducer.trace = before
+
+
+def export(module: nn.Module, inputs: Dict[str, torch.Tensor], outputs: Sequence[str],
+           path: Path) -> None:
+    """Write a module as ONNX with the shapes of these inputs, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f'.{os.getpid()}.partial')
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # every Python number of a traced model is a constant
-            torch.onnx.export(
-                _Level(model), (torch.zeros(1, 3, *model.patch_embed.img_size),), str(partial),
-                input_names=['pixels'], output_names=['scores', 'class_ids', 'keep_indices'],
-                opset_version=OPSET, **_exporter())
+            torch.onnx.export(  # it leaves the modules in the mode that it finds the outermost in
+                module.eval(), tuple(inputs.values()), str(partial), input_names=list(inputs),
+                output_names=list(outputs), opset_version=OPSET, **_exporter())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-        reducer.keep_ratio, reducer.trace = before
 
 
 def _exporter() -> Dict[str, Any]:

@@ -11,14 +11,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ltp_ros.benchmarks.figures import PlotError
 from ltp_ros.classifier import ClassifierError
-from ltp_ros.tools import benchmark_deadline, benchmark_overload
+from ltp_ros.tools import benchmark_deadline, benchmark_methods, benchmark_node, benchmark_overload
 from ltp_ros.tools.processes import ProcessError
 from ltp_ros.tools.session import BenchmarkError
 from ltp_ros.vit import ModelError
 
 # Each has NAME, a docstring that says what it measures, PARENTS, add_arguments(parser) and
 # run(args, bar), with a progress bar to show what takes long
-COMMANDS = (benchmark_deadline, benchmark_overload)
+COMMANDS = (benchmark_deadline, benchmark_overload, benchmark_node, benchmark_methods)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,10 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Where the pictures of `ltp_image_source` come from: iterators of (name, BGR image)."""
+import functools
 import itertools
 import math
 from pathlib import Path
-from typing import Dict, Iterator, Tuple
+from typing import Callable, Dict, Iterator, Tuple, Union
 
 import cv2
 import numpy as np
@@ -36,14 +37,16 @@ def open_source(source: str, loop: bool, samples: Tuple[str, ...]) -> Iterator[N
     Raises:
         SourceError: if the source is none of these or holds no pictures.
     """
+    read: Callable[[], Iterator[NamedImage]]
     if source == 'samples':
-        read = lambda: panned_samples(samples)  # noqa: E731
-    elif source.isdigit():
-        return video_frames(int(source))
-    elif Path(source).is_dir():
-        read = lambda: folder_frames(Path(source))  # noqa: E731
+        read = functools.partial(panned_samples, samples)
+    elif source.isdecimal():
+        webcam = video_frames(int(source))
+        return itertools.chain([next(webcam)], webcam)  # it is there, or an error now
+    elif source and Path(source).is_dir():
+        read = functools.partial(folder_frames, Path(source))
     elif Path(source).is_file():
-        read = lambda: video_frames(source)  # noqa: E731
+        read = functools.partial(video_frames, source)
     else:
         raise SourceError(f"source {source!r} is no file and no folder; expected a video file, a "
                           "folder of pictures, the number of a webcam, or 'samples'")
@@ -54,7 +57,7 @@ def open_source(source: str, loop: bool, samples: Tuple[str, ...]) -> Iterator[N
     return (frame for _ in passes for frame in read())
 
 
-def video_frames(source) -> Iterator[NamedImage]:
+def video_frames(source: Union[str, int]) -> Iterator[NamedImage]:
     """Yield the frames of a video file (path) or a webcam (number), all under one name."""
     capture = cv2.VideoCapture(source)
     try:

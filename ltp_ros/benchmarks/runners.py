@@ -1,0 +1,172 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A batch of images through one model, backend and number format, ready to be timed. No ROS."""
+import copy
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from ltp_ros.backends.export import export, export_level
+from ltp_ros.papr import PaPrPruner
+from ltp_ros.token_pruning import PatchSelector
+from ltp_ros.tome import TokenMerger
+
+Run = Callable[[], Any]  # returns when the result is there
+
+
+class PruningStep(nn.Module):
+    """The part of a model that chooses and takes the tokens, by itself.
+
+    For ToMe, which has no such part, the matching and merging of all blocks.
+
+    Args:
+        model: with a `TokenReducer` in `patch_drop`.
+        pixels: (B, 3, H, W), what it runs on.
+    """
+
+    def __init__(self, model: nn.Module, pixels: torch.Tensor):
+        super().__init__()
+        self.reducer = model.patch_drop
+        seen: List[Tuple[Any, ...]] = []
+        if isinstance(self.reducer, TokenMerger):
+            merge = self.reducer.merge_tokens
+            self.reducer.merge_tokens = lambda *args: seen.append(args) or merge(*args)
+            model(pixels)
+            del self.reducer.merge_tokens
+        else:
+            hook = self.reducer.register_forward_pre_hook(
+                lambda module, inputs: seen.append((inputs[0].clone(),)))
+            model(pixels)
+            hook.remove()
+        self.seen = seen
+        self.inputs = {'tokens': seen[0][0]} if seen else {}
+        if isinstance(self.reducer, PaPrPruner):
+            self.inputs = {'pixels': pixels, **self.inputs}
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Run the step on what the model's own run gave it."""
+        if isinstance(self.reducer, TokenMerger):
+            self.reducer(inputs[0])
+            for args in self.seen:
+                merged = self.reducer.merge_tokens(*args)
+            return merged
+        if isinstance(self.reducer, PaPrPruner):
+            self.reducer.look(inputs[0])
+        return self.reducer(inputs[-1])
+
+
+def eager(model: nn.Module, pixels: torch.Tensor) -> Run:
+    """Return a run with plain torch calls."""
+    @torch.inference_mode()
+    def run() -> None:
+        model(pixels)
+        if pixels.is_cuda:
+            torch.cuda.synchronize()
+    return run
+
+
+def graph(model: nn.Module, pixels: torch.Tensor) -> Run:
+    """Return a run as one CUDA graph."""
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            model(pixels)
+    torch.cuda.synchronize()
+    captured = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(captured, stream=stream):
+        model(pixels)
+
+    def run() -> None:
+        captured.replay()
+        torch.cuda.synchronize()
+    return run
+
+
+def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
+    """Return a run of an ONNX file."""
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    providers = ['CUDAExecutionProvider'] if device == 'cuda' else []
+    session = onnxruntime.InferenceSession(str(path), options,
+                                           providers=[*providers, 'CPUExecutionProvider'])
+    wanted = {needed.name for needed in session.get_inputs()}
+    feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}
+    return lambda: session.run(None, feed)
+
+
+@torch.inference_mode()
+def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixels: torch.Tensor,
+         device: str, folder: Path) -> Tuple[Run, Optional[Run], nn.Module]:
+    """Return the run of a model, that of its pruning step if it can be had, and the model's copy.
+
+    Args:
+        backend: 'eager', 'graph' or 'onnx'.
+        precision: number format.
+        model: with a `TokenReducer` in `patch_drop`, float32 on the CPU; it is copied.
+        keep_ratio: (0, 1].
+        pixels: (B, 3, H, W) float32 on the CPU.
+        device: 'cpu' or 'cuda'.
+        folder: for exported models, one of its own.
+    """
+    model = copy.deepcopy(model)
+    model.patch_drop.keep_ratio = keep_ratio
+    if backend == 'onnx':
+        step = PruningStep(model, pixels)
+        export_level(model, keep_ratio, folder / 'model.onnx', len(pixels))
+        model.patch_drop.keep_ratio = keep_ratio
+        run = onnx(folder / 'model.onnx', {'pixels': pixels}, device)
+        if not isinstance(model.patch_drop, PatchSelector):
+            return run, None, model
+        export(step, step.inputs, ('kept',), folder / 'step.onnx')
+        return run, onnx(folder / 'step.onnx', step.inputs, device), model
+    how = {'eager': eager, 'graph': graph}[backend]
+    dtype = getattr(torch, precision)
+    model, pixels = model.to(device, dtype), pixels.to(device, dtype)
+    step = PruningStep(model, pixels)
+    inputs = tuple(step.inputs.values())
+    return how(model, pixels), how(lambda tokens: step(*inputs), inputs[-1]), model
+
+
+def interleave(runs: Sequence[Run], rounds: int, warm_up: int = 2,
+               progress: Callable[[], None] = lambda: None) -> List[List[float]]:
+    """Return the milliseconds of each run in each round, one after the other in every round.
+
+    So a machine that is busy for a moment slows all of them alike, and ratios within a round
+    mean something.
+    """
+    times_ms: List[List[float]] = [[] for _ in runs]
+    for index in range(warm_up + rounds):
+        for run, times in zip(runs, times_ms):
+            start = time.perf_counter()
+            run()
+            if index >= warm_up:
+                times.append(1e3 * (time.perf_counter() - start))
+        progress()
+    return times_ms
+
+
+@torch.inference_mode()
+def peak_mib(model: nn.Module, pixels: torch.Tensor) -> float:
+    """Return how much memory one forward pass allocates at its peak, beyond weights and input."""
+    if pixels.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        model(pixels)
+        return (torch.cuda.max_memory_allocated() - before) / 2 ** 20
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        model(pixels)
+    now = peak = 0
+    events: Dict[int, int] = {}
+    for event in profiler.profiler.kineto_results.events():
+        if event.name() == '[memory]':
+            events[event.start_ns()] = events.get(event.start_ns(), 0) + event.nbytes()
+    for _, num_bytes in sorted(events.items()):
+        now += num_bytes
+        peak = max(peak, now)
+    return peak / 2 ** 20
