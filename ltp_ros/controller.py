@@ -11,7 +11,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 from ltp_ros.replay import RECENT, WINDOW, Frame, LevelCost, Replay, nearest, useful_levels
 
 CLEAN = 35           # frames in a row that meet the deadline easily before a climb
-LUCK = 1e-3          # a clean run less likely than this means that the machine has changed
+LUCK = 1e-6          # a clean run less likely than this means that the machine has changed
 FIRST_WAIT, LONGEST_WAIT = 80, 5120  # frames after a failed climb; doubles with each one
 NEW_REGIME = 0.85    # the wait ends at this share of the latency typical before the failure
 

@@ -106,13 +106,18 @@ class Mailbox:
                 dropped[reason] += count
             return Counts(sum(self.received.values()), sum(self.published.values()), dropped)
 
-    def close(self) -> None:
-        """Wake whoever waits; frames that still wait are counted as inactive."""
+    def discard(self) -> None:
+        """Give up the frames that wait; they are counted as inactive."""
         with self._condition:
-            self._closed = True
             for topic in list(self._waiting):
                 del self._waiting[topic]
                 self._count_drop(topic, 'inactive')
+
+    def close(self) -> None:
+        """Discard the frames that wait, and whatever comes; wake whoever waits for one."""
+        with self._condition:
+            self._closed = True
+            self.discard()
             self._condition.notify_all()
 
     def _count_drop(self, topic: str, reason: str) -> None:

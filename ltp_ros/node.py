@@ -96,6 +96,7 @@ class ClassifierNode(ConfiguredNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening; the model stays loaded."""
         self._close_cameras()
+        self._pipeline.mailbox.discard()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:

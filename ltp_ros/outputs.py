@@ -14,7 +14,7 @@ from ltp_ros.config import Config
 from ltp_ros.health import Status
 from ltp_ros.mailbox import Frame
 from ltp_ros.msg import Classification, FrameLatency
-from ltp_ros.pipeline import Answer
+from ltp_ros.pipeline import Answer, FrameDropped
 
 NS_PER_S = 1_000_000_000
 
@@ -67,7 +67,13 @@ class Outputs:
                 self._node.destroy_lifecycle_publisher(publisher)
 
     def publish_prediction(self, frame: Frame, prediction: Prediction) -> None:
-        """Publish the answer to a frame, under the frame's own header."""
+        """Publish the answer to a frame, under the frame's own header.
+
+        Raises:
+            FrameDropped: if the node was deactivated while the frame was in work.
+        """
+        if not self._classification.is_activated:
+            raise FrameDropped('inactive', 'the node was deactivated while it was in work')
         message = messages.from_prediction(frame.message.header, frame.topic,
                                            self._classifier.model_name, prediction)
         self._classification.publish(message)

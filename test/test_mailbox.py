@@ -235,3 +235,12 @@ def test_period_is_not_known_before_the_second_frame():
     assert mailbox.period_ms == math.inf
     arrive(mailbox, 5.0)
     assert mailbox.period_ms == math.inf
+
+
+def test_discarded_frames_are_inactive_and_the_next_ones_are_taken():
+    mailbox = Mailbox()
+    mailbox.put(frame('image', 1))
+    mailbox.discard()
+    mailbox.put(frame('image', 2))
+    assert mailbox.take().message == 2
+    assert mailbox.dropped == {('image', 'inactive'): 1}

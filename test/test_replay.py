@@ -60,7 +60,8 @@ def test_camera_faster_than_the_model_is_held_near_the_best_fixed_level(noise, d
     # Under heavy tails the frames that wait behind a slow one are late with it
     assert trace.miss_rate <= (0.015 if noise == 'heavy-tailed' else 0.01)
     assert trace.changes <= (25 if noise == 'heavy-tailed' else 20)  # one in a hundred images
-    assert step(best, -1) <= mean(trace.keep_ratios[100:]) <= step(best, 1)
+    below = 2 if noise == 'heavy-tailed' else 1
+    assert step(best, -below) <= mean(trace.keep_ratios[100:]) <= step(best, 1)
 
 
 def test_rate_that_doubles_leads_to_a_level_that_keeps_up_within_few_misses():

@@ -77,7 +77,7 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, Dict[str,
     return Profile(setup_of(classifier), levels), {
         'versions': versions(classifier.device.type), 'rounds': args.rounds,
         'alpha': args.alpha, 'checkpoint': args.checkpoint, 'images': args.images,
-        'num_images': len(images)}
+        'num_images': len(images), 'num_patches': classifier.num_patches}
 
 
 def versions(device: str) -> Dict[str, str]:
@@ -152,7 +152,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                       'rows': [asdict(level) for level in profile.levels]}
             write_json(args.json, result)
         if figure:
-            draw(figure, profile)
+            draw(figure, profile, about['num_patches'])
             figure.savefig(args.plot)
     except (ClassifierError, ConfigError, DatasetError, ModelError, PlotError, OSError) as error:
         errors.print(f'ltp_profile: {error}', soft_wrap=True, markup=False, highlight=False)

@@ -1,12 +1,12 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of `ltp_profile`: time, and agreement if measured, over the keep ratio."""
+"""The picture of `ltp_profile`: time, and agreement if measured, over the tokens kept."""
 from typing import Any
 
 from ltp_ros.profile import UNPRUNED, Profile
 
 
-def draw(figure: Any, profile: Profile) -> None:
+def draw(figure: Any, profile: Profile, num_patches: int) -> None:
     """Draw the median, the p99 and the unpruned model's median into an empty matplotlib Figure."""
     ratios = [level.keep_ratio for level in profile.levels]
     axes = figure.subplots()
@@ -20,8 +20,11 @@ def draw(figure: Any, profile: Profile) -> None:
                      label=f'break-even {profile.break_even:g}')
     axes.set(xlabel='keep ratio', ylabel='time of one image [ms]', xlim=(0, 1.05),
              title=f'{profile.setup.model} on {profile.setup.hardware}, '
-                   f'{profile.setup.precision}')
+                   f'{profile.setup.backend} {profile.setup.precision}')
     axes.set_ylim(bottom=0)
+    axes.secondary_xaxis('top', functions=(
+        lambda ratio: ratio * num_patches, lambda tokens: tokens / num_patches)).set_xlabel(
+        'patch tokens kept')
     axes.grid(alpha=0.3)
     lines = axes.get_lines()
     if all(level.agreement is not None for level in profile.levels):
