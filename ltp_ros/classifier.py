@@ -94,10 +94,11 @@ class Classifier:
             try:
                 for _ in range(WARM_UP_RUNS):
                     scores = self.classify(frame, keep_ratio, score_threshold=0.0).scores
-            except RuntimeError as error:
+            except (RuntimeError, OSError) as error:
                 raise ClassifierError(
-                    f'{self.model_name} does not run on {self.device.type} in {self.precision} '
-                    f'at keep_ratio {keep_ratio}: {error}. Try precision:=float32') from error
+                    f'{self.model_name} does not run on {self.device.type} with backend '
+                    f'{self.backend.name} in {self.precision} at keep_ratio {keep_ratio}: '
+                    f'{error}. Try backend:=eager precision:=float32') from error
             if not scores:  # NaN is above no threshold
                 raise ClassifierError(
                     f'{self.model_name} gives NaN for an answer in {self.precision}; the weights '

@@ -96,6 +96,25 @@ def test_levels_that_were_exported_before_are_taken_as_they_are(tmp_path, monkey
     assert [path.name for path in tmp_path.rglob('*.onnx')] == ['keep_0.5.onnx']
 
 
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
+    pytest.importorskip('onnxruntime')
+    model = vit.create_vit('demo')
+    level_file(tmp_path, 0.5).write_bytes(b'no model')
+    with pytest.raises(RuntimeError, match='keep_0.5.onnx.*remove it'):
+        OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path)(RGB, 0.5, 1)
+
+
+def test_auto_does_without_onnx_where_nothing_can_be_written(tmp_path):
+    pytest.importorskip('onnxruntime')
+    (tmp_path / 'file').write_text('')
+    told = []
+    classifier = Classifier(ClassifierConfig(
+        model='demo', device='cpu', precision='float32', cache=str(tmp_path / 'file')),
+        told.append)
+    assert classifier.backend.name == 'eager'
+    assert any(line.startswith('onnx float32 cannot be had') for line in told)
+
+
 def test_folders_of_different_models_and_methods_differ():
     asked = itertools.product(('a', 'b'), ('0' * 64, 'f' * 64), ('ltp', 'tome'), (0.5, 0.7))
     folders = {backends.model_folder('cache', *what) for what in asked}

@@ -1,13 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_benchmark node`: the stages add up, and every image is accounted for."""
+import io
 import json
 
 import pytest
+from rich.console import Console
 from ros_helpers import DEADLINE_S
 
 from ltp_ros.msg import FrameLatency
-from ltp_ros.tools.benchmark_node import STAGES, stage_rows
+from ltp_ros.tools.benchmark_node import STAGES, make_table, stage_rows
 from ltp_ros.tools.processes import Process
 
 
@@ -30,5 +32,8 @@ def test_the_node_is_measured_at_every_keep_ratio_asked_for(small_model, tmp_pat
     assert (result['backend'], result['conserved']) == ('eager', True)
     assert [row['keep_ratio'] for row in result['rows']] == (
         [1.0] * (len(STAGES) + 1) + [0.53] * (len(STAGES) + 1))
+    output = io.StringIO()
+    Console(width=80, file=output).print(make_table(result))
+    assert '…' not in output.getvalue()
     for row in result['rows']:
         assert row['p50_ms'] <= row['p95_ms'] <= row['p99_ms'] and row['n'] > 1

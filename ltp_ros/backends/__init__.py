@@ -60,7 +60,7 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Any], rgb: 
         tell: told what was found, and what could not be had and why.
 
     Raises:
-        ImportError, RuntimeError: if none can be had; why the first could not.
+        ImportError, RuntimeError, OSError: if none can be had; why the first could not.
     """
     if len(pairs) == 1:
         return make(*pairs[0])
@@ -71,7 +71,7 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Any], rgb: 
             backend = make(*pair)
             backend(rgb, keep_ratio, 1)
             backends.append(backend)
-        except (ImportError, RuntimeError) as error:
+        except (ImportError, RuntimeError, OSError) as error:
             tell(f'{" ".join(pair)} cannot be had: {error}')
             errors.append(error)
     if not backends:

@@ -15,6 +15,17 @@ from ltp_ros.preprocessing import DataConfig, Preprocessor
 PROVIDERS = {'cuda': ('TensorrtExecutionProvider', 'CUDAExecutionProvider'), 'cpu': ()}
 
 
+def session_options() -> Any:
+    """Return options for as many threads as torch has; idle ones spin if torch's do."""
+    import onnxruntime  # noqa: PLC0415  not everywhere
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # warnings about its own optimisations say nothing here
+    if os.environ.get('OMP_WAIT_POLICY', '').upper() == 'PASSIVE':  # see docs/tuner.md
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    return options
+
+
 class OnnxBackend:
     """Preprocess with torch, run the rest in ONNX Runtime.
 
@@ -76,11 +87,14 @@ class OnnxBackend:
         path = level_file(self._folder, keep_ratio)
         if not path.is_file():
             export_level(self.model, keep_ratio, path)
-        options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # warnings about its own optimisations say nothing here
-        if os.environ.get('OMP_WAIT_POLICY', '').upper() == 'PASSIVE':  # see docs/tuner.md
-            options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        session = self._runtime.InferenceSession(str(path), options, providers=self._providers)
+        options = session_options()
+        errors = self._runtime.capi.onnxruntime_pybind11_state
+        try:
+            session = self._runtime.InferenceSession(str(path), options,
+                                                     providers=self._providers)
+        except (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented,
+                errors.RuntimeException) as error:  # no RuntimeErrors in Python's sense
+            raise RuntimeError(f'ONNX Runtime cannot load {path}: {error}. If the file is '
+                               'damaged, remove it: it will be exported anew') from error
         self._sessions[keep_ratio] = session
         return session

@@ -3,7 +3,6 @@
 """Multiply-accumulates of a model, counted as the paper's tables count them."""
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 
 @torch.inference_mode()
@@ -17,6 +16,7 @@ def count_gmacs(model: nn.Module, pixels: torch.Tensor) -> float:
         model: set to the keep ratio in question.
         pixels: its input (B, 3, H, W).
     """
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415  came with torch 2.1
     with FlopCounterMode(display=False) as counter:
         model(pixels)
     flops = sum(count for operator, count in counter.get_flop_counts()['Global'].items()

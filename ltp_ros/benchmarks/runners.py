@@ -11,6 +11,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from ltp_ros.backends.export import export, export_level
+from ltp_ros.backends.onnx import session_options
 from ltp_ros.papr import PaPrPruner
 from ltp_ros.token_pruning import PatchSelector
 from ltp_ros.tome import TokenMerger
@@ -88,12 +89,9 @@ def graph(model: nn.Module, pixels: torch.Tensor) -> Run:
 
 def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
     """Return a run of an ONNX file."""
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
+    import onnxruntime  # noqa: PLC0415  not everywhere
     providers = ['CUDAExecutionProvider'] if device == 'cuda' else []
-    session = onnxruntime.InferenceSession(str(path), options,
+    session = onnxruntime.InferenceSession(str(path), session_options(),
                                            providers=[*providers, 'CPUExecutionProvider'])
     wanted = {needed.name for needed in session.get_inputs()}
     feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}

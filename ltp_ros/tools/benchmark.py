@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_benchmark`: measure on this machine what the package claims."""
 import argparse
+import os
 import sys
 from typing import List, Optional
+
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the node: its times are wanted
 
 from rclpy.executors import ExternalShutdownException
 from rich.console import Console

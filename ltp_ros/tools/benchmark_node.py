@@ -89,7 +89,8 @@ def make_table(result: Dict[str, Any]) -> Table:
     """Return the rows as a table of 80 characters."""
     table = Table(
         title='{model} on {device}, {backend} {precision}, 640x480 at {rate_hz:g} Hz'.format(
-            **result), caption='milliseconds; lost: by the transport', box=box.SIMPLE_HEAD)
+            **result), caption='milliseconds; lost: by the transport', box=box.SIMPLE_HEAD,
+        padding=0)
     for heading in ('keep', 'stage', 'p50', 'p95', 'p99', 'answers', 'superseded', 'lost'):
         table.add_column(heading, justify='left' if heading == 'stage' else 'right', no_wrap=True)
     for row in result['rows']:
