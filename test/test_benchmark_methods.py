@@ -9,7 +9,9 @@ import torch
 from rich.console import Console
 
 from ltp_ros.benchmarks import methods
+from ltp_ros.benchmarks.figures import new_figure
 from ltp_ros.benchmarks.methods import LTP, SAME_GMACS, SAME_RATIO, UNPRUNED, Variant
+from ltp_ros.benchmarks.methods_plot import draw
 from ltp_ros.benchmarks.runners import PruningStep, interleave, make, peak_mib
 from ltp_ros.config import METHODS
 from ltp_ros.tools.benchmark import main
@@ -149,6 +151,17 @@ def test_program_writes_a_row_for_every_method_and_batch(tmp_path, capsys, monke
     output = io.StringIO()
     Console(width=80, file=output).print(make_table(result))
     assert '…' not in output.getvalue() and 'papr*' in output.getvalue()
+
+
+def test_one_batch_size_is_drawn_as_bars(tmp_path):
+    pytest.importorskip('matplotlib')
+    rows = [{'backend': 'eager', 'precision': 'float32', 'method': method, 'setting': SAME_RATIO,
+             'batch': 1, 'keep_ratio': 0.5, 'p50_ms': 5.0, 'prune_ms': None, 'peak_mib': 2.0}
+            for method in METHODS]
+    figure = new_figure(str(tmp_path / 'p.png'), 12, 4)
+    draw(figure, {'model': 'm', 'hardware': 'h', 'rows': rows})
+    assert [len(axes.patches) for axes in figure.axes] == [len(METHODS), 0, len(METHODS)]
+    figure.savefig(str(tmp_path / 'p.png'))
 
 
 @pytest.mark.parametrize('argv, words', [

@@ -182,6 +182,7 @@ def test_a_model_that_the_device_cannot_run_is_told_in_a_sentence(make, monkeypa
     def out_of_memory(*args):
         raise RuntimeError('out of memory')
 
+    out_of_memory.name = 'eager'
     monkeypatch.setattr(model, 'backend', out_of_memory)
     with pytest.raises(ClassifierError, match='in float32 at keep_ratio 1.0: out of memory'):
         model.warm_up()

@@ -70,8 +70,8 @@ def test_a_new_keep_ratio_holds_from_the_next_frame_on(listener, start):
 
 REFUSALS = [
     ('keep_ratio', 1.5, 'keep_ratio 1.5 is not allowed; it must be in (0, 1]'),
-    ('keep_ratio', float('nan'), 'keep_ratio nan is not allowed; it must be in (0, 1]'),
-    ('keep_ratio', 'fast', "keep_ratio 'fast' is a str; expected a number in (0, 1]"),
+    ('keep_ratio', float('nan'), 'keep_ratio nan is not allowed; it must be finite and in (0, 1]'),
+    ('keep_ratio', 'fast', "keep_ratio 'fast' is a string; expected a number in (0, 1]"),
     ('top_k', 0, 'top_k 0 is not allowed; it must be in [1, 100]'),
     ('model', 'demo', 'model is fixed while the node is configured'),
 ]

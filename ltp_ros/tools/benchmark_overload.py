@@ -38,6 +38,7 @@ NAME = 'overload'
 PARENTS = [common_flags(CLASSIFIER_FLAGS)]
 FACTORS = {'calm': 0.5, 'overload': 3.0, 'calm again': 0.5}  # times what the node can answer
 CALM_DEADLINE, OVERLOAD_DEADLINE = 20.0, 0.5                 # times one inference
+MEMORY_SAMPLES = 10
 SETTLE_S = 2.0       # after a change of the rate, before anything counts
 RECOVERY_S = 120.0   # the diagnostics forget a miss after 300 answers
 
@@ -80,21 +81,23 @@ def measure(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
 def observe(session: Session, seconds: float) -> Dict[str, Any]:
     """Return what the node did meanwhile, as plain numbers."""
     num_reports, memory_mib = len(session.reports), []
-    spans = [session.let_time_pass(seconds / 10) for _ in range(10)
-             if memory_mib.append(session.memory_mib) is None]
-    start_ns, end_ns = spans[0][0], spans[-1][1]
+    start_ns = end_ns = time.time_ns()
+    for _ in range(MEMORY_SAMPLES):
+        _, end_ns = session.let_time_pass(seconds / MEMORY_SAMPLES)
+        memory_mib.append(session.memory_mib)
     session.wait_for_answer_after(end_ns)
     answers = [message for message in session.heard if start_ns <= stamp_ns(message) < end_ns]
     if len(answers) < 2:
         raise BenchmarkError(f'{len(answers)} answers in {seconds:g} s; give more --seconds')
     reports = [report['input'].values for report in session.reports[num_reports:]]
+    # A sample by itself holds whatever the allocator has not given back yet
+    early_mib, late_mib = (float(np.median(half)) for half in np.split(np.array(memory_mib), 2))
     gave_up = dropped(reports[-1]) - dropped(reports[0])
     received = int(reports[-1]['received']) - int(reports[0]['received'])
     return {
         'received_hz': float(np.median([float(values['rate (Hz)']) for values in reports])),
         **summary(answers), 'received': received, 'dropped': gave_up,
-        'memory_mib': float(np.median(memory_mib[:5])),
-        'memory_growth_mib': float(np.median(memory_mib[5:]) - np.median(memory_mib[:5])),
+        'memory_mib': early_mib, 'memory_growth_mib': late_mib - early_mib,
         'deadline_level': Level(deadline_level(session)).name}
 
 
