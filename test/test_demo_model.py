@@ -20,7 +20,8 @@ CIFAR10 = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'hors
 
 @pytest.fixture(scope='module')
 def classifier():
-    return Classifier(ClassifierConfig(model=DEMO, device='cpu', top_k=1))
+    return Classifier(ClassifierConfig(
+        model=DEMO, device='cpu', backend='eager', precision='float32', top_k=1))
 
 
 @pytest.fixture(scope='module')

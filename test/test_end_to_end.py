@@ -40,7 +40,9 @@ def test_a_hundred_photos_come_back_in_order_as_the_classifier_alone_answers(
     images = listener.heard['/ltp/image']
     assert [answer.header for answer in answers] == [image.header for image in images]
     assert len({answer.header.frame_id for answer in answers}) == 100
-    alone = Classifier(ClassifierConfig(**deit_tiny, keep_ratio=FEW_TOKENS))
+    # As `classifier_process` runs it: another backend may decide a tie between two classes
+    alone = Classifier(ClassifierConfig(**deit_tiny, device='cpu', backend='eager',
+                                        precision='float32', keep_ratio=FEW_TOKENS))
     expected = [alone.classify(messages.to_rgb(image)).class_ids[0] for image in images]
     assert [answer.class_ids[0] for answer in answers] == expected
 
