@@ -134,13 +134,14 @@ def profiled(small_model, tmp_path_factory):
 
 
 def flags(small_model):
-    return ['--checkpoint', small_model, '--device', 'cpu', '--quiet']
+    return ['--checkpoint', small_model, '--device', 'cpu', '--backend', 'eager',
+            '--precision', 'float32', '--quiet']
 
 
 def classifier(small_model, **more):
     return Classifier(ClassifierConfig(
-        checkpoint=small_model, device='cpu',
-        **{'keep_ratios': (1.0, 0.5, 0.25), 'keep_ratio': 1.0, **more}))
+        checkpoint=small_model, device='cpu', backend='eager',
+        **{'precision': 'float32', 'keep_ratios': (1.0, 0.5, 0.25), 'keep_ratio': 1.0, **more}))
 
 
 def test_the_program_writes_a_profile_of_every_level_and_the_unpruned_one(profiled, small_model):
