@@ -13,7 +13,6 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -21,7 +20,6 @@ from ltp_ros.config import ClassifierConfig
 from ltp_ros.health import Level
 from ltp_ros.msg import FrameLatency
 from ltp_ros.tools.common_flags import CLASSIFIER_FLAGS, common_flags, positive
-from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.session import (
     CAMERA,
     CLASSIFIER,
@@ -29,8 +27,8 @@ from ltp_ros.tools.session import (
     Session,
     dropped,
     head_of,
+    measure_and_tell,
     model_parameters,
-    ros,
     stamp_ns,
 )
 
@@ -148,9 +146,4 @@ def make_table(result: Dict[str, Any]) -> Table:
 
 def run(args: argparse.Namespace, bar: Progress) -> None:
     """Run the command: print, and write what the flags name."""
-    check_writable(args.json)
-    with ros():
-        result = measure(args, bar)
-    bar.stop()
-    Console().print(make_table(result))
-    write_json(args.json, result)
+    measure_and_tell(args, bar, measure, make_table)

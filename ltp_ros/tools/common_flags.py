@@ -32,6 +32,14 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
     return parser
 
 
+def add_ladder_flags(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --keep-ratios, which are `what`, and --alpha, with the defaults of the node."""
+    parser.add_argument('--keep-ratios', type=float, nargs='+', metavar='RATIO',
+                        default=list(ClassifierConfig.keep_ratios), help=what)
+    parser.add_argument('--alpha', type=float, default=ClassifierConfig.alpha,
+                        help='weight of the spatial term against redundancy in the SRB score')
+
+
 def positive_int(text: str) -> int:
     """Parse a whole number above 0."""
     number = int(text)

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from ltp_ros import vit
 from ltp_ros.classifier import ClassifierError, resolve_device, resolve_precision
-from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.config import ConfigError, check
 from ltp_ros.datasets import DatasetError, ImageSet, decode_rgb, open_image_set
 from ltp_ros.evaluation import accuracy_row, top_classes
 from ltp_ros.preprocessing import Preprocessor
 from ltp_ros.token_pruning import num_keep_tokens
-from ltp_ros.tools.common_flags import common_flags, positive_int
+from ltp_ros.tools.common_flags import add_ladder_flags, common_flags, positive_int
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
 
@@ -34,11 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('images', help='a folder of class folders, a folder of images with labels.csv (columns '
         'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
-    add('--keep-ratios', type=float, nargs='+', metavar='RATIO',
-        default=list(ClassifierConfig.keep_ratios),
-        help='shares of the patch tokens kept; 1.0, the unpruned model, is always measured too')
-    add('--alpha', type=float, default=ClassifierConfig.alpha,
-        help='weight of the spatial term against redundancy in the SRB score')
+    add_ladder_flags(parser, 'shares of the patch tokens kept; 1.0, the unpruned model, is always '
+                     'measured too')
     add('--batch', type=positive_int, default=64, help='images a run of the model')
     add('--limit', type=positive_int, metavar='N', help='only N of the images, evenly spread')
     return parser

@@ -20,7 +20,7 @@ from ltp_ros import backends
 from ltp_ros.backends.export import export_level, level_file
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
-from ltp_ros.tools.common_flags import common_flags
+from ltp_ros.tools.common_flags import add_ladder_flags, common_flags
 from ltp_ros.tools.frame_sources import panned_samples
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
@@ -38,12 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog='ltp_export', parents=[common_flags(FLAGS)],
         description=(__doc__ or '').split(': ', 1)[1],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    add = parser.add_argument
-    add('--keep-ratios', type=float, nargs='+', metavar='RATIO',
-        default=list(ClassifierConfig.keep_ratios), help='the ladder')
-    add('--alpha', type=float, default=ClassifierConfig.alpha,
-        help='weight of the spatial term against redundancy in the SRB score')
-    add('--output', metavar='FOLDER', help='none: where the backend onnx looks')
+    add_ladder_flags(parser, 'the ladder')
+    parser.add_argument('--output', metavar='FOLDER',
+                        help='none: where the backend onnx looks')
     return parser
 
 

@@ -24,7 +24,12 @@ from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.datasets import IMAGE_SUFFIXES, DatasetError, decode_rgb
 from ltp_ros.machine import setup_of
 from ltp_ros.profile import UNPRUNED, LevelTime, Profile, write
-from ltp_ros.tools.common_flags import CLASSIFIER_FLAGS, common_flags, positive_int
+from ltp_ros.tools.common_flags import (
+    CLASSIFIER_FLAGS,
+    add_ladder_flags,
+    common_flags,
+    positive_int,
+)
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.profile_plot import draw
 from ltp_ros.tools.provenance import provenance
@@ -39,11 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add('images', nargs='?', help='a folder of images, for the agreement with the unpruned model')
-    add('--keep-ratios', type=float, nargs='+', metavar='RATIO',
-        default=list(ClassifierConfig.keep_ratios),
-        help='the ladder; 1.0, the unpruned model, is always measured too')
-    add('--alpha', type=float, default=ClassifierConfig.alpha,
-        help='weight of the spatial term against redundancy in the SRB score')
+    add_ladder_flags(parser, 'the ladder; 1.0, the unpruned model, is always measured too')
     add('--rounds', type=positive_int, default=100, help='runs of each level, in turns')
     add('--limit', type=positive_int, metavar='N', help='only the first N images')
     add('--output', default='ltp_profile.yaml', metavar='FILE', help='what the node loads')

@@ -15,11 +15,15 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
 from ltp_ros.classifier import resolve_device
 from ltp_ros.msg import FrameLatency
 from ltp_ros.tools.common_flags import CLASSIFIER_FLAGS
 from ltp_ros.tools.frame_sources import panned_samples
+from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.processes import Process, ProcessError, isolate
 from ltp_ros.tools.provenance import provenance
 from ltp_ros.vit import model_name
@@ -185,6 +189,18 @@ def write_pictures(folder: Path) -> None:
     """
     for index, (_, image) in enumerate(panned_samples(('chelsea',))):
         cv2.imwrite(str(folder / f'{index:02d}.bmp'), image)
+
+
+def measure_and_tell(args: argparse.Namespace, bar: Progress,
+                     measure: Callable[[argparse.Namespace, Progress], Dict[str, Any]],
+                     make_table: Callable[[Dict[str, Any]], Table]) -> None:
+    """Run a benchmark of the node; print its table, and write the JSON that --json names."""
+    check_writable(args.json)
+    with ros():
+        result = measure(args, bar)
+    bar.stop()
+    Console().print(make_table(result))
+    write_json(args.json, result)
 
 
 def head_of(args: argparse.Namespace, command: str) -> Dict[str, Any]:
