@@ -36,7 +36,7 @@ class Prediction:
     keep_ratio: float
     num_keep: int
     num_patches: int
-    keep_indices: np.ndarray  # (num_keep,) int64, ascending, row by row over the patch grid
+    keep_indices: np.ndarray  # int64, ascending, row by row over the patch grid: seen in full
 
 
 class Classifier:
@@ -57,14 +57,15 @@ class Classifier:
         self.device = resolve_device(config.device)
         resolve_precision(config.precision, self.device)
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
-                               alpha=config.alpha, papr_checkpoint=config.papr_checkpoint)
+                               score=config.score, alpha=config.alpha,
+                               papr_checkpoint=config.papr_checkpoint)
         weights = config.checkpoint or (vit.DEMO if config.model == vit.DEMO else '')
         self.labels = vit.label_names(model, weights, config.labels)
         self.model_name = vit.model_name(config.model, config.checkpoint)
         self.data_config = vit.data_config(model)
         self.num_patches = model.patch_drop.num_patches
         self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
-        self.model_hash = profile.model_hash(_tensors(model))
+        self.model_hash = profile.model_hash(tensors_of(model))
         self._num_keep = {ratio: _num_keep(model, ratio) for ratio in config.ladder}
         self.backend = self._choose_backend(model, tell)
         self.precision: str = self.backend.precision
@@ -72,7 +73,7 @@ class Classifier:
     def _choose_backend(self, model: torch.nn.Module, tell: Callable[[str], None]) -> Any:
         config = self.config
         folder = backends.model_folder(config.cache, self.model_name, self.model_hash,
-                                       config.method, config.alpha)
+                                       config.method, config.score, config.alpha)
         try:
             return backends.fastest(
                 backends.candidates(config.backend, config.precision, self.device),
@@ -169,7 +170,8 @@ def _num_keep(model: torch.nn.Module, keep_ratio: float) -> int:
     return model.patch_drop.num_keep
 
 
-def _tensors(model: torch.nn.Module) -> Iterator[Tuple[str, bytes]]:
+def tensors_of(model: torch.nn.Module) -> Iterator[Tuple[str, bytes]]:
+    """Yield the name and the bytes of each tensor, as `profile.model_hash` takes them."""
     for name, tensor in sorted(model.state_dict().items()):
         yield name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy(
             ).tobytes()  # numpy has no bfloat16

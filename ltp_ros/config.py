@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
-METHODS = ('ltp', 'papr', 'tome', 'none')
+METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
+SCORES = ('srb', 'redundancy', 'spatial', 'random')
 
 
 class ConfigError(ValueError):
@@ -93,8 +94,12 @@ class ClassifierConfig:
         '', 'folder for exported models and engines of the backend onnx; empty is ltp_ros in '
         'XDG_CACHE_HOME or ~/.cache')
     method: str = parameter(
-        'ltp', 'what reduces the tokens: LTP; its peers PaPr and ToMe, ToMe with as much work as '
-        'LTP at the same keep_ratio; nothing', choices=METHODS)
+        'ltp', 'what reduces the tokens: LTP drops the least important; mixed turns quads of '
+        'patches without detail into one token each; the peers PaPr and ToMe, ToMe with as much '
+        'work as LTP at the same keep_ratio; nothing', choices=METHODS)
+    score: str = parameter(
+        'srb', "what LTP keeps tokens by: the paper's score, one of its two terms alone, or "
+        'chance, to compare with', choices=SCORES)
     papr_checkpoint: str = parameter(
         '', "weights of timm's mobileone_s0, which the method papr looks with; empty takes those "
         'of timm')

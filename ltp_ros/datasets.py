@@ -15,6 +15,8 @@ LABELS_CSV = 'labels.csv'
 EXPECTED = ('expected a folder of class folders, a folder of images with labels.csv (columns '
             'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
 
+EncodedImage = Union[Path, np.ndarray]  # a file, or the bytes (n,) uint8 of one
+
 
 class DatasetError(ValueError):
     """Images or labels that cannot be used; the message names them and what is expected."""
@@ -24,7 +26,7 @@ class DatasetError(ValueError):
 class ImageSet:
     """Encoded images, each a path or the bytes (n,) uint8 of a file, with their classes."""
 
-    images: Sequence[Union[Path, np.ndarray]]
+    images: Sequence[EncodedImage]
     labels: np.ndarray  # (len(images),) int64
     class_names: List[str]  # empty where the source does not name its classes
 
@@ -54,7 +56,23 @@ def open_image_set(path: Union[str, Path]) -> ImageSet:
     return found
 
 
-def decode_rgb(image: Union[Path, np.ndarray]) -> np.ndarray:
+def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
+    """Return every image at `path`, a folder with or without order in it, or an npz.
+
+    Raises:
+        DatasetError: if there are none.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix == '.npz':
+        return open_image_set(path).images
+    found = _images_in(path)
+    if not found:
+        raise DatasetError(f'{str(path)!r} has no images; expected a folder of '
+                           f'{", ".join(IMAGE_SUFFIXES)}, or an .npz with jpeg and offsets')
+    return found
+
+
+def decode_rgb(image: EncodedImage) -> np.ndarray:
     """Return an image file, given by its path or its bytes, as (H, W, 3) uint8 RGB.
 
     Raises:
@@ -84,6 +102,10 @@ def _from_npz(path: Path) -> ImageSet:
     return ImageSet(images, _checked(labels, class_names, path), class_names)
 
 
+def _images_in(folder: Path) -> List[Path]:
+    return [file for file in sorted(folder.rglob('*')) if file.suffix.lower() in IMAGE_SUFFIXES]
+
+
 def _from_csv(folder: Path) -> ImageSet:
     table = folder / LABELS_CSV
     images, labels = [], []
@@ -103,8 +125,7 @@ def _from_class_folders(folder: Path) -> ImageSet:
                          if entry.is_dir() and not entry.name.startswith('.'))
     images, labels = [], []
     for index, name in enumerate(class_names):
-        members = [file for file in sorted((folder / name).rglob('*'))
-                   if file.suffix.lower() in IMAGE_SUFFIXES]
+        members = _images_in(folder / name)
         images += members
         labels += [index] * len(members)
     return ImageSet(images, np.array(labels, np.int64), class_names)

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw an answer on its image: what the model never looked at is dimmed."""
+"""Draw an answer on its image: what the model did not look at in full is dimmed."""
 from typing import Tuple
 
 import cv2

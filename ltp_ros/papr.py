@@ -5,18 +5,18 @@
 Source: Mahmud et al., "PaPr: Training-Free One-Step Patch Pruning with Lightweight ConvNets for
 Faster Inference", ECCV 2024; written from the paper's description.
 """
-from typing import Any, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ltp_ros.token_pruning import PatchSelector
+from ltp_ros.token_pruning import PatchSelector, PixelReader
 
 Statistics = Tuple[Sequence[float], Sequence[float]]  # mean and std of each channel
 
 
-class PaPrPruner(PatchSelector):
+class PaPrPruner(PatchSelector, PixelReader):
     """Keeps the patches where the ConvNet's last feature map is strongest.
 
     `attach` makes it see the image before the tokens come.
@@ -41,14 +41,6 @@ class PaPrPruner(PatchSelector):
         self.register_buffer('scale', vit_std / conv_std, persistent=False)
         self.register_buffer('shift', (vit_mean - conv_mean) / conv_std, persistent=False)
         self._significance: Optional[torch.Tensor] = None
-
-    def attach(self, patch_embed: nn.Module) -> None:
-        """Look at every image that goes into `patch_embed`."""
-        # A bound method: a copy of the model then looks with its own ConvNet
-        patch_embed.register_forward_pre_hook(self._before_patch_embed)
-
-    def _before_patch_embed(self, patch_embed: nn.Module, inputs: Tuple[Any, ...]) -> None:
-        self.look(inputs[0])
 
     def look(self, pixels: torch.Tensor) -> None:
         """Find out which patches of the next tokens matter, if any of them must go."""

@@ -7,7 +7,7 @@ Transformer Inference", cited below as "LTP-ViT, eq. (n)". B images, N patch tok
 K kept tokens. Everything here is plain torch with static shapes, so it can be captured in a CUDA
 graph or exported.
 """
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import torch
 from torch import nn
@@ -70,21 +70,37 @@ def srb_scores(patch_tokens: torch.Tensor, spatial_importance: torch.Tensor,
     return alpha * importance - (1.0 - alpha) * min_max(redundancy(patch_tokens))
 
 
+def ranked(scores: torch.Tensor, num_best: int) -> torch.Tensor:
+    """Return the indices (B, num_best) int64 of the highest scores of each row of (B, N).
+
+    Best first; equal scores go to the lower index, so every backend keeps the same tokens.
+    """
+    if torch.onnx.is_in_onnx_export():  # ONNX has no stable sort; its TopK is as stable
+        return scores.topk(num_best, dim=-1).indices
+    return scores.sort(dim=-1, descending=True, stable=True).indices[:, :num_best]
+
+
 def keep_indices(scores: torch.Tensor, num_keep: int) -> torch.Tensor:
     """Return the indices (B, K) int64, ascending, of the K highest scores of each row of (B, N).
 
-    Equal scores go to the lower index, so every backend keeps the same tokens.
+    Equal scores go to the lower index.
     """
-    if torch.onnx.is_in_onnx_export():  # ONNX has no stable sort; its TopK is as stable
-        best = scores.topk(num_keep, dim=-1).indices
-    else:
-        best = scores.sort(dim=-1, descending=True, stable=True).indices[:, :num_keep]
-    return best.sort(dim=-1).values
+    return ranked(scores, num_keep).sort(dim=-1).values
 
 
 def gather_tokens(tokens: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     """Return tokens (B, N, D) at `indices` (B, K) as (B, K, D)."""
     return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+# What `TokenPruner` may keep patches by: functions of what `srb_scores` takes. Those beside 'srb'
+# are there to compare with: its terms alone (LTP-ViT, Fig. 8), and chance.
+SCORES: Dict[str, Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]] = {
+    'srb': srb_scores,
+    'redundancy': lambda patches, importance, alpha: srb_scores(patches, importance, 0.0),
+    'spatial': lambda patches, importance, alpha: srb_scores(patches, importance, 1.0),
+    'random': lambda patches, importance, alpha: torch.rand_like(patches[..., 0]),
+}
 
 
 class TokenReducer(nn.Module):
@@ -133,6 +149,22 @@ class TokenReducer(nn.Module):
         return f'keep_ratio={self.keep_ratio}, num_keep={self.num_keep}'
 
 
+class PixelReader(TokenReducer):
+    """Looks at the image before it becomes tokens; a subclass says what for."""
+
+    def attach(self, patch_embed: nn.Module) -> None:
+        """Look at every image that goes into `patch_embed`."""
+        # A bound method: a copy of the model then looks with its own reducer
+        patch_embed.register_forward_pre_hook(self._before_patch_embed)
+
+    def _before_patch_embed(self, patch_embed: nn.Module, inputs: Tuple[Any, ...]) -> None:
+        self.look(inputs[0])
+
+    def look(self, pixels: torch.Tensor) -> None:
+        """Take from the ViT's input (B, 3, H, W) what `forward` will need, if it drops any."""
+        raise NotImplementedError
+
+
 class PatchSelector(TokenReducer):
     """Keeps the best-scored share of the patch tokens; a subclass says what is best."""
 
@@ -161,7 +193,7 @@ class PatchSelector(TokenReducer):
 
 
 class TokenPruner(PatchSelector):
-    """LTP: the SRB score alone decides.
+    """LTP: one score decides, the SRB score unless told otherwise.
 
     The slot passes tokens that already carry their positions. The score wants them without, so
     the pruner takes the positions off again. Its buffers are not persistent: the state dict of
@@ -172,24 +204,27 @@ class TokenPruner(PatchSelector):
         num_prefix_tokens: class, distillation and register tokens in front; never scored or
             dropped.
         keep_ratio: share of the N patches kept, (0, 1]. 1 passes the tokens on untouched.
-        alpha: weight of the spatial term in the score, 0..1.
+        alpha: weight of the spatial term in the score 'srb', 0..1.
+        score: one of SCORES.
     """
 
     patch_pos_embed: torch.Tensor
     spatial_importance: torch.Tensor
 
     def __init__(self, patch_pos_embed: torch.Tensor, num_prefix_tokens: int = 1,
-                 keep_ratio: float = 1.0, alpha: float = 0.5):
+                 keep_ratio: float = 1.0, alpha: float = 0.5, score: str = 'srb'):
         super().__init__(patch_pos_embed.shape[0], num_prefix_tokens, keep_ratio)
         positions = patch_pos_embed.detach().clone()
         self.register_buffer('patch_pos_embed', positions, persistent=False)
         self.register_buffer('spatial_importance', positions.float().norm(dim=-1),
                              persistent=False)  # LTP-ViT, eq. (3): depends on the weights alone
         self.alpha = alpha
+        self.score = score
 
     def scores(self, patches: torch.Tensor) -> torch.Tensor:
-        """Return the SRB scores (B, N) of patch tokens (B, N, D) with their positions."""
-        return srb_scores(patches - self.patch_pos_embed, self.spatial_importance, self.alpha)
+        """Return the scores (B, N) of patch tokens (B, N, D) with their positions."""
+        return SCORES[self.score](patches - self.patch_pos_embed, self.spatial_importance,
+                                  self.alpha)
 
     def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> 'TokenPruner':
         # `model.half()` moves the importance and does not round it: neighbours differ by less
@@ -200,4 +235,4 @@ class TokenPruner(PatchSelector):
 
     def extra_repr(self) -> str:
         """Show the settings where torch prints the model."""
-        return f'{super().extra_repr()}, alpha={self.alpha}'
+        return f'{super().extra_repr()}, score={self.score}, alpha={self.alpha}'

@@ -23,6 +23,7 @@ from torch import nn
 
 from ltp_ros.config import METHODS
 from ltp_ros.conv_stem import VIT_DEMO, ConvStem
+from ltp_ros.mixed import QuadMerger
 from ltp_ros.papr import PaPrPruner
 from ltp_ros.preprocessing import DataConfig
 from ltp_ros.token_pruning import TokenPruner, TokenReducer
@@ -46,9 +47,9 @@ def vit_demo(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
     return VisionTransformer(**{**VIT_DEMO, 'embed_layer': ConvStem, **kwargs})
 
 
-def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', alpha: float = 0.5,
-               keep_ratio: float = 1.0, pretrained: bool = True, papr_checkpoint: str = '',
-               **model_args: Any) -> VisionTransformer:
+def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: str = 'srb',
+               alpha: float = 0.5, keep_ratio: float = 1.0, pretrained: bool = True,
+               papr_checkpoint: str = '', **model_args: Any) -> VisionTransformer:
     """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
 
     Args:
@@ -58,6 +59,7 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', alpha: 
             `model` is not asked. Positions are resampled to `img_size`. 'demo': the packaged
             weights. Empty: timm's pretrained weights.
         method: one of METHODS.
+        score: one of SCORES, for the method 'ltp'.
         alpha: weight of the spatial term in the score, LTP-ViT, eq. (4).
         keep_ratio: share of the patch tokens kept, (0, 1].
         papr_checkpoint: weights of the ConvNet that method 'papr' looks with; empty: timm's.
@@ -84,9 +86,9 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', alpha: 
         vit = _create(model, pretrained=pretrained, **model_args)
     check_supported(vit, model, method)
     if method == 'ltp':
-        attach_pruner(vit, alpha=alpha, keep_ratio=keep_ratio)
+        attach_pruner(vit, alpha, keep_ratio, score)
     else:
-        _attach_peer(vit, method, keep_ratio, papr_checkpoint, pretrained)
+        _attach_other(vit, method, keep_ratio, papr_checkpoint, pretrained)
     return vit.eval()
 
 
@@ -97,8 +99,13 @@ def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp'
     elif method == 'tome' and not all(type(block) is Block and type(block.attn) is Attention
                                       for block in vit.blocks):
         reason = 'its blocks are not the plain ones of timm, which ToMe takes apart'
-    elif vit.pos_embed is None and method == 'ltp':
-        reason = 'it has no absolute positional embedding, whose norm the score needs'
+    elif vit.pos_embed is None and method in ('ltp', 'mixed'):
+        reason = 'it has no absolute positional embedding, which the method needs'
+    elif method == 'mixed' and any(side % 2 for side in vit.patch_embed.grid_size):
+        rows, columns = vit.patch_embed.grid_size
+        reason = f'its {rows}x{columns} patches do not form quads of 2x2; take method:=ltp'
+    elif method == 'mixed' and not hasattr(vit.patch_embed, 'strict_img_size'):
+        reason = 'its patch embedding takes no smaller images; take method:=ltp'
     elif vit.dynamic_img_size:
         reason = 'it resamples its positions for every image; create it without dynamic_img_size'
     else:
@@ -108,25 +115,33 @@ def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp'
                      'vit_small_patch16_224')
 
 
-def attach_pruner(vit: VisionTransformer, alpha: float = 0.5,
-                  keep_ratio: float = 1.0) -> TokenPruner:
+def attach_pruner(vit: VisionTransformer, alpha: float = 0.5, keep_ratio: float = 1.0,
+                  score: str = 'srb') -> TokenPruner:
     """Fill timm's `patch_drop` slot; the state dict stays as it is. Return the pruner."""
-    positions = vit.pos_embed[0, 0 if vit.no_embed_class else vit.num_prefix_tokens:]
-    vit.patch_drop = TokenPruner(positions, vit.num_prefix_tokens, keep_ratio, alpha)
+    vit.patch_drop = TokenPruner(_patch_positions(vit), vit.num_prefix_tokens, keep_ratio, alpha,
+                                 score)
     return vit.patch_drop
 
 
-def _attach_peer(vit: VisionTransformer, method: str, keep_ratio: float, papr_checkpoint: str,
-                 pretrained: bool) -> None:
+def _patch_positions(vit: VisionTransformer) -> torch.Tensor:
+    return vit.pos_embed[0, 0 if vit.no_embed_class else vit.num_prefix_tokens:]
+
+
+def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float, papr_checkpoint: str,
+                  pretrained: bool) -> None:
     num_patches, prefix = vit.patch_embed.num_patches, vit.num_prefix_tokens
-    if method == 'papr':
+    grid_size = tuple(vit.patch_embed.grid_size)
+    if method == 'mixed':
+        vit.patch_drop = QuadMerger(_patch_positions(vit), grid_size, prefix, keep_ratio)
+        vit.patch_drop.attach(vit.patch_embed)
+    elif method == 'papr':
         conv_net = _create(PAPR_CONV_NET, pretrained=pretrained and not papr_checkpoint)
         if papr_checkpoint:
             _load(conv_net, _read_checkpoint(papr_checkpoint), papr_checkpoint)
         seen, wanted = resolve_model_data_config(vit), resolve_model_data_config(conv_net)
         vit.patch_drop = PaPrPruner(
-            reparameterize_model(conv_net.eval()), tuple(vit.patch_embed.grid_size),
-            (seen['mean'], seen['std']), (wanted['mean'], wanted['std']), prefix, keep_ratio)
+            reparameterize_model(conv_net.eval()), grid_size, (seen['mean'], seen['std']),
+            (wanted['mean'], wanted['std']), prefix, keep_ratio)
         vit.patch_drop.attach(vit.patch_embed)
     elif method == 'tome':
         mlp = vit.blocks[0].mlp.fc1

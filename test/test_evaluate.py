@@ -3,18 +3,25 @@
 """`ltp_evaluate`: what it counts, and what it refuses."""
 import csv
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from ltp_ros.accuracy.data import model_classes, spread
 from ltp_ros.datasets import DatasetError, ImageSet
 from ltp_ros.preprocessing import Preprocessor
-from ltp_ros.tools.evaluate import main, model_classes, spread
+from ltp_ros.tools import evaluate as program
+from ltp_ros.tools.evaluate import main
 from ltp_ros.vit import create_vit, data_config
 
 CLASSES = [0, 1, 2, 3, 4, 5, 6, 0, 1]
@@ -38,6 +45,15 @@ def model(small_model, tmp_path_factory):
         if name.startswith('blocks.') and weight.ndim == 2:
             weight *= 30.0  # as initialised, the blocks hardly moves the logits
     save_file(weights, str(path))
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def conv_net(tmp_path_factory):
+    """Return a checkpoint of the ConvNet of PaPr, with random weights."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('conv_net') / 'mobileone_s0.safetensors'
+    save_file(timm.create_model('mobileone_s0').state_dict(), str(path))
     return str(path)
 
 
@@ -124,6 +140,107 @@ def test_the_head_says_what_was_measured_and_on_what(folder, model, tmp_path):
     assert result['model'] == 'vit_tiny_patch16_224'
     assert (result['device'], result['precision']) == ('cpu', 'float32')
     assert result['torch'] == torch.__version__
+
+
+def test_every_method_and_score_has_its_rows(folder, model, conv_net, tmp_path):
+    rows = evaluate(folder, model, tmp_path, '--methods', 'all', '--scores', 'srb', 'random',
+                    '--alpha', '0.3', '0.5', '--papr-checkpoint', conv_net)['rows']
+    kinds = [(row['method'], row['score'], row['alpha']) for row in rows
+             if row['keep_ratio'] != 0.25]
+    assert kinds == [('none', None, None), ('ltp', 'srb', 0.3), ('ltp', 'srb', 0.5),
+                     ('ltp', 'random', None), ('mixed', None, None), ('papr', None, None),
+                     ('tome', None, None)]
+    by_kind = dict(zip(kinds, rows[0::2]))
+    assert by_kind['mixed', None, None]['agreement_gain'] is not None
+    assert by_kind['ltp', 'srb', 0.3]['agreement_gain'] is None
+    gmacs = [row['gmacs'] for row in rows if row['method'] == 'ltp' and row['score'] == 'random']
+    assert rows[0]['gmacs'] > gmacs[0] > gmacs[1]
+
+
+def test_without_labels_any_images_serve_and_the_agreement_is_the_same(
+        pictures, folder, model, tmp_path):
+    labelled = evaluate(folder, model, tmp_path)['rows']
+    for number, (rgb, _) in enumerate(pictures):
+        path = tmp_path / 'some' / str(number % 2) / f'{number}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(rgb).tobytes())
+    rows = evaluate(tmp_path / 'some', model, tmp_path, '--no-labels')['rows']
+    assert [row['agreement'] for row in rows] == [row['agreement'] for row in labelled]
+    assert all(row['top1'] is None and row['diff'] is None for row in rows)
+
+
+def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not(
+        folder, model, tmp_path, monkeypatch, capsys):
+    whole = evaluate(folder, model, tmp_path, '--batch', '2', '--scores', 'random')
+    answer_all = program.answer_all
+
+    def stop_after_two(models, batches, *args, **more):
+        answer_all(models, (batch for batch, _ in zip(batches, range(2))), *args, **more)
+        raise KeyboardInterrupt
+    flags = ['--batch', '2', '--scores', 'random', '--state', str(tmp_path / 'state.npz')]
+    monkeypatch.setattr(program, 'answer_all', stop_after_two)
+    assert main([str(folder), '--checkpoint', model, '--device', 'cpu', '--quiet',
+                 '--keep-ratios', '0.53', '0.25', *flags]) == 130
+    assert 'goes on from here' in capsys.readouterr().err
+    seen = []
+
+    def count(models, batches, *args, **more):
+        answer_all(models, (seen.append(len(batch)) or batch for batch in batches), *args, **more)
+    monkeypatch.setattr(program, 'answer_all', count)
+    assert evaluate(folder, model, tmp_path, *flags)['rows'] == whole['rows']
+    assert sum(seen) == len(CLASSES) - 4
+
+
+def test_a_state_of_another_run_is_refused(folder, model, tmp_path, capsys):
+    evaluate(folder, model, tmp_path, '--state', str(tmp_path / 'state.npz'))
+    message = refusal(capsys, folder, '--checkpoint', model, '--limit', '3', '--state',
+                      tmp_path / 'state.npz', '--keep-ratios', '0.53', '0.25')
+    assert 'n=9, not 3' in message
+
+
+def test_two_processes_of_torchrun_count_as_one_does(folder, model, tmp_path):
+    path = tmp_path / 'two.json'
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2',
+               '--master-port', str(port), '-m', 'ltp_ros.tools.evaluate', str(folder),
+               '--checkpoint', model, '--device', 'cpu', '--quiet', '--json', str(path),
+               '--keep-ratios', '0.53', '0.25']
+    subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL,
+                   env={**os.environ, 'OMP_NUM_THREADS': '1',
+                        'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
+    assert json.loads(path.read_text())['rows'] == evaluate(folder, model, tmp_path)['rows']
+
+
+def test_processes_that_decode_change_nothing(folder, model, tmp_path):
+    assert (evaluate(folder, model, tmp_path, '--workers', '2')['rows']
+            == evaluate(folder, model, tmp_path)['rows'])
+
+
+def test_times_are_taken_where_asked_for(folder, model, tmp_path):
+    assert evaluate(folder, model, tmp_path)['rows'][0]['p50_ms'] is None
+    timed = evaluate(folder, model, tmp_path, '--rounds', '2')
+    assert all(row['p50_ms'] > 0 for row in timed['rows'])
+    assert (timed['backend'], timed['rounds']) == ('eager', 2)
+
+
+@pytest.mark.parametrize('more', [[], ['--alpha', '0.2', '0.8', '--scores', 'all'],
+                                  ['--rounds', '2', '--no-labels']])
+def test_a_plot_has_a_panel_for_all_that_was_measured(more, folder, model, tmp_path):
+    pytest.importorskip('matplotlib')
+    evaluate(folder, model, tmp_path, '--plot', str(tmp_path / 'plot.png'), *more)
+    assert cv2.imread(str(tmp_path / 'plot.png')).std() > 0
+
+
+def test_maps_show_each_image_and_the_positions(folder, model, tmp_path):
+    pytest.importorskip('matplotlib')
+    evaluate(folder, model, tmp_path, '--maps', str(tmp_path / 'maps'), '--limit', '2',
+             '--methods', 'ltp', 'mixed')
+    names = sorted(path.name for path in (tmp_path / 'maps').iterdir())
+    assert names == ['00000.png', '00001.png', 'positions.png']
+    wide, high = cv2.imread(str(tmp_path / 'maps' / '00000.png')).shape[1::-1]
+    assert wide == 6 * high
 
 
 def test_the_table_goes_to_standard_output(folder, model, tmp_path, capsys):

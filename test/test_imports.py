@@ -20,8 +20,9 @@ ROS = ('rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 
 LAYERS = [
     ('config latency mailbox controller replay profile', ROS + ('numpy', 'torch', 'cv2', 'timm')),
     ('image datasets', ROS + ('torch', 'timm')),
-    ('token_pruning preprocessing conv_stem', ROS + ('cv2', 'timm')),
-    ('vit backends.eager classifier pipeline worker overlay health machine', ROS),
+    ('token_pruning preprocessing conv_stem mixed papr tome', ROS + ('cv2', 'timm')),
+    ('vit backends.eager classifier pipeline worker overlay health machine '
+     'accuracy.answers accuracy.rows accuracy.maps training.adaptation training.recordings', ROS),
 ]
 BLOCK_AND_IMPORT = '''
 import importlib, sys

@@ -89,7 +89,8 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Any], rgb: 
     return backends[best]
 
 
-def model_folder(cache: str, model: str, model_hash: str, method: str, alpha: float) -> Path:
+def model_folder(cache: str, model: str, model_hash: str, method: str, score: str,
+                 alpha: float) -> Path:
     """Return where the exported levels of a model belong.
 
     Args:
@@ -97,9 +98,10 @@ def model_folder(cache: str, model: str, model_hash: str, method: str, alpha: fl
         model: its name, for a human reader.
         model_hash: of its weights.
         method: that its levels are reduced by.
-        alpha: of the method 'ltp'.
+        score: of the method 'ltp'.
+        alpha: of the score 'srb'.
     """
     base = Path(cache) if cache else Path(
         os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'ltp_ros'
-    how = f'{method}_{alpha:g}' if method == 'ltp' else method
+    how = f'{method}_{score}_{alpha:g}' if method == 'ltp' else method
     return base / f'{model}-{model_hash[:12]}' / how

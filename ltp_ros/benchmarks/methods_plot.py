@@ -5,7 +5,8 @@ from typing import Any, Dict, List
 
 from ltp_ros.benchmarks.methods import SAME_RATIO
 
-COLOURS = {'none': '0.5', 'ltp': 'tab:blue', 'papr': 'tab:orange', 'tome': 'tab:green'}
+COLOURS = {'none': '0.5', 'ltp': 'tab:blue', 'mixed': 'tab:red', 'papr': 'tab:orange',
+           'tome': 'tab:green'}
 PANELS = (('p50_ms', 'latency of the batch [ms]'), ('prune_ms', 'pruning step alone [ms]'),
           ('peak_mib', 'peak memory of the forward pass [MiB]'))
 

@@ -12,8 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from ltp_ros.backends.export import export, export_level
 from ltp_ros.backends.onnx import session_options
-from ltp_ros.papr import PaPrPruner
-from ltp_ros.token_pruning import PatchSelector
+from ltp_ros.token_pruning import PatchSelector, PixelReader
 from ltp_ros.tome import TokenMerger
 
 Run = Callable[[], Any]  # returns when the result is there
@@ -45,7 +44,7 @@ class PruningStep(nn.Module):
             hook.remove()
         self.seen = seen
         self.inputs = {'tokens': seen[0][0]} if seen else {}
-        if isinstance(self.reducer, PaPrPruner):
+        if isinstance(self.reducer, PixelReader):
             self.inputs = {'pixels': pixels, **self.inputs}
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
@@ -55,7 +54,7 @@ class PruningStep(nn.Module):
             for args in self.seen:
                 merged = self.reducer.merge_tokens(*args)
             return merged
-        if isinstance(self.reducer, PaPrPruner):
+        if isinstance(self.reducer, PixelReader):
             self.reducer.look(inputs[0])
         return self.reducer(inputs[-1])
 
@@ -119,7 +118,7 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
         export_level(model, keep_ratio, folder / 'model.onnx', len(pixels))
         model.patch_drop.keep_ratio = keep_ratio
         run = onnx(folder / 'model.onnx', {'pixels': pixels}, device)
-        if not isinstance(model.patch_drop, PatchSelector):
+        if not isinstance(model.patch_drop, (PatchSelector, PixelReader)):
             return run, None, model
         export(step, step.inputs, ('kept',), folder / 'step.onnx')
         return run, onnx(folder / 'step.onnx', step.inputs, device), model

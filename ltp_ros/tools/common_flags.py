@@ -9,7 +9,8 @@ from ltp_ros.config import ClassifierConfig, fields
 
 MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'device', 'precision')
 # Of the programs that run the classifier as the node does
-CLASSIFIER_FLAGS = (*MODEL_FLAGS, 'backend', 'method', 'papr_checkpoint', 'num_threads', 'cache')
+CLASSIFIER_FLAGS = (*MODEL_FLAGS, 'backend', 'method', 'score', 'papr_checkpoint',
+                    'num_threads', 'cache')
 
 
 def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
@@ -32,11 +33,14 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
     return parser
 
 
-def add_ladder_flags(parser: argparse.ArgumentParser, what: str) -> None:
+def add_ladder_flags(parser: argparse.ArgumentParser, what: str,
+                     several_alphas: bool = False) -> None:
     """Add --keep-ratios, which are `what`, and --alpha, with the defaults of the node."""
     parser.add_argument('--keep-ratios', type=float, nargs='+', metavar='RATIO',
                         default=list(ClassifierConfig.keep_ratios), help=what)
-    parser.add_argument('--alpha', type=float, default=ClassifierConfig.alpha,
+    alpha = ClassifierConfig.alpha
+    parser.add_argument('--alpha', type=float, nargs='+' if several_alphas else None,
+                        default=[alpha] if several_alphas else alpha,
                         help='weight of the spatial term against redundancy in the SRB score')
 
 
@@ -45,6 +49,14 @@ def positive_int(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f'{text} is not allowed; it must be at least 1')
+    return number
+
+
+def whole_number(text: str) -> int:
+    """Parse a whole number, 0 or above."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f'{text} is not allowed; it must be at least 0')
     return number
 
 

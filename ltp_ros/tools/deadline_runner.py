@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from ltp_ros.benchmarks.deadline import FrameRow, Phase, Run, policy_name
+from ltp_ros.benchmarks.deadline import FrameRow, Phase, Run, by_phase, policy_name
 from ltp_ros.config import snap
 from ltp_ros.tools.session import (
     CAMERA,
@@ -21,6 +21,7 @@ from ltp_ros.tools.session import (
 # Answers at the beginning of a run that are left out: what the policy before it left in the
 # mailbox, and the first two clean windows of the tuner
 SETTLE_FRAMES = 50
+LEAST_ARRIVING = 0.8  # of the images that the camera should have sent
 BUSY = '''import os
 parent = os.getppid()
 print(flush=True)
@@ -74,6 +75,7 @@ class PolicyRunner:
         session.wait_for_answer_after(spans[-1][2])
         run = Run(situation, keep_ratio, self._rows(first, spans, deadline_ms))
         check_run(run, phases)
+        check_arrivals(run, phases, self._seconds)
         return run
 
     @contextlib.contextmanager
@@ -115,6 +117,20 @@ def check_run(run: Run, phases: Sequence[Phase]) -> None:
     wrong = {frame.keep_ratio for frame in run.frames} - {run.keep_ratio}
     if run.keep_ratio is not None and wrong:
         raise BenchmarkError(f'{where}: the node ran at {sorted(wrong)} as well')
+
+
+def check_arrivals(run: Run, phases: Sequence[Phase], seconds: float) -> None:
+    """Raise BenchmarkError if most images of a phase were lost on their way to the node."""
+    frames_of = by_phase(run.frames)
+    for phase in phases:
+        frames = frames_of[phase.name]
+        arrived = len(frames) + sum(frame.dropped for frame in frames)
+        sent = RATE_HZ * phase.rate_factor * seconds
+        if arrived < LEAST_ARRIVING * sent:
+            raise BenchmarkError(
+                f'situation {run.situation!r}, phase {phase.name!r}: {arrived} of about '
+                f'{sent:.0f} images reached the node; is config/fastdds.xml in use, and is there '
+                'a core left for the camera?')
 
 
 @contextlib.contextmanager

@@ -1,138 +1,230 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_evaluate`: how often a model is right on labelled images, at each share of tokens kept."""
+"""`ltp_evaluate`: what each method costs in right answers, at each share of the tokens.
+
+Several GPUs share the images with `torchrun --nproc-per-node N -m ltp_ros.tools.evaluate`.
+"""
 import argparse
+import itertools
 import sys
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-from rich.table import Table
+from torch import nn
 
 from ltp_ros import vit
-from ltp_ros.classifier import ClassifierError, resolve_device, resolve_precision
-from ltp_ros.config import ConfigError, check
-from ltp_ros.datasets import DatasetError, ImageSet, decode_rgb, open_image_set
-from ltp_ros.evaluation import accuracy_row, top_classes
-from ltp_ros.preprocessing import Preprocessor
-from ltp_ros.token_pruning import num_keep_tokens
-from ltp_ros.tools.common_flags import add_ladder_flags, common_flags, positive_int
+from ltp_ros.accuracy.answers import (
+    UNPRUNED,
+    AnswerFileError,
+    Answers,
+    Variant,
+    answer_all,
+    select,
+    variants_of,
+)
+from ltp_ros.accuracy.data import batches, model_classes, spread
+from ltp_ros.accuracy.plot import draw
+from ltp_ros.accuracy.rows import accuracy_row, ltp_beside
+from ltp_ros.benchmarks.figures import PlotError, new_figure
+from ltp_ros.benchmarks.gmacs import count_gmacs
+from ltp_ros.benchmarks.runners import interleave, make
+from ltp_ros.classifier import (
+    ClassifierError,
+    resolve_device,
+    resolve_precision,
+    tensors_of,
+)
+from ltp_ros.config import METHODS, SCORES, ConfigError, check
+from ltp_ros.datasets import DatasetError, EncodedImage, open_image_set, open_images
+from ltp_ros.profile import model_hash
+from ltp_ros.tools import ranks
+from ltp_ros.tools.common_flags import (
+    MODEL_FLAGS,
+    add_ladder_flags,
+    common_flags,
+    positive_int,
+    whole_number,
+)
+from ltp_ros.tools.evaluate_report import make_table, write_maps
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
 
-UNPRUNED = 1.0
+SAVE_EVERY_S = 30.0
+ERRORS = (ConfigError, ClassifierError, DatasetError, AnswerFileError, vit.ModelError, PlotError,
+          OSError)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_evaluate`."""
     parser = argparse.ArgumentParser(
-        prog='ltp_evaluate', parents=[common_flags()],
+        prog='ltp_evaluate', parents=[common_flags((*MODEL_FLAGS, 'papr_checkpoint'))],
         description=(__doc__ or '').split(': ', 1)[1],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add('images', help='a folder of class folders, a folder of images with labels.csv (columns '
         'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
-    add_ladder_flags(parser, 'shares of the patch tokens kept; 1.0, the unpruned model, is always '
-                     'measured too')
+    add('--no-labels', action='store_true', help='take any folder of images, whose classes nobody '
+        'knows, and say how often the answer is that of the unpruned model')
+    add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],
+        help='what reduces the tokens; the unpruned model always runs')
+    add('--scores', nargs='+', choices=(*SCORES, 'all'), default=['srb'],
+        help='what the method ltp keeps tokens by')
+    add_ladder_flags(parser, 'shares of the patch tokens kept', several_alphas=True)
     add('--batch', type=positive_int, default=64, help='images a run of the model')
+    add('--workers', type=whole_number, default=0, metavar='N',
+        help='processes that decode; 0: this one decodes')
     add('--limit', type=positive_int, metavar='N', help='only N of the images, evenly spread')
+    add('--state', metavar='FILE', help='keep the answers in this .npz; the same command goes on '
+        'from there after a stop')
+    add('--rounds', type=whole_number, default=0, metavar='N', help='also time each variant on '
+        'one image, N times in turns; 0: do not')
+    add('--backend', choices=('eager', 'graph', 'onnx'), default='eager',
+        help='what is timed; the answers are those of eager')
+    add('--plot', metavar='FILE', help='draw accuracy over GMACs, time and alpha')
+    add('--maps', metavar='FOLDER', help='draw for each image the maps of the score and what '
+        'each method keeps at the keep ratio nearest to 0.53; see --limit')
     return parser
 
 
-def evaluate(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
-    """Measure what `args` ask for; return the head of the JSON file with its `rows`.
+class Evaluation:
+    """What is run on which images; a part of the images where torchrun started several of us.
+
+    Args:
+        args: of the command line.
+        rank: number of this process.
+        count: of processes.
 
     Raises:
         ConfigError, ClassifierError, DatasetError, ModelError: if something cannot be used.
     """
-    keep_ratios = check('keep_ratios', sorted({UNPRUNED, *args.keep_ratios}))
-    alpha = check('alpha', args.alpha)
-    device = resolve_device(args.device)
-    precision = resolve_precision(args.precision, device)
-    image_set = open_image_set(args.images)
-    model = vit.create_vit(args.model, args.checkpoint, alpha=alpha)
-    checkpoint = args.checkpoint or (vit.DEMO if args.model == vit.DEMO else '')
-    names = vit.label_names(model, checkpoint, args.labels)
-    classes = model_classes(image_set, names, args.images)
-    chosen = spread(len(image_set), args.limit)
 
-    head = provenance(device.type)  # now: a long run may outlive the commit it began with
-    dtype = getattr(torch, precision)
-    preprocessor = Preprocessor(vit.data_config(model), dtype).to(device)
-    batches = preprocess([image_set.images[index] for index in chosen], preprocessor, args.batch)
-    task = bar.add_task('evaluating', total=len(chosen) * len(keep_ratios))
-    top = top_classes(model.to(device=device, dtype=dtype), batches, keep_ratios,
-                      progress=lambda num_images: bar.advance(task, num_images))
+    def __init__(self, args: argparse.Namespace, rank: int = 0, count: int = 1):
+        self.args, self.rank, self.count = args, rank, count
+        self.keep_ratios: Sequence[float] = check('keep_ratios', args.keep_ratios)
+        self.alphas = [check('alpha', alpha) for alpha in dict.fromkeys(args.alpha)]
+        self.device = resolve_device(args.device)
+        self.precision = resolve_precision(args.precision, self.device)
+        self.methods = [method for method in METHODS if method in (UNPRUNED.method, *args.methods)
+                        or 'all' in args.methods]
+        scores = SCORES if 'all' in args.scores else list(dict.fromkeys(args.scores))
+        self.variants = variants_of(self.methods, self.keep_ratios, scores, self.alphas)
+        self.models: Dict[str, nn.Module] = {
+            method: vit.create_vit(args.model, args.checkpoint, method=method,
+                                   alpha=self.alphas[0], papr_checkpoint=args.papr_checkpoint)
+            for method in self.methods}
+        unpruned = self.models[UNPRUNED.method]
+        self.data_config = vit.data_config(unpruned)
+        self.num_patches: int = unpruned.patch_drop.num_patches
+        images, labels = self._open(unpruned)
+        chosen = spread(len(images), args.limit)
+        self.labels = None if labels is None else torch.from_numpy(labels[chosen])
+        self.images: List[EncodedImage] = [images[index] for index in chosen]
 
-    labels = torch.from_numpy(classes[chosen])
-    num_patches = model.patch_drop.num_patches
+    def _open(self, model: nn.Module) -> Tuple[Sequence[EncodedImage], Optional[np.ndarray]]:
+        source = self.args.images
+        if self.args.no_labels:
+            return open_images(source), None
+        checkpoint = self.args.checkpoint or (
+            vit.DEMO if self.args.model == vit.DEMO else '')
+        names = vit.label_names(model, checkpoint, self.args.labels)
+        image_set = open_image_set(source)
+        return image_set.images, model_classes(image_set, names, source)
+
+    def gmacs(self) -> Dict[Variant, float]:
+        """Return 1e9 multiply-accumulates of an image; the models still lie on the CPU."""
+        pixels = torch.zeros(1, 3, *self.data_config.input_size)
+        return {variant: count_gmacs(select(self.models, variant), pixels)
+                for variant in self.variants}
+
+    def times_ms(self, bar: Progress) -> Dict[Variant, Optional[float]]:
+        """Return the median time of one image; the models still lie on the CPU."""
+        rounds = self.args.rounds
+        if not rounds:
+            return dict.fromkeys(self.variants)
+        pixels = torch.randn(1, 3, *self.data_config.input_size)
+        task = bar.add_task('timing', total=rounds + 2)
+        with tempfile.TemporaryDirectory() as folder:
+            runs = [make(self.args.backend, self.precision, select(self.models, variant),
+                         variant.keep_ratio, pixels, self.device.type,
+                         Path(folder) / str(number))[0]
+                    for number, variant in enumerate(self.variants)]
+            times = interleave(runs, rounds, progress=lambda: bar.advance(task))
+        return {variant: float(np.median(each)) for variant, each in zip(self.variants, times)}
+
+    def answers(self, bar: Progress) -> Answers:
+        """Run every image with each variant; return the answers in the order of the images."""
+        mine = self.images[self.rank::self.count]
+        state = Path(self.args.state) if self.args.state else None
+        if state is not None and self.count > 1:
+            state = state.with_name(f'{state.stem}.{self.rank}-of-{self.count}{state.suffix}')
+        found = Answers(self.variants, state, {
+            'model_hash': model_hash(itertools.chain(*map(tensors_of, self.models.values()))),
+            'images': str(self.args.images), 'n': len(mine),
+            'limit': self.args.limit, 'device': self.device.type, 'precision': self.precision,
+            'batch': self.args.batch})
+        dtype = getattr(torch, self.precision)
+        for model in self.models.values():
+            model.to(device=self.device, dtype=dtype)
+        task = bar.add_task('evaluating', total=len(mine), completed=len(found))
+        saved = time.monotonic()
+
+        def progress(num_images: int) -> None:
+            nonlocal saved
+            bar.advance(task, num_images)
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                found.save()
+                saved = time.monotonic()
+        try:
+            answer_all(self.models, batches(mine[len(found):], self.data_config, self.args.batch,
+                                            self.args.workers, self.device, dtype),
+                       self.variants, found, progress=progress)
+        finally:
+            found.save()
+        return self._together(found)
+
+    def _together(self, mine: Answers) -> Answers:
+        parts = ranks.gather({variant: mine[variant] for variant in self.variants}, self.count)
+        everything = Answers(self.variants)
+        everything.add({variant: _woven([part[variant] for part in parts])
+                        for variant in self.variants})
+        return everything
+
+
+def _woven(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Put together what every len(parts)-th image gave, in the order of the images."""
+    woven = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
+    for number, part in enumerate(parts):
+        woven[number::len(parts)] = part
+    return woven
+
+
+def evaluate(evaluation: Evaluation, bar: Progress) -> Dict[str, Any]:
+    """Measure; return the head of the JSON file with its `rows`."""
+    args, variants = evaluation.args, evaluation.variants
+    head = provenance(evaluation.device.type)  # now: a long run may outlive its commit
+    gmacs = evaluation.gmacs()
+    times_ms = evaluation.times_ms(bar)
+    answers = evaluation.answers(bar)
+
+    def row(variant: Variant) -> Mapping[str, Any]:
+        return {'method': variant.method, 'score': variant.score,
+                'keep_ratio': variant.keep_ratio, 'alpha': variant.alpha,
+                'tokens_kept': select(evaluation.models, variant).patch_drop.num_keep,
+                **accuracy_row(answers, variant, ltp_beside(variant, variants),
+                               evaluation.labels),
+                'gmacs': gmacs[variant], 'p50_ms': times_ms[variant]}
     return {
-        'program': 'ltp_evaluate', **head, 'precision': precision,
+        'program': 'ltp_evaluate', **head, 'precision': evaluation.precision,
         'model': vit.model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
-        'images': args.images, 'n': len(chosen), 'tokens_total': num_patches,
-        'rows': [{'method': 'ltp', 'score': 'srb', 'keep_ratio': keep_ratio,
-                  'tokens_kept': num_keep_tokens(num_patches, keep_ratio), 'alpha': alpha,
-                  **accuracy_row(top[keep_ratio], top[UNPRUNED], labels)}
-                 for keep_ratio in keep_ratios]}
-
-
-def model_classes(image_set: ImageSet, names: List[str], source: str) -> np.ndarray:
-    """Return the model's class (n,) int64 of every image.
-
-    Classes are matched by name where the model knows the names, else by their order.
-
-    Raises:
-        DatasetError: if the model cannot have these classes.
-    """
-    own = image_set.class_names
-    unknown = [name for name in own if name not in names]
-    if own and not unknown:
-        return np.array([names.index(name) for name in own], np.int64)[image_set.labels]
-    if own and (len(unknown) < len(own) or len(own) != len(names)):
-        raise DatasetError(
-            f'{source!r} has {len(own)} classes and the model {len(names)}, which has none named '
-            f'{unknown[0]!r}; name the classes as the model does, or give --labels')
-    highest = int(image_set.labels.max())
-    if highest >= len(names):
-        raise DatasetError(f'{source!r} has the class index {highest}, but the model has '
-                           f'{len(names)} classes, 0 to {len(names) - 1}')
-    return image_set.labels
-
-
-def spread(num_images: int, limit: Optional[int]) -> np.ndarray:
-    """Return at most `limit` indices below `num_images`, ascending and evenly spaced."""
-    limit = min(limit or num_images, num_images)
-    return np.arange(limit) * num_images // limit
-
-
-def preprocess(images: Sequence[Any], preprocessor: Preprocessor,
-               batch: int) -> Iterator[torch.Tensor]:
-    """Decode and preprocess images one by one, each of its own size; yield (B, 3, H, W)."""
-    device = preprocessor.shift.device
-    for start in range(0, len(images), batch):
-        inputs = []
-        for image in images[start:start + batch]:
-            rgb = torch.from_numpy(decode_rgb(image)).to(device)
-            try:
-                inputs.append(preprocessor(rgb))
-            except ValueError as error:
-                raise DatasetError(f'{image}: {error}') from error
-        yield torch.cat(inputs)
-
-
-def make_table(result: Dict[str, Any]) -> Table:
-    """Return the rows as a table."""
-    table = Table(title='{model} on {n} images, {precision}'.format(**result),
-                  caption='in percent, with 95 % Wilson intervals')
-    for heading in ('keep ratio', 'tokens', 'top-1', '', 'top-5', '', 'agreement'):
-        table.add_column(heading, justify='right')
-    for row in result['rows']:
-        table.add_row(*(text.format(**row) for text in (
-            '{keep_ratio:g}', '{tokens_kept}', '{top1:.2f}', '{top1_low:.2f}–{top1_high:.2f}',
-            '{top5:.2f}', '{top5_low:.2f}–{top5_high:.2f}', '{agreement:.2f}')))
-    return table
+        'backend': args.backend if args.rounds else None, 'rounds': args.rounds,
+        'images': args.images, 'n': len(evaluation.images),
+        'tokens_total': evaluation.num_patches, 'rows': [row(variant) for variant in variants]}
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -140,15 +232,30 @@ def main(argv: Optional[List[str]] = None) -> int:
     args = build_parser().parse_args(argv)
     errors = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    rank, count = ranks.join()
     try:
-        check_writable(args.json)
-        with Progress(*columns, console=errors, disable=args.quiet) as bar:
-            result = evaluate(args, bar)
-        Console().print(make_table(result))
-        write_json(args.json, result)
-    except (ConfigError, ClassifierError, DatasetError, vit.ModelError, OSError) as error:
+        check_writable(args.json, args.plot, args.state)
+        figure = new_figure(args.plot, 13, 5) if args.plot else None
+        evaluation = Evaluation(args, rank, count)
+        with Progress(*columns, console=errors, disable=args.quiet or rank > 0) as bar:
+            result = evaluate(evaluation, bar)
+        if rank == 0:
+            Console().print(make_table(result))
+            write_json(args.json, result)
+            if figure:
+                draw(figure, result)
+                figure.savefig(args.plot)
+            if args.maps:
+                write_maps(args, evaluation.methods, evaluation.images, Path(args.maps))
+    except ERRORS as error:
         errors.print(f'ltp_evaluate: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2
+    except KeyboardInterrupt:
+        errors.print('ltp_evaluate: stopped' + (
+            '; the same command goes on from here' if args.state else ''))
+        return 130
+    finally:
+        ranks.leave(count)
     return 0
 
 

@@ -26,7 +26,7 @@ from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
 from ltp_ros.vit import ModelError
 
-FLAGS = ('model', 'checkpoint', 'method', 'papr_checkpoint', 'cache')
+FLAGS = ('model', 'checkpoint', 'method', 'score', 'papr_checkpoint', 'cache')
 PICTURE = 'chelsea'
 TOLERANCE = 1e-3  # of a probability; more is another model
 NUM_FRAMES = 3
@@ -51,7 +51,8 @@ def export_ladder(args: argparse.Namespace) -> Dict[str, Any]:
                   keep_ratios=check('keep_ratios', args.keep_ratios))
     eager = Classifier(ClassifierConfig(backend='eager', **config))
     folder = Path(args.output) if args.output else backends.model_folder(
-        args.cache, eager.model_name, eager.model_hash, eager.config.method, eager.config.alpha)
+        args.cache, eager.model_name, eager.model_hash, eager.config.method,
+        eager.config.score, eager.config.alpha)
     onnx = backends.create('onnx', 'float32', eager.backend.model, eager.data_config,
                            torch.device('cpu'), folder)
     pictures = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]

@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 
@@ -23,15 +22,13 @@ from ltp_ros.datasets import DatasetError
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
 from ltp_ros.training.data import load_data
-from ltp_ros.training.model import model_card
+from ltp_ros.training.model import model_card, resolve_precision
 from ltp_ros.training.state import export_model
 from ltp_ros.training.trainer import Settings, Trainer
 from ltp_ros.vit import ModelError
 
 INTERRUPTED = 130
 LONGEST_STEP_S = 60.0  # a longer one is a suspended program, which --minutes does not pay for
-CPU_INFO = Path('/proc/cpuinfo')
-FAST_BFLOAT16_FLAGS = ('avx512_bf16', 'amx_bf16')
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -70,18 +67,6 @@ def build_parser() -> argparse.ArgumentParser:
     add('--json', metavar='FILE', help='write the record of the run here')
     add('--quiet', action='store_true', help='no progress bar')
     return parser
-
-
-def resolve_precision(precision: str, device: str) -> str:
-    """Return 'float32' or 'bfloat16'; 'auto' takes bfloat16 where the hardware computes in it."""
-    if precision != 'auto':
-        return precision
-    if device == 'cuda':
-        fast = torch.cuda.is_bf16_supported()
-    else:
-        said = CPU_INFO.read_text(encoding='utf-8') if CPU_INFO.is_file() else ''
-        fast = any(flag in said for flag in FAST_BFLOAT16_FLAGS)
-    return 'bfloat16' if fast else 'float32'
 
 
 def run(trainer: Trainer, console: Console, stop: List[int], save_steps: int = 0,

@@ -15,7 +15,9 @@ def share_directory() -> Path:
     try:
         return Path(get_package_share_directory('ltp_ros'))
     except (LookupError, OSError):  # no ROS environment is sourced: pip put it beside Python
-        return Path(sys.prefix) / 'share' / 'ltp_ros'
+        beside_python = Path(sys.prefix) / 'share' / 'ltp_ros'
+        sources = Path(__file__).parents[2]  # run from there, not installed
+        return beside_python if (beside_python / 'config').is_dir() else sources
 
 
 def use_large_images() -> None:

@@ -61,13 +61,17 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
 def load_images(image_set: ImageSet, img_size: int,
                 track: Callable[[Iterable], Iterable] = iter) -> torch.Tensor:
     """Return every image, resized and cropped as at inference, as (n, 3, H, W) uint8."""
-    size = (img_size, img_size)
+    return stack_middles(map(decode_rgb, track(image_set.images)), (img_size, img_size))
+
+
+def stack_middles(rgb_images: Iterable[np.ndarray], size: Tuple[int, int]) -> torch.Tensor:
+    """Return the middles of images (H, W, 3) uint8, as large as fit, as (n, 3, *size) uint8."""
     preprocessor = Preprocessor(DataConfig(size, (0.0,) * 3, (1.0,) * 3, crop_pct=1.0))
-    pixels = torch.empty(len(image_set), 3, *size, dtype=torch.uint8)
-    for index, image in enumerate(track(image_set.images)):
-        rgb = torch.from_numpy(decode_rgb(image)).permute(2, 0, 1).unsqueeze(0)
-        pixels[index] = preprocessor.crop(preprocessor.resize(rgb))[0]
-    return pixels
+    middles = [torch.empty(0, 3, *size, dtype=torch.uint8)]
+    for rgb in rgb_images:
+        image = torch.from_numpy(np.require(rgb, requirements='CW')).permute(2, 0, 1).unsqueeze(0)
+        middles.append(preprocessor.crop(preprocessor.resize(image)).to(torch.uint8))
+    return torch.cat(middles)
 
 
 def channel_statistics(pixels: torch.Tensor) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:

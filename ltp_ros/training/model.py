@@ -3,18 +3,21 @@
 """The model in training: how it is built, drops tokens, is measured, and what its card says."""
 import random
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import torch
 from torch import nn
 
-from ltp_ros.evaluation import top_classes
+from ltp_ros.accuracy.answers import Answers, Variant, answer_all
 from ltp_ros.preprocessing import DataConfig, Preprocessor
 from ltp_ros.token_pruning import gather_tokens, keep_indices, num_keep_tokens, srb_scores
 from ltp_ros.training.data import normalise
 from ltp_ros.vit import attach_pruner, create_vit, data_config, read_model_card
 
 EVALUATION_BATCH = 500
+CPU_INFO = Path('/proc/cpuinfo')
+FAST_BFLOAT16_FLAGS = ('avx512_bf16', 'amx_bf16')
 
 
 @dataclass
@@ -118,8 +121,23 @@ def pruned_accuracy(vit: nn.Module, pixels: torch.Tensor, labels: torch.Tensor,
     slot, was_training = vit.patch_drop, vit.training
     device = attach_pruner(vit.eval(), alpha).patch_pos_embed.device
     batches = (normalise(some.to(device), preprocessor) for some in pixels.split(EVALUATION_BATCH))
-    top = top_classes(vit, batches, keep_ratios, k=1)
+    variants = {keep_ratio: Variant('ltp', keep_ratio, 'srb', alpha)
+                for keep_ratio in keep_ratios}
+    answers = Answers(list(variants.values()))
+    answer_all({'ltp': vit}, batches, list(variants.values()), answers, k=1)
     vit.patch_drop = slot
     vit.train(was_training)
-    return {f'{keep_ratio:g}': round(100.0 * int((best[:, 0] == labels).sum()) / len(labels), 3)
-            for keep_ratio, best in top.items()}
+    return {f'{keep_ratio:g}': round(100.0 * float((answers[variant][:, 0] == labels).double(
+        ).mean()), 3) for keep_ratio, variant in variants.items()}
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """Return 'float32' or 'bfloat16'; 'auto' takes bfloat16 where the hardware computes in it."""
+    if precision != 'auto':
+        return precision
+    if device == 'cuda':
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        said = CPU_INFO.read_text(encoding='utf-8') if CPU_INFO.is_file() else ''
+        fast = any(flag in said for flag in FAST_BFLOAT16_FLAGS)
+    return 'bfloat16' if fast else 'float32'

@@ -62,7 +62,9 @@ def read_progress(path: Path) -> Dict[str, Any]:
 
 def export_model(stem: Path, model: nn.Module, card: Dict[str, Any]) -> None:
     """Write `stem`.safetensors, the weights alone, and `stem`.json, the model card."""
-    _replace(stem.with_suffix('.safetensors'), model.state_dict(), {'format': 'pt'})
+    weights = {name: value for name, value in model.state_dict().items()
+               if not name.startswith('patch_drop.')}  # PaPr's ConvNet is no part of the model
+    _replace(stem.with_suffix('.safetensors'), weights, {'format': 'pt'})
     text = json.dumps(card, indent=2) + '\n'
     temporary = stem.with_suffix('.json.part')
     temporary.write_text(text, encoding='utf-8')

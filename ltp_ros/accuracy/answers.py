@@ -1,0 +1,176 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The classes that a model finds best, with each method at each keep ratio."""
+import dataclasses
+import io
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One method at one keep ratio."""
+
+    method: str
+    keep_ratio: float
+    score: Optional[str] = None    # of 'ltp'
+    alpha: Optional[float] = None  # of the score 'srb'
+
+    @property
+    def kind(self) -> 'Variant':
+        """What it has in common with itself at other keep ratios."""
+        return dataclasses.replace(self, keep_ratio=1.0)
+
+    def __str__(self) -> str:
+        alpha = '' if self.alpha is None else f' {self.alpha:g}'
+        return self.method if self.score is None else f'{self.method} {self.score}{alpha}'
+
+
+UNPRUNED = Variant('none', 1.0)
+
+
+def variants_of(methods: Sequence[str], keep_ratios: Sequence[float], scores: Sequence[str],
+                alphas: Sequence[float]) -> List[Variant]:
+    """Return every combination that makes sense, the unpruned model first.
+
+    Scores belong to the method 'ltp', alphas to the score 'srb'. At keep ratio 1 every method is
+    the unpruned model, so none is listed there.
+    """
+    kinds = [(method, score, alpha) for method in methods if method != UNPRUNED.method
+             for score in (scores if method == 'ltp' else [None])
+             for alpha in (alphas if score == 'srb' else [None])]
+    return [UNPRUNED, *(Variant(method, keep_ratio, score, alpha)
+                        for method, score, alpha in kinds
+                        for keep_ratio in keep_ratios if keep_ratio < 1.0)]
+
+
+def select(models: Mapping[str, nn.Module], variant: Variant) -> nn.Module:
+    """Return the model of the variant's method, set to it.
+
+    Args:
+        models: by method.
+        variant: of one of them.
+    """
+    model = models[variant.method]
+    model.patch_drop.keep_ratio = variant.keep_ratio
+    if variant.score is not None:
+        model.patch_drop.score = variant.score
+    if variant.alpha is not None:
+        model.patch_drop.alpha = variant.alpha
+    return model
+
+
+@torch.inference_mode()
+def top_classes(models: Mapping[str, nn.Module], images: torch.Tensor,
+                variants: Sequence[Variant], k: int = 5, seed: int = 0
+                ) -> Dict[Variant, torch.Tensor]:
+    """Return for each variant the classes (B, k) int64 on the CPU, best first.
+
+    Of equal logits the lower class comes first; all classes where there are fewer than k.
+
+    Args:
+        models: by method, in eval mode, with a `TokenReducer` in `patch_drop`.
+        images: (B, 3, H, W) as the models take them.
+        variants: what to run.
+        k: how many classes.
+        seed: of the score 'random', so that it chooses the same patches again.
+    """
+    found = {}
+    for variant in variants:
+        if variant.score == 'random':
+            torch.manual_seed(seed)
+        # topk leaves open which of two equal logits comes first, as float16 has them
+        ranks = select(models, variant)(images).float().sort(dim=-1, descending=True, stable=True)
+        found[variant] = ranks.indices[:, :k].cpu()
+    return found
+
+
+class AnswerFileError(ValueError):
+    """A file of answers that this run cannot go on from; the message says why."""
+
+
+class Answers:
+    """The answers so far, in the order of the images; kept in a file if a path is given.
+
+    Args:
+        variants: what is run.
+        path: an .npz file, replaced in one move. If it is there, its answers are taken over.
+        settings: plain values that decide the answers; a file must have been made with the same.
+
+    Raises:
+        AnswerFileError: if the file was made with other settings or is none of ours.
+    """
+
+    def __init__(self, variants: Sequence[Variant], path: Optional[Path] = None,
+                 settings: Optional[Mapping[str, Any]] = None):
+        self._path = path
+        self._settings = {**(settings or {}),
+                          'variants': [dataclasses.asdict(variant) for variant in variants]}
+        self._parts: Dict[Variant, List[torch.Tensor]] = {variant: [] for variant in variants}
+        if path is not None and path.is_file():
+            self._load(path)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in next(iter(self._parts.values())))
+
+    def __getitem__(self, variant: Variant) -> torch.Tensor:
+        """Return the classes (n, k) of a variant."""
+        return torch.cat(self._parts[variant])
+
+    def add(self, found: Mapping[Variant, torch.Tensor]) -> None:
+        """Take in the classes (B, k) of the next images, of every variant."""
+        for variant, parts in self._parts.items():
+            parts.append(found[variant])
+
+    def save(self) -> None:
+        """Write the file, if there is to be one."""
+        if self._path is None or not len(self):
+            return
+        buffer = io.BytesIO()
+        np.savez(buffer, settings=json.dumps(self._settings),
+                 classes=torch.stack([self[variant] for variant in self._parts]).numpy())
+        partial = self._path.with_name(self._path.name + '.part')
+        partial.write_bytes(buffer.getvalue())
+        os.replace(str(partial), str(self._path))
+
+    def _load(self, path: Path) -> None:
+        try:
+            with np.load(str(path), allow_pickle=False) as arrays:
+                settings = json.loads(str(arrays['settings']))
+                classes = torch.from_numpy(arrays['classes'])
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+            raise AnswerFileError(f"'{path}' holds no answers to go on from: {error}; remove it "
+                                  'or name another file') from error
+        for name, value in self._settings.items():
+            if settings.get(name) != value:
+                raise AnswerFileError(
+                    f"'{path}' was made with {name}={settings.get(name)!r:.200}, not "
+                    f'{value!r:.200}; give the same, or another file')
+        for variant, part in zip(self._parts, classes):
+            self._parts[variant].append(part)
+
+
+def answer_all(models: Mapping[str, nn.Module], batches: Iterable[torch.Tensor],
+               variants: Sequence[Variant], answers: Answers, k: int = 5,
+               progress: Callable[[int], None] = lambda num_images: None) -> None:
+    """Run every batch with each variant, and add to `answers` what comes out.
+
+    Args:
+        models: as for `top_classes`.
+        batches: the images after those that `answers` holds, each (B, 3, H, W) with any B.
+        variants: what to run, those of `answers`.
+        answers: what is known already.
+        k: how many classes.
+        progress: told the number of images after each batch.
+    """
+    for images in batches:
+        answers.add(top_classes(models, images, variants, k, seed=len(answers)))
+        progress(len(images))

@@ -1,0 +1,89 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of what LTP makes of an image: its score, the two terms, and what is kept."""
+from typing import Any, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ltp_ros.token_pruning import TokenPruner, min_max, redundancy, srb_scores
+
+DIMMED = 0.3
+
+
+def draw_positions(figure: Any, model: nn.Module) -> None:
+    """Draw the heatmap of the norms of the positions (LTP-ViT, Fig. 3); with a `TokenPruner`."""
+    axes = figure.subplots()
+    _heatmap(figure, axes, model.patch_drop.spatial_importance.cpu(), model.patch_embed.grid_size)
+    axes.set_title('norm of the positional embedding')
+
+
+@torch.inference_mode()
+def score_maps(model: nn.Module, pixels: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+    """Return Norm(R), Norm(I) and S, LTP-ViT, eqs. (2) to (4), each (N,), of one image.
+
+    Args:
+        model: with a `TokenPruner` in `patch_drop`.
+        pixels: its input (1, 3, H, W).
+    """
+    reducer: TokenPruner = model.patch_drop
+    patches = model.patch_embed(pixels)
+    importance = min_max(reducer.spatial_importance)
+    scores = srb_scores(patches, reducer.spatial_importance, reducer.alpha)[0]
+    return min_max(redundancy(patches.float()))[0].cpu(), importance.cpu(), scores.cpu()
+
+
+@torch.inference_mode()
+def seen_pixels(model: nn.Module, pixels: torch.Tensor) -> np.ndarray:
+    """Return (H, W, 3) in 0..1: `pixels` with what the model did not look at in full dimmed.
+
+    Args:
+        model: with any `TokenReducer`, set to a keep ratio.
+        pixels: its input (1, 3, H, W).
+    """
+    reducer = model.patch_drop
+    before, reducer.trace = reducer.trace, True
+    model(pixels)
+    kept = torch.zeros(1, reducer.num_patches)
+    kept[0, reducer.last_keep_indices[0].cpu()] = 1.0
+    reducer.trace = before
+    mask = F.interpolate(kept.view(1, 1, *model.patch_embed.grid_size), pixels.shape[-2:])
+    image = min_max(pixels[0].float().cpu().flatten()).view(pixels.shape[1:])
+    return (image * (DIMMED + (1 - DIMMED) * mask[0])).permute(1, 2, 0).numpy()
+
+
+def draw_maps(figure: Any, model: nn.Module, others: Any, pixels: torch.Tensor,
+              keep_ratio: float) -> None:
+    """Draw one image, its redundancy, importance and score, and what each method keeps of it.
+
+    Args:
+        figure: an empty matplotlib Figure.
+        model: with a `TokenPruner` in `patch_drop`.
+        others: further models by method.
+        pixels: (1, 3, H, W).
+        keep_ratio: that everything is kept at.
+    """
+    grid_size = model.patch_embed.grid_size
+    models = {'ltp': model, **others}
+    panels = figure.subplots(1, 4 + len(models))
+    titles = ('redundancy R', 'spatial importance I', f'score S, alpha {model.patch_drop.alpha:g}')
+    model.patch_drop.keep_ratio = 1.0
+    panels[0].imshow(seen_pixels(model, pixels))
+    panels[0].set_title('what the model is given')
+    for axes, values, title in zip(panels[1:], score_maps(model, pixels), titles):
+        _heatmap(figure, axes, values, grid_size)
+        axes.set_title(title)
+    for axes, (method, each) in zip(panels[4:], models.items()):
+        each.patch_drop.keep_ratio = keep_ratio
+        axes.imshow(seen_pixels(each, pixels))
+        axes.set_title(f'{method} at {keep_ratio:g}')
+    for axes in panels:
+        axes.set_axis_off()
+    figure.tight_layout()
+
+
+def _heatmap(figure: Any, axes: Any, values: torch.Tensor, grid_size: Tuple[int, int]) -> None:
+    shown = axes.imshow(values.view(grid_size).numpy(), cmap='viridis')
+    figure.colorbar(shown, ax=axes, shrink=0.6)

@@ -1,0 +1,224 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_adapt`: let the pruned model learn from its unpruned self, on images without labels.
+
+Nobody has to label anything: at each step the model sees some crops of your own images with every
+token and with a share of them, and learns to answer the same. It ends by itself when the images
+held out no longer gain, or with Ctrl-C, and writes the best weights so far.
+"""
+import argparse
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ltp_ros import vit
+from ltp_ros.accuracy.answers import Variant
+from ltp_ros.accuracy.data import batches, model_classes
+from ltp_ros.classifier import ClassifierError, resolve_device
+from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
+from ltp_ros.datasets import DatasetError, open_image_set
+from ltp_ros.preprocessing import DataConfig, Preprocessor
+from ltp_ros.tools.common_flags import add_ladder_flags, common_flags, positive, positive_int
+from ltp_ros.tools.output_files import check_writable, write_json
+from ltp_ros.tools.provenance import provenance
+from ltp_ros.training.adaptation import Adapter, Recipe, gains
+from ltp_ros.training.data import hold_out, stack_middles
+from ltp_ros.training.model import BuiltModel, model_card, resolve_precision
+from ltp_ros.training.recordings import rgb_images
+from ltp_ros.training.state import export_model
+
+FLAGS = ('model', 'checkpoint', 'labels', 'score', 'papr_checkpoint', 'device')
+LEAST_IMAGES = 20
+VALIDATION_BATCH = 50
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line of `ltp_adapt`."""
+    parser = argparse.ArgumentParser(
+        prog='ltp_adapt', parents=[common_flags(FLAGS)],
+        description=(__doc__ or '').split(': ', 1)[1],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add('images', help='a folder of images in any order, an .npz with jpeg and offsets, a video, '
+        'or a bag (.mcap, .db3, .bag, or a folder with metadata.yaml; needs rosbags)')
+    add('--output', default='adapted.safetensors', metavar='FILE',
+        help='the weights; the model card goes beside them, as .json')
+    add('--method', choices=[method for method in METHODS if method != 'none'],
+        default=ClassifierConfig.method, help='what reduces the tokens; give the node the same')
+    add_ladder_flags(parser, 'shares of the tokens to learn with, besides all of them')
+    add('--minutes', type=positive, default=15.0, help='at most; the learning rate follows the '
+        'clock where it is ahead of the steps')
+    add('--steps', type=positive_int, default=Recipe.steps, help='at most')
+    add('--batch', type=positive_int, default=Recipe.batch, help='crops a step')
+    add('--lr', type=positive, default=Recipe.lr, help='peak learning rate')
+    add('--limit', type=positive_int, default=4000, metavar='N',
+        help='images at most, evenly spread over all; they are kept in memory')
+    add('--hold-out', type=positive, default=0.1, metavar='SHARE',
+        help='share of the images that is not learned from, but tells when to stop')
+    add('--val', metavar='IMAGES', help='labelled images, as for ltp_evaluate, to say before and '
+        'after on; none: say it on the images held out, without labels')
+    add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
+        help='auto: bfloat16 where the hardware computes in it')
+    add('--seed', type=int, default=Recipe.seed, help='of everything random')
+    return parser
+
+
+class Adaptation:
+    """Everything that one run of the program needs, opened before it begins.
+
+    Raises:
+        ConfigError, ClassifierError, DatasetError, ModelError: if something cannot be used.
+    """
+
+    def __init__(self, args: argparse.Namespace, console: Console):
+        self.args = args
+        alpha = check('alpha', args.alpha)
+        score = args.score if args.method == 'ltp' else None
+        ratios = sorted({1.0, *check('keep_ratios', args.keep_ratios)}, reverse=True)
+        self.ladder = [Variant(args.method, ratio, score, alpha if score == 'srb' else None)
+                       for ratio in ratios]
+        device = resolve_device(args.device)
+        weights = args.checkpoint or (vit.DEMO if args.model == vit.DEMO else '')
+        self.card = vit.read_model_card(weights)
+        model = vit.create_vit(args.model, args.checkpoint, method=args.method, score=args.score,
+                               alpha=alpha, papr_checkpoint=args.papr_checkpoint)
+        self.names = vit.label_names(model, weights, args.labels)
+        self.config: DataConfig = vit.data_config(model)
+        self.val = self._open_val()
+        size = self.config.resize_size(*self.config.input_size)
+        with contextlib.nullcontext() if args.quiet else console.status('reading images'):
+            pixels = stack_middles(rgb_images(args.images, args.limit), size)
+        if len(pixels) < LEAST_IMAGES:
+            raise DatasetError(f'{args.images!r} has {len(pixels)} images; {LEAST_IMAGES} are the '
+                               'least to learn from, some hundreds are better')
+        if not args.hold_out < 1.0:
+            raise ConfigError(f'hold-out {args.hold_out} is not allowed; it must be below 1')
+        learned, held = hold_out(len(pixels), max(args.hold_out, 1 / len(pixels)), args.seed)
+        recipe = Recipe(steps=args.steps, batch=args.batch, lr=args.lr, seed=args.seed)
+        self.precision = resolve_precision(args.precision, device.type)
+        self.adapter = Adapter(model.to(device), self.ladder, Preprocessor(self.config).to(device),
+                               pixels[learned], pixels[held], recipe, self.precision)
+        self.num_images = len(learned)
+        self.device = device
+
+    def _open_val(self) -> Any:
+        if not self.args.val:
+            return None
+        image_set = open_image_set(self.args.val)
+        classes = model_classes(image_set, self.names, self.args.val)
+        return image_set.images, torch.from_numpy(classes)
+
+    def learn(self, bar: Progress, stop: Sequence[int]) -> float:
+        """Take steps until steps, minutes or gains are at an end, or `stop` is not empty.
+
+        Returns:
+            The seconds that it took.
+        """
+        adapter, recipe = self.adapter, self.adapter.recipe
+        task = bar.add_task('adapting', total=1.0)
+        started, next_check = time.monotonic(), 1
+        share = 0.0
+        while share < 1.0 and not stop:
+            loss = adapter.train_step(share)
+            by_clock = (time.monotonic() - started) / (60.0 * self.args.minutes)
+            share = min(1.0, max(adapter.step / recipe.steps, by_clock))
+            bar.update(task, completed=share, description=(
+                f'step {adapter.step}, distance {loss:.3f}, held out {adapter.best:.3f}'))
+            if share >= next_check / recipe.checks:
+                next_check = int(share * recipe.checks) + 1
+                if not adapter.check():
+                    break
+        adapter.finish()
+        return time.monotonic() - started
+
+    def compare(self) -> List[Dict[str, Any]]:
+        """Return what was gained, level by level, on --val or the images held out."""
+        adapter = self.adapter
+        images: Iterator[torch.Tensor] = adapter.held_batches()
+        labels = None
+        if self.val is not None:
+            encoded, labels = self.val
+            images = batches(encoded, self.config, VALIDATION_BATCH, 0, self.device,
+                             torch.float32)
+        return gains(adapter.teacher, adapter.vit, self.ladder, images, labels)
+
+    def write(self, record: Dict[str, Any]) -> None:
+        """Write weights and card."""
+        architecture = self.card.get('architecture', self.args.model)
+        built = BuiltModel(self.adapter.vit, architecture, self.card.get('model_args', {}),
+                           self.config)
+        export_model(Path(self.args.output).with_suffix(''), self.adapter.vit,
+                     model_card(built, self.names, record))
+
+
+def make_table(result: Dict[str, Any]) -> Table:
+    """Return what was gained as a table."""
+    table = Table(title='{method} on {n} images of {on}'.format(**result),
+                  caption='in percent; the gain with its 95 % interval. Agreement is with the '
+                  'unpruned model as it was')
+    keys = [key for key in ('top1', 'agreement') if f'{key}_gain' in result['rows'][0]]
+    table.add_column('keep ratio', justify='right')
+    for key in keys:
+        for heading in ('before', 'after', 'gain'):
+            table.add_column(f'{key} {heading}', justify='right')
+    for row in result['rows']:
+        cells = [f'{row["keep_ratio"]:g}']
+        for key in keys:
+            cells += [f'{row[f"{key}_before"]:.1f}', f'{row[f"{key}_after"]:.1f}',
+                      '{:+.1f} {:+.1f}…{:+.1f}'.format(
+                          *(row[f'{key}_gain{end}'] for end in ('', '_low', '_high')))]
+        table.add_row(*cells)
+    return table
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run `ltp_adapt`; return the exit code."""
+    args = build_parser().parse_args(argv)
+    console = Console(stderr=True)
+    stop: List[int] = []
+    try:
+        output = Path(args.output)
+        if output.suffix != '.safetensors':
+            raise ConfigError(f'output {args.output!r} is not allowed; it must end in '
+                              '.safetensors')
+        if args.json and Path(args.json) == output.with_suffix('.json'):
+            raise ConfigError(f'json {args.json!r} is not allowed; the model card goes there')
+        check_writable(args.json, args.output)
+        adaptation = Adaptation(args, console)
+        previous = signal.signal(signal.SIGINT, lambda number, frame: stop.append(number))
+        columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
+        try:
+            with Progress(*columns, console=console, disable=args.quiet) as bar:
+                seconds = adaptation.learn(bar, stop)
+        finally:
+            signal.signal(signal.SIGINT, previous)
+        rows = adaptation.compare()
+        result = {'program': 'ltp_adapt', **provenance(adaptation.device.type),
+                  'precision': adaptation.precision, 'method': args.method,
+                  'model': vit.model_name(args.model, args.checkpoint),
+                  'checkpoint': Path(args.checkpoint).name, 'images': Path(args.images).name,
+                  'images_learned': adaptation.num_images, 'steps': adaptation.adapter.step,
+                  'seconds': round(seconds, 1), 'recipe': vars(adaptation.adapter.recipe),
+                  'on': Path(args.val).name if args.val else 'those held out',
+                  'n': rows[0]['n'], 'rows': rows}
+        adaptation.write(result)
+        Console().print(make_table(result))
+        Console().print(f'{args.output} is written; run it with checkpoint:={args.output} '
+                        f'method:={args.method}', soft_wrap=True, highlight=False)
+        write_json(args.json, result)
+    except (ConfigError, ClassifierError, DatasetError, vit.ModelError, OSError) as error:
+        console.print(f'ltp_adapt: {error}', soft_wrap=True, markup=False, highlight=False)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
