@@ -36,7 +36,7 @@ class Prediction:
     keep_ratio: float
     num_keep: int
     num_patches: int
-    keep_indices: np.ndarray  # int64, ascending, row by row over the patch grid: seen in full
+    keep_indices: np.ndarray  # int64, of the patches seen in full, row by row over the grid
 
 
 class Classifier:

@@ -99,7 +99,8 @@ class QuadMerger(PixelReader):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Merge quads of (B, P + N, D) with their positions added; return (B, P + K, D).
 
-        With `trace` set, `last_keep_indices` holds the patches that stay tokens of their own.
+        With `trace` set, `last_keep_indices` holds the patches that stay tokens of their own, in
+        the order of these tokens, which come first.
         """
         if self.num_keep == self.num_patches:
             return super().forward(tokens)
@@ -109,10 +110,9 @@ class QuadMerger(PixelReader):
         fine = quads(tokens[:, self.num_prefix_tokens:], self.grid_size)
         num_fine, num_coarse = split_quads(self.num_patches, self.keep_ratio)
         order = ranked(detail(fine, coarse), num_fine + num_coarse)
-        in_full, merged = order[:, :num_fine], order[:, num_fine:]
+        in_full, merged = order[:, :num_fine].sort(dim=-1).values, order[:, num_fine:]
         if self.trace:
-            kept = self.patches_of_quad[in_full].flatten(1)
-            self.last_keep_indices = kept.sort(dim=-1).values
+            self.last_keep_indices = self.patches_of_quad[in_full].flatten(1)
         whole = gather_tokens(fine.flatten(2), in_full).reshape(len(fine), -1, fine.shape[-1])
         return torch.cat([tokens[:, :self.num_prefix_tokens], whole,
                           gather_tokens(coarse, merged)], dim=1)

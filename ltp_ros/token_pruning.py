@@ -121,7 +121,7 @@ class TokenReducer(nn.Module):
         self.num_prefix_tokens = num_prefix_tokens
         self.keep_ratio = keep_ratio
         self.trace = False
-        self.last_keep_indices: Optional[torch.Tensor] = None  # (B, K) int64, if `trace`
+        self.last_keep_indices: Optional[torch.Tensor] = None  # (B, n) int64, if `trace`
 
     @property
     def num_keep(self) -> int:

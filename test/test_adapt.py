@@ -13,7 +13,16 @@ from safetensors.torch import load_file
 from ltp_ros.accuracy.answers import Variant
 from ltp_ros.preprocessing import Preprocessor
 from ltp_ros.tools.adapt import main
-from ltp_ros.training.adaptation import Adapter, Recipe, answer, cosine, distance, gains
+from ltp_ros.training.adaptation import (
+    Adapter,
+    Answer,
+    Recipe,
+    answer,
+    cosine,
+    cut_mix,
+    distance,
+    gains,
+)
 from ltp_ros.vit import create_vit, data_config
 
 LADDER = [Variant('ltp', 1.0, 'srb', 0.5), Variant('ltp', 0.3, 'srb', 0.5)]
@@ -37,27 +46,27 @@ def adapter(pixels, method='ltp', **recipe):
 
 
 def test_the_distance_is_nothing_to_itself_and_something_to_others():
-    logits, features = torch.randn(4, 7), torch.randn(4, 5)
-    assert float(distance(logits, features, logits, features, 1.0)) == pytest.approx(0, abs=1e-6)
-    assert float(distance(logits, features, logits.flip(0), features, 1.0)) > 0.1
-    assert float(distance(logits, features, logits, -features, 0.5)) == pytest.approx(1.0)
+    one = Answer(torch.randn(4, 7), torch.randn(4, 5), torch.randn(4, 3, 5))
+    assert float(distance(one, one, 1.0)) == pytest.approx(0, abs=1e-6)
+    assert float(distance(one._replace(logits=one.logits.flip(0)), one, 1.0)) > 0.1
+    assert float(distance(one._replace(features=-one.features), one, 0.5)) == pytest.approx(1.0)
 
 
 def test_logits_and_features_are_those_of_the_model(small_model):
     model = create_vit('', small_model)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        logits, features = answer(model, images)
-        torch.testing.assert_close(logits, model(images))
-    assert features.shape == (2, 48)
+        found = answer(model, images)
+        torch.testing.assert_close(found.logits, model(images))
+    assert (found.features.shape, found.tokens.shape) == ((2, 48), (2, 17, 48))
 
 
 @pytest.mark.parametrize('method', ['ltp', 'mixed'])
 def test_the_pruned_model_comes_nearer_to_its_unpruned_self(method, pixels):
     learner = adapter(pixels, method)
     before = learner.held_distance()
-    for step in range(40):
-        learner.train_step(step / 40)
+    for step in range(60):
+        learner.train_step(step / 60)
     assert learner.held_distance() < 0.9 * before
 
 
@@ -114,6 +123,18 @@ def test_gains_are_counted_level_by_level_against_the_model_as_it_was(small_mode
     assert rows[0]['agreement_after'] == pytest.approx(100 * float((best == 3).float().mean()))
     assert rows[0]['top1_after'] == rows[1]['top1_after'] == 100.0
     assert rows[0]['top1_gain'] == 100.0 - rows[0]['top1_before']
+
+
+def test_every_other_image_gets_a_square_of_its_neighbour():
+    images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 20, 10)
+    for _ in range(20):
+        mixed = cut_mix(images)
+        assert torch.equal(mixed[1::2], images[1::2])
+        pasted = mixed[::2] != images[::2]
+        assert torch.equal(mixed[::2][pasted], images.roll(1, 0)[::2][pasted])
+        assert torch.equal(pasted, pasted[:1, :1].expand_as(pasted))
+        rows, columns = pasted[0, 0].any(dim=1).sum(), pasted[0, 0].any(dim=0).sum()
+        assert int(pasted[0, 0].sum()) == rows * columns
 
 
 def test_the_learning_rate_rises_and_falls_to_nothing():

@@ -116,9 +116,10 @@ def test_auto_does_without_onnx_where_nothing_can_be_written(tmp_path):
 
 
 def test_folders_of_different_models_and_methods_differ():
-    asked = itertools.product(('a', 'b'), ('0' * 64, 'f' * 64), ('ltp', 'tome'), (0.5, 0.7))
+    asked = itertools.product(('a', 'b'), ('0' * 64, 'f' * 64), ('ltp', 'tome'),
+                              ('srb', 'spatial'), (0.5, 0.7))
     folders = {backends.model_folder('cache', *what) for what in asked}
-    assert len(folders) == 2 * 2 * 3  # alpha is LTP's alone
+    assert len(folders) == 2 * 2 * (2 * 2 + 1)  # score and alpha are LTP's alone
 
 
 @pytest.mark.parametrize('backend, precision, device, expected', [

@@ -96,7 +96,7 @@ def test_a_row_compares_with_the_unpruned_model_of_its_own_backend():
     assert row['images_per_s'] == pytest.approx(4000 / 0.9)
 
 
-@pytest.mark.parametrize('method', ['ltp', 'papr', 'tome'])
+@pytest.mark.parametrize('method', ['ltp', 'mixed', 'papr', 'tome'])
 def test_the_pruning_step_alone_makes_the_tokens_that_the_model_goes_on_with(tiny, method):
     model = tiny[method]
     model.patch_drop.keep_ratio = 0.5

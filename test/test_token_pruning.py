@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from ltp_ros import token_pruning
+from ltp_ros import config, token_pruning
 from ltp_ros.token_pruning import TokenPruner, keep_indices, num_keep_tokens, srb_scores
 
 
@@ -147,3 +147,32 @@ def test_spatial_importance_stays_exact_in_half_precision(dtype):
     pruner = TokenPruner(torch.randn(196, 192))
     before = pruner.spatial_importance.clone()
     assert torch.equal(pruner.to(dtype).spatial_importance, before)
+
+
+def kept(score, patches, positions, alpha=0.5):
+    pruner = TokenPruner(positions, 0, 0.5, alpha, score)
+    pruner.trace = True
+    pruner(patches + positions)
+    return pruner.last_keep_indices
+
+
+def test_each_score_keeps_what_its_name_says():
+    patches, positions = torch.randn(2, 16, 8), torch.randn(16, 8)
+    far = torch.nn.functional.normalize(patches, dim=-1)
+    similarity = far @ far.transpose(1, 2) - 4 * torch.eye(16)
+    assert torch.equal(kept('redundancy', patches, positions),
+                       similarity.amax(dim=-1).argsort()[:, :8].sort().values)
+    largest = positions.norm(dim=-1).argsort(descending=True)[:8].sort().values
+    assert torch.equal(kept('spatial', patches, positions), largest.expand(2, -1))
+    assert torch.equal(kept('srb', patches, positions), kept('srb', patches, positions))
+
+
+def test_chance_keeps_each_patch_about_as_often():
+    positions = torch.randn(16, 8)
+    drawn = torch.cat([kept('random', torch.zeros(100, 16, 8), positions) for _ in range(20)])
+    share = torch.bincount(drawn.flatten(), minlength=16) / 2000
+    assert (share - 0.5).abs().max() < 0.06
+
+
+def test_scores_are_those_that_the_parameter_allows():
+    assert tuple(token_pruning.SCORES) == config.SCORES
