@@ -113,6 +113,8 @@ class QuadMerger(PixelReader):
         in_full, merged = order[:, :num_fine].sort(dim=-1).values, order[:, num_fine:]
         if self.trace:
             self.last_keep_indices = self.patches_of_quad[in_full].flatten(1)
-        whole = gather_tokens(fine.flatten(2), in_full).reshape(len(fine), -1, fine.shape[-1])
-        return torch.cat([tokens[:, :self.num_prefix_tokens], whole,
-                          gather_tokens(coarse, merged)], dim=1)
+        parts = [tokens[:, :self.num_prefix_tokens], gather_tokens(coarse, merged)]
+        if num_fine:  # ONNX has no tensor without rows
+            whole = gather_tokens(fine.flatten(2), in_full)
+            parts.insert(1, whole.reshape(len(fine), -1, fine.shape[-1]))
+        return torch.cat(parts, dim=1)

@@ -111,7 +111,7 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
         device: 'cpu' or 'cuda'.
         folder: for exported models, one of its own.
     """
-    model = copy.deepcopy(model)
+    model = copy.deepcopy(model).requires_grad_(False)  # a step may hold weights as constants
     model.patch_drop.keep_ratio = keep_ratio
     if backend == 'onnx':
         step = PruningStep(model, pixels)
