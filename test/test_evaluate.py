@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_evaluate`: what it counts, and what it refuses."""
 import csv
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from ltp_ros.accuracy.data import model_classes, spread
@@ -22,6 +24,7 @@ from ltp_ros.datasets import DatasetError, ImageSet
 from ltp_ros.preprocessing import Preprocessor
 from ltp_ros.tools import evaluate as program
 from ltp_ros.tools.evaluate import main
+from ltp_ros.tools.evaluate_report import make_table
 from ltp_ros.vit import create_vit, data_config
 
 CLASSES = [0, 1, 2, 3, 4, 5, 6, 0, 1]
@@ -240,12 +243,21 @@ def test_maps_show_each_image_and_the_positions(folder, model, tmp_path):
     names = sorted(path.name for path in (tmp_path / 'maps').iterdir())
     assert names == ['00000.png', '00001.png', 'positions.png']
     wide, high = cv2.imread(str(tmp_path / 'maps' / '00000.png')).shape[1::-1]
-    assert wide == 6 * high
+    assert wide / high == pytest.approx(6 * 4 / 4.5, rel=0.01)
 
 
 def test_the_table_goes_to_standard_output(folder, model, tmp_path, capsys):
     evaluate(folder, model, tmp_path)
     assert '0.53' in capsys.readouterr().out
+
+
+def test_the_table_fits_a_terminal(folder, model, tmp_path):
+    result = evaluate(folder, model, tmp_path, '--scores', 'srb', 'redundancy', '--methods',
+                      'ltp', 'mixed', '--rounds', '1')
+    output = io.StringIO()
+    Console(width=80, file=output).print(make_table(result))
+    rows = [line for line in output.getvalue().splitlines() if 'ltp ' in line and '0.53' in line]
+    assert len(rows) == 2 and '(' in rows[1] and '…' not in output.getvalue()
 
 
 def test_a_limit_takes_images_evenly_spread_over_the_set():

@@ -80,7 +80,7 @@ def draw_maps(figure: Any, model: nn.Module, others: Any, pixels: torch.Tensor,
         axes.imshow(seen_pixels(each, pixels))
         axes.set_title(f'{method} at {keep_ratio:g}')
     for axes in panels:
-        axes.set_axis_off()
+        axes.set(xticks=[], yticks=[])
     figure.tight_layout()
 
 

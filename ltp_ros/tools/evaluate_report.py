@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, Sequence
 
 import torch
+from rich import box
 from rich.table import Table
 
 from ltp_ros.accuracy.answers import Variant
@@ -20,26 +21,24 @@ SHOWN_LEVEL = 0.53  # maps show what is kept at the level nearest to it
 
 
 def make_table(result: Dict[str, Any]) -> Table:
-    """Return the rows as a table."""
+    """Return the rows as a table of 80 characters."""
     table = Table(title='{model} on {n} images, {precision}'.format(**result),
-                  caption='in percent, with 95 % intervals; "diff": top-1 less that of the '
-                  'unpruned model; "to ltp": agreement less that of ltp srb')
-    for heading in ('method', 'keep', 'tokens', 'GMACs', 'ms', 'top-1', 'diff', 'top-5',
-                    'agreement', 'to ltp'):
-        table.add_column(heading, justify='left' if heading == 'method' else 'right')
-
-    def number(row: Dict[str, Any], key: str, form: str, interval: bool = False) -> str:
-        if row[key] is None:
-            return ''
-        low_high = f' {row[f"{key}_low"]:{form}}…{row[f"{key}_high"]:{form}}' if interval else ''
-        return f'{row[key]:{form}}{low_high}'
+                  caption='left: tokens; diff: top-1 less that of the unpruned model;\n'
+                  'to ltp: agreement less that of ltp srb, with its 95 % interval; in percent',
+                  box=box.SIMPLE_HEAD, padding=0)
+    columns = {'keep': 'keep_ratio', 'left': 'tokens_kept', 'GMACs': 'gmacs', 'ms': 'p50_ms',
+               'top-1': 'top1', 'diff': 'diff', 'top-5': 'top5', 'agree': 'agreement',
+               'to ltp': 'agreement_gain'}
+    forms = {'keep': 'g', 'left': 'd', 'GMACs': '.2f', 'diff': '+.1f', 'to ltp': '+.1f'}
+    for heading in ('method', *columns):
+        table.add_column(heading, justify='left' if heading == 'method' else 'right',
+                         no_wrap=True)
     for row in result['rows']:
-        name = str(Variant(row['method'], 1.0, row['score'], row['alpha']))
-        table.add_row(name, f'{row["keep_ratio"]:g}', str(row['tokens_kept']),
-                      number(row, 'gmacs', '.2f'), number(row, 'p50_ms', '.1f'),
-                      number(row, 'top1', '.1f'), number(row, 'diff', '+.1f', True),
-                      number(row, 'top5', '.1f'), number(row, 'agreement', '.1f'),
-                      number(row, 'agreement_gain', '+.1f', True))
+        cells = ['' if row[key] is None else format(row[key], forms.get(heading, '.1f'))
+                 for heading, key in columns.items()]
+        if cells[-1]:
+            cells[-1] += ' ({agreement_gain_low:+.1f} {agreement_gain_high:+.1f})'.format(**row)
+        table.add_row(str(Variant(row['method'], 1.0, row['score'], row['alpha'])), *cells)
     return table
 
 
@@ -66,6 +65,6 @@ def write_maps(args: argparse.Namespace, methods: Sequence[str], images: Sequenc
                      torch.float32)
     for number, image in enumerate(pixels):
         path = folder / f'{number:05d}.png'
-        figure = new_figure(str(path), 4 * (5 + len(others)), 4)
+        figure = new_figure(str(path), 4 * (5 + len(others)), 4.5)
         draw_maps(figure, ltp, others, image, snap(SHOWN_LEVEL, args.keep_ratios))
         figure.savefig(str(path))
