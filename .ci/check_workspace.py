@@ -22,6 +22,7 @@ from rclpy.serialization import deserialize_message, serialize_message  # noqa: 
 from ltp_ros import msg  # noqa: E402
 
 TIMEOUT_S = 60.0
+ATTEMPTS = 4
 
 
 def node_state():
@@ -32,12 +33,27 @@ def node_state():
         client = observer.create_client(GetState, '/ltp/classifier/get_state')
         if not client.wait_for_service(TIMEOUT_S):
             return None
-        answer = client.call_async(GetState.Request())
-        rclpy.spin_until_future_complete(observer, answer, timeout_sec=TIMEOUT_S)
-        return answer.result() and answer.result().current_state.label
+        for _ in range(ATTEMPTS):  # DDS loses the answer if the node has not met the client yet
+            answer = client.call_async(GetState.Request())
+            rclpy.spin_until_future_complete(observer, answer, timeout_sec=TIMEOUT_S / ATTEMPTS)
+            if answer.result():
+                return answer.result().current_state.label
+        return None
     finally:
         observer.destroy_node()
         rclpy.shutdown()
+
+
+def stop(node):
+    """Interrupt the node, a second time if it goes on; return its exit code."""
+    for _ in range(2):
+        node.send_signal(signal.SIGINT)
+        try:
+            return node.wait(timeout=TIMEOUT_S / 2)
+        except subprocess.TimeoutExpired:
+            print(f'the node goes on {TIMEOUT_S / 2:g} s after SIGINT')
+    node.send_signal(signal.SIGABRT)  # prints where its threads are
+    return node.wait(timeout=TIMEOUT_S)
 
 
 def main():
@@ -57,12 +73,11 @@ def main():
     assert found == declared != set(), f'{programs} has {found}, pyproject.toml {declared}'
 
     node = subprocess.Popen([str(programs / 'ltp_classifier'), '--ros-args', '-p',
-                             'autostart:=false'])
+                             'autostart:=false'], env={**os.environ, 'PYTHONFAULTHANDLER': '1'})
     try:
         state = node_state()
     finally:
-        node.send_signal(signal.SIGINT)
-        code = node.wait(timeout=TIMEOUT_S)
+        code = stop(node)
     assert state == 'unconfigured', f'the node answers {state!r} instead of unconfigured'
     assert code == 0, f'the node ended with exit code {code}'
     print(f'{install}: messages, {len(found)} programs and the node work')
