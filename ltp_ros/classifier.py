@@ -59,7 +59,7 @@ class Classifier:
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
                                score=config.score, alpha=config.alpha,
                                papr_checkpoint=config.papr_checkpoint)
-        weights = config.checkpoint or (vit.DEMO if config.model == vit.DEMO else '')
+        weights = vit.weights_of(config.model, config.checkpoint)
         self.labels = vit.label_names(model, weights, config.labels)
         self.model_name = vit.model_name(config.model, config.checkpoint)
         self.data_config = vit.data_config(model)

@@ -65,7 +65,7 @@ def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
     path = Path(path)
     if path.is_file() and path.suffix == '.npz':
         return open_image_set(path).images
-    found = _images_in(path)
+    found = image_files(path)
     if not found:
         raise DatasetError(f'{str(path)!r} has no images; expected a folder of '
                            f'{", ".join(IMAGE_SUFFIXES)}, or an .npz with jpeg and offsets')
@@ -102,7 +102,8 @@ def _from_npz(path: Path) -> ImageSet:
     return ImageSet(images, _checked(labels, class_names, path), class_names)
 
 
-def _images_in(folder: Path) -> List[Path]:
+def image_files(folder: Path) -> List[Path]:
+    """Return the images in a folder and the folders in it, in order."""
     return [file for file in sorted(folder.rglob('*')) if file.suffix.lower() in IMAGE_SUFFIXES]
 
 
@@ -125,7 +126,7 @@ def _from_class_folders(folder: Path) -> ImageSet:
                          if entry.is_dir() and not entry.name.startswith('.'))
     images, labels = [], []
     for index, name in enumerate(class_names):
-        members = _images_in(folder / name)
+        members = image_files(folder / name)
         images += members
         labels += [index] * len(members)
     return ImageSet(images, np.array(labels, np.int64), class_names)

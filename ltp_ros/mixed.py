@@ -11,7 +11,7 @@ Mixed-Resolution Tokenization", CVPR Workshops 2023, who train a model for it.
 
 B images, N patches, Q = N / 4 quads, D channels.
 """
-from typing import Optional, Tuple
+from typing import Tuple
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +76,6 @@ class QuadMerger(PixelReader):
         self.register_buffer('patches_of_quad', quads(indices, grid_size)[0, :, :, 0],
                              persistent=False)
         self._embed: Tuple[nn.Module, ...] = ()  # a tuple: the embedding is no part of this module
-        self._coarse: Optional[torch.Tensor] = None
 
     @property
     def num_keep(self) -> int:
@@ -90,11 +89,9 @@ class QuadMerger(PixelReader):
         patch_embed.strict_img_size = False  # timm's word for: refuse any other size
         self._embed = (patch_embed,)
 
-    def look(self, pixels: torch.Tensor) -> None:
-        """Embed the image at half its resolution, if any quad is to become one token."""
-        if self.num_keep < self.num_patches:
-            # `forward`: a call would come back here
-            self._coarse = self._embed[0].forward(F.avg_pool2d(pixels, 2))
+    def read(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the tokens (B, Q, D) of the image at half its resolution, without positions."""
+        return self._embed[0].forward(F.avg_pool2d(pixels, 2))  # a call would come back here
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Merge quads of (B, P + N, D) with their positions added; return (B, P + K, D).
@@ -104,17 +101,18 @@ class QuadMerger(PixelReader):
         """
         if self.num_keep == self.num_patches:
             return super().forward(tokens)
-        if self._coarse is None:
+        coarse = self.take_seen()
+        if coarse is None:
             raise RuntimeError('no image was seen for these tokens; attach this to patch_embed')
-        coarse, self._coarse = self._coarse + self.coarse_pos_embed, None
+        coarse = coarse + self.coarse_pos_embed
         fine = quads(tokens[:, self.num_prefix_tokens:], self.grid_size)
         num_fine, num_coarse = split_quads(self.num_patches, self.keep_ratio)
         order = ranked(detail(fine, coarse), num_fine + num_coarse)
         in_full, merged = order[:, :num_fine].sort(dim=-1).values, order[:, num_fine:]
         if self.trace:
             self.last_keep_indices = self.patches_of_quad[in_full].flatten(1)
-        parts = [tokens[:, :self.num_prefix_tokens], gather_tokens(coarse, merged)]
+        parts = [tokens[:, :self.num_prefix_tokens]]
         if num_fine:  # ONNX has no tensor without rows
             whole = gather_tokens(fine.flatten(2), in_full)
-            parts.insert(1, whole.reshape(len(fine), -1, fine.shape[-1]))
-        return torch.cat(parts, dim=1)
+            parts.append(whole.reshape(len(fine), -1, fine.shape[-1]))
+        return torch.cat([*parts, gather_tokens(coarse, merged)], dim=1)

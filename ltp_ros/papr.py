@@ -5,7 +5,7 @@
 Source: Mahmud et al., "PaPr: Training-Free One-Step Patch Pruning with Lightweight ConvNets for
 Faster Inference", ECCV 2024; written from the paper's description.
 """
-from typing import Optional, Sequence, Tuple
+from typing import Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -40,12 +40,10 @@ class PaPrPruner(PatchSelector, PixelReader):
             for statistics in (vit_statistics, conv_statistics))
         self.register_buffer('scale', vit_std / conv_std, persistent=False)
         self.register_buffer('shift', (vit_mean - conv_mean) / conv_std, persistent=False)
-        self._significance: Optional[torch.Tensor] = None
 
-    def look(self, pixels: torch.Tensor) -> None:
-        """Find out which patches of the next tokens matter, if any of them must go."""
-        if self.num_keep < self.num_patches:
-            self._significance = self.significance(pixels)
+    def read(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return how much each patch (B, N) matters, for the ViT's input (B, 3, H, W)."""
+        return self.significance(pixels)
 
     def significance(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return how much each patch (B, N) matters, for the ViT's input (B, 3, H, W).
@@ -58,7 +56,7 @@ class PaPrPruner(PatchSelector, PixelReader):
 
     def scores(self, patches: torch.Tensor) -> torch.Tensor:
         """Return the significance (B, N) of the image that these tokens come from."""
-        significance, self._significance = self._significance, None
+        significance = self.take_seen()
         if significance is None:
             raise RuntimeError('PaPr has seen no image for these tokens; attach it to patch_embed')
         return significance

@@ -152,6 +152,10 @@ class TokenReducer(nn.Module):
 class PixelReader(TokenReducer):
     """Looks at the image before it becomes tokens; a subclass says what for."""
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._seen: Optional[torch.Tensor] = None  # what `forward` has not used yet
+
     def attach(self, patch_embed: nn.Module) -> None:
         """Look at every image that goes into `patch_embed`."""
         # A bound method: a copy of the model then looks with its own reducer
@@ -161,8 +165,18 @@ class PixelReader(TokenReducer):
         self.look(inputs[0])
 
     def look(self, pixels: torch.Tensor) -> None:
-        """Take from the ViT's input (B, 3, H, W) what `forward` will need, if it drops any."""
+        """Take from the ViT's input (B, 3, H, W) what `forward` will need, if any token goes."""
+        if self.num_keep < self.num_patches:
+            self._seen = self.read(pixels)
+
+    def read(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return what `forward` needs of the ViT's input (B, 3, H, W)."""
         raise NotImplementedError
+
+    def take_seen(self) -> Optional[torch.Tensor]:
+        """Return what `read` returned for the tokens to come, once; None if it saw no image."""
+        seen, self._seen = self._seen, None
+        return seen
 
 
 class PatchSelector(TokenReducer):

@@ -70,8 +70,9 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
         ModelError: if timm has no such model, the weights cannot be read, downloaded or fitted,
             or the method cannot reduce the tokens of such a model.
     """
+    checkpoint = weights_of(model, checkpoint)
     if model == DEMO:
-        model, checkpoint = vit_demo.__name__, checkpoint or DEMO
+        model = vit_demo.__name__
     card = read_model_card(checkpoint)
     model = card.get('architecture', model)
     model_args = {**card.get('model_args', {}), **model_args}
@@ -191,6 +192,11 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
         raise ModelError(f'{labels or "the model card"} has {len(names)} labels but the model '
                          f'has {vit.num_classes} classes; give one name a line, in class order')
     return names
+
+
+def weights_of(model: str, checkpoint: str = '') -> str:
+    """Return the checkpoint that `create_vit` loads for these; '' if it takes timm's weights."""
+    return checkpoint or (DEMO if model == DEMO else '')
 
 
 def model_name(model: str, checkpoint: str = '') -> str:

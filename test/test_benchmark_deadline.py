@@ -19,7 +19,7 @@ from ltp_ros.benchmarks.deadline_plot import draw
 from ltp_ros.benchmarks.figures import new_figure
 from ltp_ros.tools.benchmark import main
 from ltp_ros.tools.deadline_report import make_table, write_frames
-from ltp_ros.tools.deadline_runner import busy_core, check_run
+from ltp_ros.tools.deadline_runner import busy_core, check_arrivals, check_run
 from ltp_ros.tools.processes import Process
 from ltp_ros.tools.session import BenchmarkError
 
@@ -169,6 +169,15 @@ def test_a_fixed_policy_that_moved_is_no_measurement():
     run = Run('s', 0.5, frames('a', [0.5, 0.7], [ON_TIME]))
     with pytest.raises(BenchmarkError, match=r"'fixed 0.5'.*ran at \[0.7\]"):
         check_run(run, [Phase('a')])
+
+
+def test_a_phase_whose_images_were_lost_on_the_way_is_no_measurement():
+    run = Run('s', None, frames('a', [0.5] * 20, [ON_TIME], dropped=1))  # 40 images reached it
+    check_arrivals(run, [Phase('a')], seconds=40 / 30)
+    with pytest.raises(BenchmarkError, match='40 of about 60 images reached the node'):
+        check_arrivals(run, [Phase('a')], seconds=2.0)
+    with pytest.raises(BenchmarkError, match='40 of about 80'):
+        check_arrivals(run, [Phase('a', rate_factor=2.0)], seconds=40 / 30)
 
 
 def test_the_table_fits_a_terminal_and_shows_what_was_asked_for():

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -203,11 +202,8 @@ def test_a_state_of_another_run_is_refused(folder, model, tmp_path, capsys):
 
 def test_two_processes_of_torchrun_count_as_one_does(folder, model, tmp_path):
     path = tmp_path / 'two.json'
-    with socket.socket() as free:
-        free.bind(('localhost', 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2',
-               '--master-port', str(port), '-m', 'ltp_ros.tools.evaluate', str(folder),
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
+               '2', '-m', 'ltp_ros.tools.evaluate', str(folder),
                '--checkpoint', model, '--device', 'cpu', '--quiet', '--json', str(path),
                '--keep-ratios', '0.53', '0.25']
     subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL,

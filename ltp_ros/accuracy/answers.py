@@ -24,11 +24,6 @@ class Variant:
     score: Optional[str] = None    # of 'ltp'
     alpha: Optional[float] = None  # of the score 'srb'
 
-    @property
-    def kind(self) -> 'Variant':
-        """What it has in common with itself at other keep ratios."""
-        return dataclasses.replace(self, keep_ratio=1.0)
-
     def __str__(self) -> str:
         alpha = '' if self.alpha is None else f' {self.alpha:g}'
         return self.method if self.score is None else f'{self.method} {self.score}{alpha}'
@@ -37,19 +32,26 @@ class Variant:
 UNPRUNED = Variant('none', 1.0)
 
 
+def kinds_of(methods: Sequence[str], scores: Sequence[str],
+             alphas: Sequence[float]) -> List[Variant]:
+    """Return every combination that makes sense, at keep ratio 1.
+
+    Scores belong to the method 'ltp', alphas to the score 'srb'.
+    """
+    return [Variant(method, 1.0, score, alpha) for method in methods
+            for score in (scores if method == 'ltp' else [None])
+            for alpha in (alphas if score == 'srb' else [None])]
+
+
 def variants_of(methods: Sequence[str], keep_ratios: Sequence[float], scores: Sequence[str],
                 alphas: Sequence[float]) -> List[Variant]:
-    """Return every combination that makes sense, the unpruned model first.
+    """Return every kind of reduction at every keep ratio, the unpruned model first.
 
-    Scores belong to the method 'ltp', alphas to the score 'srb'. At keep ratio 1 every method is
-    the unpruned model, so none is listed there.
+    At keep ratio 1 every method is the unpruned model, so none is listed there.
     """
-    kinds = [(method, score, alpha) for method in methods if method != UNPRUNED.method
-             for score in (scores if method == 'ltp' else [None])
-             for alpha in (alphas if score == 'srb' else [None])]
-    return [UNPRUNED, *(Variant(method, keep_ratio, score, alpha)
-                        for method, score, alpha in kinds
-                        for keep_ratio in keep_ratios if keep_ratio < 1.0)]
+    kinds = kinds_of([method for method in methods if method != UNPRUNED.method], scores, alphas)
+    return [UNPRUNED, *(dataclasses.replace(kind, keep_ratio=keep_ratio)
+                        for kind in kinds for keep_ratio in keep_ratios if keep_ratio < 1.0)]
 
 
 def select(models: Mapping[str, nn.Module], variant: Variant) -> nn.Module:

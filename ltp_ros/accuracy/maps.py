@@ -5,12 +5,11 @@ from typing import Any, Tuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from ltp_ros.overlay import DIMMED, kept_mask
+from ltp_ros.preprocessing import DataConfig
 from ltp_ros.token_pruning import TokenPruner, min_max, redundancy, srb_scores
-
-DIMMED = 0.3
 
 
 def draw_positions(figure: Any, model: nn.Module) -> None:
@@ -46,12 +45,13 @@ def seen_pixels(model: nn.Module, pixels: torch.Tensor) -> np.ndarray:
     reducer = model.patch_drop
     before, reducer.trace = reducer.trace, True
     model(pixels)
-    kept = torch.zeros(1, reducer.num_patches)
-    kept[0, reducer.last_keep_indices[0].cpu()] = 1.0
     reducer.trace = before
-    mask = F.interpolate(kept.view(1, 1, *model.patch_embed.grid_size), pixels.shape[-2:])
-    image = min_max(pixels[0].float().cpu().flatten()).view(pixels.shape[1:])
-    return (image * (DIMMED + (1 - DIMMED) * mask[0])).permute(1, 2, 0).numpy()
+    size = tuple(pixels.shape[-2:])
+    whole = DataConfig(size, mean=(), std=(), crop_pct=1.0)  # nothing is cut off any more
+    mask = kept_mask(size, reducer.last_keep_indices[0].cpu().numpy(),
+                     model.patch_embed.grid_size, whole)
+    image = min_max(pixels[0].float().cpu().flatten()).view(pixels.shape[1:]).permute(1, 2, 0)
+    return np.where(mask[..., None], image, DIMMED * image)
 
 
 def draw_maps(figure: Any, model: nn.Module, others: Any, pixels: torch.Tensor,

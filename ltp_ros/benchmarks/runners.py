@@ -90,10 +90,7 @@ def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
     """Return a run of an ONNX file."""
     import onnxruntime  # noqa: PLC0415  not everywhere
     providers = ['CUDAExecutionProvider'] if device == 'cuda' else []
-    options = session_options()
-    # Else the threads of the one that ran before take the cores of the one that runs
-    options.add_session_config_entry('session.force_spinning_stop', '1')
-    session = onnxruntime.InferenceSession(str(path), options,
+    session = onnxruntime.InferenceSession(str(path), session_options(),
                                            providers=[*providers, 'CPUExecutionProvider'])
     wanted = {needed.name for needed in session.get_inputs()}
     feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}

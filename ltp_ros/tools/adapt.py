@@ -8,6 +8,7 @@ held out no longer gain, or with Ctrl-C, and writes the best weights so far.
 """
 import argparse
 import contextlib
+import dataclasses
 import signal
 import sys
 import time
@@ -20,16 +21,17 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ltp_ros import vit
-from ltp_ros.accuracy.answers import Variant
+from ltp_ros.accuracy.answers import kinds_of
 from ltp_ros.accuracy.data import batches, model_classes
 from ltp_ros.classifier import ClassifierError, resolve_device
 from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
 from ltp_ros.datasets import DatasetError, open_image_set
 from ltp_ros.preprocessing import DataConfig, Preprocessor
-from ltp_ros.tools.common_flags import add_ladder_flags, common_flags, positive, positive_int
+from ltp_ros.tools.common_flags import add_ladder_flags, positive, positive_int, program_parser
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
-from ltp_ros.training.adaptation import Adapter, Recipe, gains
+from ltp_ros.tools.stopping import noting
+from ltp_ros.training.adaptation import EVALUATION_BATCH, Adapter, Recipe, gains
 from ltp_ros.training.data import hold_out, stack_middles
 from ltp_ros.training.model import BuiltModel, model_card, resolve_precision
 from ltp_ros.training.recordings import rgb_images
@@ -37,15 +39,11 @@ from ltp_ros.training.state import export_model
 
 FLAGS = ('model', 'checkpoint', 'labels', 'score', 'papr_checkpoint', 'device')
 LEAST_IMAGES = 20
-VALIDATION_BATCH = 50
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_adapt`."""
-    parser = argparse.ArgumentParser(
-        prog='ltp_adapt', parents=[common_flags(FLAGS)],
-        description=(__doc__ or '').split(': ', 1)[1],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = program_parser('ltp_adapt', __doc__, FLAGS)
     add = parser.add_argument
     add('images', help='a folder of images in any order, an .npz with jpeg and offsets, a video, '
         'or a bag (.mcap, .db3, .bag, or a folder with metadata.yaml; needs rosbags)')
@@ -81,12 +79,11 @@ class Adaptation:
     def __init__(self, args: argparse.Namespace, console: Console):
         self.args = args
         alpha = check('alpha', args.alpha)
-        score = args.score if args.method == 'ltp' else None
         ratios = sorted({1.0, *check('keep_ratios', args.keep_ratios)}, reverse=True)
-        self.ladder = [Variant(args.method, ratio, score, alpha if score == 'srb' else None)
-                       for ratio in ratios]
+        kind, = kinds_of([args.method], [args.score], [alpha])
+        self.ladder = [dataclasses.replace(kind, keep_ratio=ratio) for ratio in ratios]
         device = resolve_device(args.device)
-        weights = args.checkpoint or (vit.DEMO if args.model == vit.DEMO else '')
+        weights = vit.weights_of(args.model, args.checkpoint)
         self.card = vit.read_model_card(weights)
         model = vit.create_vit(args.model, args.checkpoint, method=args.method, score=args.score,
                                alpha=alpha, papr_checkpoint=args.papr_checkpoint)
@@ -146,7 +143,7 @@ class Adaptation:
         labels = None
         if self.val is not None:
             encoded, labels = self.val
-            images = batches(encoded, self.config, VALIDATION_BATCH, 0, self.device,
+            images = batches(encoded, self.config, EVALUATION_BATCH, 0, self.device,
                              torch.float32)
         return gains(adapter.teacher, adapter.vit, self.ladder, images, labels)
 
@@ -183,7 +180,6 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_adapt`; return the exit code."""
     args = build_parser().parse_args(argv)
     console = Console(stderr=True)
-    stop: List[int] = []
     try:
         output = Path(args.output)
         if output.suffix != '.safetensors':
@@ -193,13 +189,10 @@ def main(argv: Optional[List[str]] = None) -> int:
             raise ConfigError(f'json {args.json!r} is not allowed; the model card goes there')
         check_writable(args.json, args.output)
         adaptation = Adaptation(args, console)
-        previous = signal.signal(signal.SIGINT, lambda number, frame: stop.append(number))
         columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
-        try:
-            with Progress(*columns, console=console, disable=args.quiet) as bar:
-                seconds = adaptation.learn(bar, stop)
-        finally:
-            signal.signal(signal.SIGINT, previous)
+        with noting(signal.SIGINT) as stop, Progress(*columns, console=console,
+                                                     disable=args.quiet) as bar:
+            seconds = adaptation.learn(bar, stop)
         rows = adaptation.compare()
         result = {'program': 'ltp_adapt', **provenance(adaptation.device.type),
                   'precision': adaptation.precision, 'method': args.method,

@@ -3,7 +3,7 @@
 """Flags that several programs share, so that each is spelled and explained once."""
 import argparse
 import math
-from typing import Sequence
+from typing import Optional, Sequence
 
 from ltp_ros.config import ClassifierConfig, fields
 
@@ -31,6 +31,19 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
     parser.add_argument('--json', metavar='FILE', help='write the results as JSON')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser
+
+
+def program_parser(prog: str, doc: Optional[str], names: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the command line of a program, with the flags of `common_flags`.
+
+    Args:
+        prog: its name.
+        doc: docstring of its module, "`prog`: what it does".
+        names: as for `common_flags`.
+    """
+    return argparse.ArgumentParser(
+        prog=prog, parents=[common_flags(names)], description=(doc or '').split(': ', 1)[1],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
 
 def add_ladder_flags(parser: argparse.ArgumentParser, what: str,

@@ -6,11 +6,14 @@ Several GPUs share the images with `torchrun --nproc-per-node N -m ltp_ros.tools
 """
 import argparse
 import itertools
+import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the node: its times are wanted
 
 import numpy as np
 import torch
@@ -47,8 +50,8 @@ from ltp_ros.tools import ranks
 from ltp_ros.tools.common_flags import (
     MODEL_FLAGS,
     add_ladder_flags,
-    common_flags,
     positive_int,
+    program_parser,
     whole_number,
 )
 from ltp_ros.tools.evaluate_report import make_table, write_maps
@@ -62,10 +65,7 @@ ERRORS = (ConfigError, ClassifierError, DatasetError, AnswerFileError, vit.Model
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_evaluate`."""
-    parser = argparse.ArgumentParser(
-        prog='ltp_evaluate', parents=[common_flags((*MODEL_FLAGS, 'papr_checkpoint'))],
-        description=(__doc__ or '').split(': ', 1)[1],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = program_parser('ltp_evaluate', __doc__, (*MODEL_FLAGS, 'papr_checkpoint'))
     add = parser.add_argument
     add('images', help='a folder of class folders, a folder of images with labels.csv (columns '
         'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
@@ -130,9 +130,8 @@ class Evaluation:
         source = self.args.images
         if self.args.no_labels:
             return open_images(source), None
-        checkpoint = self.args.checkpoint or (
-            vit.DEMO if self.args.model == vit.DEMO else '')
-        names = vit.label_names(model, checkpoint, self.args.labels)
+        weights = vit.weights_of(self.args.model, self.args.checkpoint)
+        names = vit.label_names(model, weights, self.args.labels)
         image_set = open_image_set(source)
         return image_set.images, model_classes(image_set, names, source)
 
@@ -163,11 +162,7 @@ class Evaluation:
         state = Path(self.args.state) if self.args.state else None
         if state is not None and self.count > 1:
             state = state.with_name(f'{state.stem}.{self.rank}-of-{self.count}{state.suffix}')
-        found = Answers(self.variants, state, {
-            'model_hash': model_hash(itertools.chain(*map(tensors_of, self.models.values()))),
-            'images': str(self.args.images), 'n': len(mine),
-            'limit': self.args.limit, 'device': self.device.type, 'precision': self.precision,
-            'batch': self.args.batch})
+        found = Answers(self.variants, state, self._settings(len(mine)) if state else None)
         dtype = getattr(torch, self.precision)
         for model in self.models.values():
             model.to(device=self.device, dtype=dtype)
@@ -187,6 +182,12 @@ class Evaluation:
         finally:
             found.save()
         return self._together(found)
+
+    def _settings(self, num_images: int) -> Dict[str, Any]:
+        return {'model_hash': model_hash(itertools.chain(*map(tensors_of, self.models.values()))),
+                'images': str(self.args.images), 'n': num_images, 'limit': self.args.limit,
+                'device': self.device.type, 'precision': self.precision,
+                'batch': self.args.batch}
 
     def _together(self, mine: Answers) -> Answers:
         parts = ranks.gather({variant: mine[variant] for variant in self.variants}, self.count)

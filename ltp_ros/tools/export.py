@@ -20,7 +20,7 @@ from ltp_ros import backends
 from ltp_ros.backends.export import export_level, level_file
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
-from ltp_ros.tools.common_flags import add_ladder_flags, common_flags
+from ltp_ros.tools.common_flags import add_ladder_flags, program_parser
 from ltp_ros.tools.frame_sources import panned_samples
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
@@ -34,10 +34,7 @@ NUM_FRAMES = 3
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_export`."""
-    parser = argparse.ArgumentParser(
-        prog='ltp_export', parents=[common_flags(FLAGS)],
-        description=(__doc__ or '').split(': ', 1)[1],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = program_parser('ltp_export', __doc__, FLAGS)
     add_ladder_flags(parser, 'the ladder')
     parser.add_argument('--output', metavar='FOLDER',
                         help='none: where the backend onnx looks')

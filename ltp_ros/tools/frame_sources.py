@@ -10,7 +10,8 @@ from typing import Callable, Dict, Iterator, Tuple, Union
 import cv2
 import numpy as np
 
-PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm')
+from ltp_ros.datasets import IMAGE_SUFFIXES
+
 # Pictures that come inside scikit-image (no download), and words that a right label may hold.
 SAMPLES: Dict[str, Tuple[str, ...]] = {
     'chelsea': ('cat',),
@@ -76,7 +77,7 @@ def video_frames(source: Union[str, int]) -> Iterator[NamedImage]:
 def folder_frames(folder: Path) -> Iterator[NamedImage]:
     """Yield the pictures of a folder in the order of their names, each under its own."""
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None:

@@ -21,14 +21,14 @@ from rich.table import Table
 from ltp_ros.benchmarks.figures import PlotError, new_figure
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
-from ltp_ros.datasets import IMAGE_SUFFIXES, DatasetError, decode_rgb
+from ltp_ros.datasets import IMAGE_SUFFIXES, DatasetError, decode_rgb, image_files
 from ltp_ros.machine import setup_of
 from ltp_ros.profile import UNPRUNED, LevelTime, Profile, write
 from ltp_ros.tools.common_flags import (
     CLASSIFIER_FLAGS,
     add_ladder_flags,
-    common_flags,
     positive_int,
+    program_parser,
 )
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.profile_plot import draw
@@ -38,10 +38,7 @@ from ltp_ros.vit import ModelError
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_profile`."""
-    parser = argparse.ArgumentParser(
-        prog='ltp_profile', parents=[common_flags(CLASSIFIER_FLAGS)],
-        description=(__doc__ or '').split(': ', 1)[1],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = program_parser('ltp_profile', __doc__, CLASSIFIER_FLAGS)
     add = parser.add_argument
     add('images', nargs='?', help='a folder of images, for the agreement with the unpruned model')
     add_ladder_flags(parser, 'the ladder; 1.0, the unpruned model, is always measured too')
@@ -63,7 +60,7 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, Dict[str,
         alpha=check('alpha', args.alpha),
         keep_ratios=check('keep_ratios', sorted({UNPRUNED, *args.keep_ratios}))))
     ladder = classifier.config.keep_ratios
-    images = image_files(args.images)[:args.limit] if args.images else []
+    images = images_in(args.images)[:args.limit] if args.images else []
     task = bar.add_task('warming up', total=len(ladder))
     classifier.warm_up(lambda keep_ratio: bar.advance(task))
     task = bar.add_task('timing', total=args.rounds)
@@ -87,14 +84,13 @@ def versions(device: str) -> Dict[str, str]:
             if name not in ('device', 'hardware')}  # the profile has these
 
 
-def image_files(folder: str) -> List[Path]:
+def images_in(folder: str) -> List[Path]:
     """Return the images in a folder and the folders in it.
 
     Raises:
         DatasetError: if there are none.
     """
-    found = [path for path in sorted(Path(folder).rglob('*'))
-             if path.suffix.lower() in IMAGE_SUFFIXES]
+    found = image_files(Path(folder))
     if not found:
         raise DatasetError(f'{folder!r} is no folder with images; expected files that end in '
                            f'{", ".join(IMAGE_SUFFIXES)}')

@@ -21,6 +21,7 @@ from ltp_ros.classifier import ClassifierError, resolve_device
 from ltp_ros.datasets import DatasetError
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
+from ltp_ros.tools.stopping import noting
 from ltp_ros.training.data import load_data
 from ltp_ros.training.model import model_card, resolve_precision
 from ltp_ros.training.state import export_model
@@ -123,14 +124,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         console.print(f'ltp_train: {error}', soft_wrap=True, markup=False)
         return 2
 
-    stop: List[int] = []
-    previous = {number: signal.signal(number, lambda received, frame: stop.append(received))
-                for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with noting(signal.SIGINT, signal.SIGTERM) as stop:
         finished = run(trainer, console, stop, args.save_steps, args.quiet)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
     if not finished:
         console.print('stopped; the same command with --resume goes on from here')
         return INTERRUPTED

@@ -4,6 +4,7 @@
 from pathlib import Path
 from typing import Any, Iterator, Sequence, Tuple
 
+import cv2
 import numpy as np
 
 from ltp_ros.accuracy.data import spread
@@ -45,7 +46,6 @@ def rgb_images(source: str, limit: int) -> Iterator[np.ndarray]:
 
 
 def _from_video(path: Path, limit: int) -> Iterator[np.ndarray]:
-    import cv2  # noqa: PLC0415  only here
     capture = cv2.VideoCapture(str(path))
     try:
         wanted = set(spread(max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))), limit).tolist())
