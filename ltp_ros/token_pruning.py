@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 EPSILON = 1e-6
+FLAT = 1e-3  # norms of positions that differ by less, relatively, are equal but for rounding
 
 
 def check_keep_ratio(keep_ratio: float) -> float:
@@ -31,7 +32,17 @@ def min_max(values: torch.Tensor) -> torch.Tensor:
     """Scale each row of (..., N) to [0, 1]; a constant row becomes 0, never NaN."""
     low, high = values.aminmax(dim=-1, keepdim=True)
     span = high - low
-    return (values - low) / torch.where(span > 0, span, torch.ones_like(span))
+    return (values - low) / torch.where(span > 0, span, 1.0)
+
+
+def spatial_importance(patch_pos_embed: torch.Tensor) -> torch.Tensor:
+    """Return Norm(I) (N,) float32 of positional embeddings (N, D), LTP-ViT, eq. (3).
+
+    It depends on the weights alone. Fixed sine positions all have the same norm: 0 everywhere.
+    """
+    norms = patch_pos_embed.float().norm(dim=-1)
+    low, high = norms.aminmax()
+    return torch.where(high - low > FLAT * high, min_max(norms), 0.0)
 
 
 def redundancy(patch_tokens: torch.Tensor) -> torch.Tensor:
@@ -50,7 +61,7 @@ def redundancy(patch_tokens: torch.Tensor) -> torch.Tensor:
     return (similarity - 4.0 * itself).amax(dim=-1)
 
 
-def srb_scores(patch_tokens: torch.Tensor, spatial_importance: torch.Tensor,
+def srb_scores(patch_tokens: torch.Tensor, importance: torch.Tensor,
                alpha: float) -> torch.Tensor:
     """Return the SRB (Spatial-Redundancy Balance) scores S (B, N); higher is kept.
 
@@ -61,13 +72,13 @@ def srb_scores(patch_tokens: torch.Tensor, spatial_importance: torch.Tensor,
         patch_tokens: (B, N, D), straight out of the patch embedding, without positions. Half
             precision is scored in float32: similarities of neighbours differ by less than its
             resolution.
-        spatial_importance: I (N,), the norm of each patch's positional embedding, eq. (3).
+        importance: Norm(I) (N,), see `spatial_importance`.
         alpha: weight of the spatial term, 0..1.
     """
     if patch_tokens.dtype in (torch.float16, torch.bfloat16):
         patch_tokens = patch_tokens.float()
-    importance = min_max(spatial_importance.to(patch_tokens.dtype))
-    return alpha * importance - (1.0 - alpha) * min_max(redundancy(patch_tokens))
+    redundant = min_max(redundancy(patch_tokens))
+    return alpha * importance.to(redundant.dtype) - (1.0 - alpha) * redundant
 
 
 def ranked(scores: torch.Tensor, num_best: int) -> torch.Tensor:
@@ -90,6 +101,8 @@ def keep_indices(scores: torch.Tensor, num_keep: int) -> torch.Tensor:
 
 def gather_tokens(tokens: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     """Return tokens (B, N, D) at `indices` (B, K) as (B, K, D)."""
+    if len(tokens) == 1:  # whole rows are copied: a third of the time on a CPU
+        return tokens.index_select(1, indices[0])
     return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
@@ -223,28 +236,26 @@ class TokenPruner(PatchSelector):
     """
 
     patch_pos_embed: torch.Tensor
-    spatial_importance: torch.Tensor
+    importance: torch.Tensor
 
     def __init__(self, patch_pos_embed: torch.Tensor, num_prefix_tokens: int = 1,
                  keep_ratio: float = 1.0, alpha: float = 0.5, score: str = 'srb'):
         super().__init__(patch_pos_embed.shape[0], num_prefix_tokens, keep_ratio)
         positions = patch_pos_embed.detach().clone()
         self.register_buffer('patch_pos_embed', positions, persistent=False)
-        self.register_buffer('spatial_importance', positions.float().norm(dim=-1),
-                             persistent=False)  # LTP-ViT, eq. (3): depends on the weights alone
+        self.register_buffer('importance', spatial_importance(positions), persistent=False)
         self.alpha = alpha
         self.score = score
 
     def scores(self, patches: torch.Tensor) -> torch.Tensor:
         """Return the scores (B, N) of patch tokens (B, N, D) with their positions."""
-        return SCORES[self.score](patches - self.patch_pos_embed, self.spatial_importance,
-                                  self.alpha)
+        return SCORES[self.score](patches - self.patch_pos_embed, self.importance, self.alpha)
 
     def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> 'TokenPruner':
         # `model.half()` moves the importance and does not round it: neighbours differ by less
-        importance = self.spatial_importance
+        importance = self.importance
         super()._apply(fn, *args, **kwargs)
-        self.spatial_importance = importance.to(self.spatial_importance.device)
+        self.importance = importance.to(self.importance.device)
         return self
 
     def extra_repr(self) -> str:

@@ -9,13 +9,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ltp_ros import backends, vit
+from ltp_ros.backends.eager import whole_model
 from ltp_ros.backends.export import _exporter, export_level, level_file
 from ltp_ros.backends.graph import GraphBackend
 from ltp_ros.backends.onnx import OnnxBackend
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig
+from ltp_ros.preprocessing import Preprocessor
 from ltp_ros.token_pruning import keep_indices
 
 CPU = torch.device('cpu')
@@ -47,6 +52,33 @@ def test_onnx_gives_the_answers_of_torch(model, tmp_path):
         for rgb in (RGB, RGB[::-1], RGB[:, ::2]):
             assert_same(onnx(rgb, keep_ratio, 5), eager(rgb, keep_ratio, 5))
     assert sorted(tmp_path.iterdir()) == sorted(level_file(tmp_path, k) for k in LEVELS)
+
+
+def test_int8_gives_nearly_the_answers_of_torch_in_less_room(tmp_path):
+    pytest.importorskip('onnxruntime')
+    model = vit.create_vit('demo')
+    data_config = vit.data_config(model)
+    eager = backends.create('eager', 'float32', model, data_config, CPU, tmp_path)
+    onnx, int8 = (backends.create('onnx', precision, model, data_config, CPU, tmp_path)
+                  for precision in ('float32', 'int8'))
+    for keep_ratio in LEVELS:
+        for rgb in pictures():
+            scores, class_ids, kept = eager(rgb, keep_ratio, 2)
+            assert onnx(rgb, keep_ratio, 2)[1].tolist() == class_ids.tolist()
+            answer = int8(rgb, keep_ratio, 2)
+            np.testing.assert_allclose(answer[0], scores, atol=0.1)
+            assert not np.array_equal(answer[0], scores)
+            assert answer[2].tolist() == kept.tolist()  # the step before the blocks is float32
+        small, large = (level_file(tmp_path, keep_ratio, quantized).stat().st_size
+                        for quantized in (True, False))
+        assert small < 0.6 * large
+
+
+def pictures():
+    generator = np.random.default_rng(2)
+    yield RGB
+    yield np.tile(generator.integers(0, 256, (1, 80, 3), dtype=np.uint8), (60, 1, 1))
+    yield np.full((48, 64, 3), 90, np.uint8)
 
 
 def test_onnx_keeps_the_lower_of_two_patches_that_score_alike(tmp_path):
@@ -127,6 +159,7 @@ def test_folders_of_different_models_and_methods_differ():
     ('auto', 'float32', 'cpu', [('eager', 'float32'), ('onnx', 'float32')]),
     ('eager', 'auto', 'cpu', [('eager', 'float32'), ('eager', 'bfloat16')]),
     ('onnx', 'auto', 'cpu', [('onnx', 'float32')]),
+    ('auto', 'int8', 'cpu', [('onnx', 'int8')]),
     ('eager', 'bfloat16', 'cpu', [('eager', 'bfloat16')]),
     ('auto', 'auto', 'cuda', [('graph', 'float16'), ('eager', 'float16')]),
     ('onnx', 'auto', 'cuda', [('onnx', 'float16'), ('onnx', 'float32')])])
@@ -177,6 +210,8 @@ def test_the_first_reason_is_told_where_none_can_be_had(monkeypatch):
 
 @pytest.mark.parametrize('changes, words', [
     ({'backend': 'graph'}, 'CUDA graphs need a CUDA device; use backend:=eager'),
+    ({'backend': 'eager', 'precision': 'int8'},
+     'int8 comes with ONNX Runtime alone; use backend:=onnx'),
     ({'backend': 'onnx', 'precision': 'bfloat16'}, 'ONNX Runtime has no bfloat16 here')])
 def test_what_cannot_be_had_here_is_refused_with_a_way_out(changes, words, tmp_path):
     if changes['backend'] == 'onnx':
@@ -236,6 +271,49 @@ def test_nothing_leaves_or_enters_the_device_between_the_image_and_the_answer(mo
     # The profiler itself waits for the whole device when it stops
     assert sum('StreamSynchronize' in name for name in events) == 1
     assert sum('GraphLaunch' in name for name in events) == 1
+
+
+class Touched(TorchDispatchMode):
+    """Note the devices that the operators touch."""
+
+    def __init__(self):
+        super().__init__()
+        self.devices = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.devices |= {leaf.device.type for leaf in tree_leaves((args, kwargs, result))
+                         if isinstance(leaf, torch.Tensor)}
+        return result
+
+
+def on_a_gpu_of_no_substance(mode, module):
+    """Put a module's tensors on a CUDA device that computes shapes and devices alone."""
+    for part in module.modules():
+        for tensors in (part._parameters, part._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    fake = mode.from_tensor(tensor.detach())
+                    with mode:
+                        fake = fake.to('cuda')
+                    tensors[name] = torch.nn.Parameter(fake, False) if isinstance(
+                        tensor, torch.nn.Parameter) else fake
+    return module
+
+
+@pytest.mark.parametrize('keep_ratio', LEVELS)
+def test_from_the_image_to_the_answer_nothing_needs_the_host(model, keep_ratio):
+    # No size that depends on values, no number read, no tensor of the CPU's: torch's fake tensors
+    # refuse the first two, so what passes here can be captured in a CUDA graph
+    model.patch_drop.keep_ratio, model.patch_drop.trace = keep_ratio, True
+    preprocessor = Preprocessor(vit.data_config(model))
+    mode = FakeTensorMode()
+    model, preprocessor = (on_a_gpu_of_no_substance(mode, module)
+                           for module in (model, preprocessor))
+    with mode, torch.inference_mode(), Touched() as touched:
+        image = torch.empty(480, 640, 3, dtype=torch.uint8, device='cuda')
+        packed = whole_model(model, preprocessor, image, 5)
+    assert touched.devices == {'cuda'} and packed.device.type == 'cuda'
 
 
 def test_tensorrt_is_told_to_keep_its_engines(monkeypatch, tmp_path):

@@ -118,7 +118,8 @@ def test_the_pruning_step_alone_makes_the_tokens_that_the_model_goes_on_with(tin
 def test_every_method_runs_in_every_backend(tiny, method, tmp_path):
     pytest.importorskip('onnxruntime')
     pixels = torch.randn(2, 3, 224, 224)
-    for backend, precision in (('eager', 'float32'), ('eager', 'bfloat16'), ('onnx', 'float32')):
+    for backend, precision in (('eager', 'float32'), ('eager', 'bfloat16'),
+                               ('onnx', 'float32'), ('onnx', 'int8')):
         run, step, model = make(backend, precision, tiny[method], 0.5, pixels, 'cpu',
                                 tmp_path / f'{backend}_{precision}')
         run()
@@ -165,7 +166,7 @@ def test_one_batch_size_is_drawn_as_bars(tmp_path):
 
 
 @pytest.mark.parametrize('argv, words', [
-    (['--run', 'onnx:float16'], 'onnx: float32 alone'), (['--methods', 'evit'], 'evit'),
+    (['--run', 'onnx:float16'], 'onnx: float32, int8'), (['--methods', 'evit'], 'evit'),
     (['--batch', '0'], 'at least 1')])
 def test_what_is_not_allowed_is_refused_by_name(argv, words, capsys):
     with pytest.raises(SystemExit):

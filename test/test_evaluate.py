@@ -19,6 +19,8 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from ltp_ros.accuracy.data import model_classes, spread
+from ltp_ros.classifier import Classifier
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.datasets import DatasetError, ImageSet
 from ltp_ros.preprocessing import Preprocessor
 from ltp_ros.tools import evaluate as program
@@ -215,6 +217,26 @@ def test_two_processes_of_torchrun_count_as_one_does(folder, model, tmp_path):
 def test_processes_that_decode_change_nothing(folder, model, tmp_path):
     assert (evaluate(folder, model, tmp_path, '--workers', '2')['rows']
             == evaluate(folder, model, tmp_path)['rows'])
+
+
+def test_int8_counts_what_the_node_would_answer(pictures, folder, model, tmp_path):
+    pytest.importorskip('onnxruntime')
+    rows = evaluate(folder, model, tmp_path, '--precision', 'int8', '--backend', 'onnx')['rows']
+    classifier = Classifier(ClassifierConfig(
+        checkpoint=model, device='cpu', backend='onnx', precision='int8', cache=str(tmp_path),
+        keep_ratios=(1.0, 0.53, 0.25), keep_ratio=1.0, top_k=1, score_threshold=0.0))
+    chosen = {ratio: [classifier.classify(rgb, ratio).class_ids[0] for rgb, _ in pictures]
+              for ratio in classifier.config.ladder}
+    assert chosen[0.25] != chosen[1.0]
+    for row in rows:
+        answers = chosen[row['keep_ratio']]
+        assert row['top1'] == pytest.approx(100 * np.mean(np.equal(answers, CLASSES)))
+        assert row['agreement'] == pytest.approx(100 * np.mean(np.equal(answers, chosen[1.0])))
+
+
+def test_int8_without_the_backend_that_has_it_is_refused_with_a_way_out(folder, model, capsys):
+    assert '--backend onnx' in refusal(capsys, folder, '--checkpoint', model, '--device', 'cpu',
+                                       '--precision', 'int8')
 
 
 def test_times_are_taken_where_asked_for(folder, model, tmp_path):

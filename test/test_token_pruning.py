@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from ltp_ros import config, token_pruning
-from ltp_ros.token_pruning import TokenPruner, keep_indices, num_keep_tokens, srb_scores
+from ltp_ros.token_pruning import (
+    TokenPruner,
+    keep_indices,
+    min_max,
+    num_keep_tokens,
+    spatial_importance,
+    srb_scores,
+)
 
 
 def reference_norm(values):
@@ -42,7 +49,7 @@ def test_kept_set_is_that_of_the_reference_on_a_hundred_random_cases(seed):
         positions = torch.randn(num_patches, dim, generator=generator, dtype=torch.float64)
         alpha, keep_ratio = (torch.rand(2, generator=generator) * 0.98 + 0.01).tolist()
         expected = reference_kept(tokens.tolist(), positions.tolist(), alpha, keep_ratio)
-        scores = srb_scores(tokens[None], positions.norm(dim=-1), alpha)
+        scores = srb_scores(tokens[None], min_max(positions.norm(dim=-1)), alpha)
         kept = keep_indices(scores, num_keep_tokens(num_patches, keep_ratio))
         assert kept[0].tolist() == expected
 
@@ -61,15 +68,15 @@ def test_lower_precision_keeps_nearly_the_same_tokens(dtype, share):
 @pytest.mark.parametrize('value', [0.0, 1.0, -3.0])
 def test_a_constant_image_has_finite_scores_ranked_by_place_alone(dtype, value):
     tokens = torch.full((1, 16, 8), value, dtype=dtype)
-    scores = srb_scores(tokens, torch.arange(16.0), 0.5)
+    scores = srb_scores(tokens, torch.arange(16.0) / 15, 0.5)
     assert torch.isfinite(scores).all()
     assert keep_indices(scores, 4)[0].tolist() == [12, 13, 14, 15]
 
 
 def test_constant_positions_leave_the_choice_to_redundancy():
     tokens = torch.randn(1, 16, 8)
-    scores = srb_scores(tokens, torch.ones(16), 0.5)
-    assert torch.equal(scores, -0.5 * token_pruning.min_max(token_pruning.redundancy(tokens)))
+    scores = srb_scores(tokens, spatial_importance(torch.ones(16, 3)), 0.5)
+    assert torch.equal(scores, -0.5 * min_max(token_pruning.redundancy(tokens)))
 
 
 def test_a_result_does_not_depend_on_its_batch_mates():
@@ -124,7 +131,7 @@ def test_kept_patches_are_those_traced_with_their_positions_on():
     pruner = TokenPruner(positions, 0, keep_ratio=0.25)
     pruner.trace = True
     pruned = pruner(patches + positions)
-    expected = keep_indices(srb_scores(patches, positions.norm(dim=-1), 0.5), 4)
+    expected = keep_indices(srb_scores(patches, spatial_importance(positions), 0.5), 4)
     assert torch.equal(pruner.last_keep_indices, expected)
     for image in range(2):
         torch.testing.assert_close(pruned[image], (patches + positions)[image, expected[image]])
@@ -145,8 +152,8 @@ def test_the_pruner_adds_nothing_to_a_state_dict():
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_spatial_importance_stays_exact_in_half_precision(dtype):
     pruner = TokenPruner(torch.randn(196, 192))
-    before = pruner.spatial_importance.clone()
-    assert torch.equal(pruner.to(dtype).spatial_importance, before)
+    before = pruner.importance.clone()
+    assert torch.equal(pruner.to(dtype).importance, before)
 
 
 def kept(score, patches, positions, alpha=0.5):

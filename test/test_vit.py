@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from ltp_ros import vit
-from ltp_ros.token_pruning import keep_indices, srb_scores
+from ltp_ros.token_pruning import keep_indices, spatial_importance, srb_scores
 
 SMALL = {'embed_dim': 48, 'depth': 2, 'num_heads': 3, 'num_classes': 7}
 FAMILIES = {
@@ -76,7 +76,7 @@ def test_tokens_are_scored_as_they_leave_the_patch_embedding(family):
     images = images_for(model).double()
     model(images)
     first = 0 if model.no_embed_class else model.num_prefix_tokens
-    importance = model.pos_embed[0, first:].norm(dim=-1)
+    importance = spatial_importance(model.pos_embed[0, first:])
     scores = srb_scores(model.patch_embed(images), importance, 0.5)
     assert torch.equal(model.patch_drop.last_keep_indices,
                        keep_indices(scores, model.patch_drop.num_keep))
@@ -87,11 +87,12 @@ def test_fixed_sin_cos_positions_are_as_good_as_learned_ones():
     model = vit.create_vit('vit_tiny_patch16_224', pretrained=False, **SMALL)
     steps = torch.arange(197.0)[:, None] / 10000 ** (torch.arange(24.0) / 24)
     with torch.no_grad():
-        model.pos_embed.copy_(torch.cat([steps.sin(), steps.cos()], dim=1))
+        model.pos_embed.copy_(torch.cat([steps.sin(), steps.cos()], dim=1).half())
     model.pos_embed.requires_grad_(False)
     pruner = vit.attach_pruner(model, keep_ratio=0.3)
-    # every position has the same norm: rounding aside, redundancy alone chooses
-    torch.testing.assert_close(pruner.spatial_importance, torch.full((196,), 24.0).sqrt())
+    # every position has the same norm but for rounding: redundancy alone chooses
+    assert model.pos_embed[0, 1:].norm(dim=-1).unique().numel() > 1
+    assert not pruner.importance.any()
     assert torch.isfinite(model(images_for(model))).all()
 
 

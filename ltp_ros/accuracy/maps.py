@@ -15,7 +15,8 @@ from ltp_ros.token_pruning import TokenPruner, min_max, redundancy, srb_scores
 def draw_positions(figure: Any, model: nn.Module) -> None:
     """Draw the heatmap of the norms of the positions (LTP-ViT, Fig. 3); with a `TokenPruner`."""
     axes = figure.subplots()
-    _heatmap(figure, axes, model.patch_drop.spatial_importance.cpu(), model.patch_embed.grid_size)
+    norms = model.patch_drop.patch_pos_embed.float().norm(dim=-1)
+    _heatmap(figure, axes, norms.cpu(), model.patch_embed.grid_size)
     axes.set_title('norm of the positional embedding')
 
 
@@ -29,9 +30,8 @@ def score_maps(model: nn.Module, pixels: torch.Tensor) -> Tuple[torch.Tensor, ..
     """
     reducer: TokenPruner = model.patch_drop
     patches = model.patch_embed(pixels)
-    importance = min_max(reducer.spatial_importance)
-    scores = srb_scores(patches, reducer.spatial_importance, reducer.alpha)[0]
-    return min_max(redundancy(patches.float()))[0].cpu(), importance.cpu(), scores.cpu()
+    scores = srb_scores(patches, reducer.importance, reducer.alpha)[0]
+    return min_max(redundancy(patches.float()))[0].cpu(), reducer.importance.cpu(), scores.cpu()
 
 
 @torch.inference_mode()

@@ -28,8 +28,13 @@ TRIAL_RUNS = 5
 
 
 def candidates(backend: str, precision: str, device: torch.device) -> List[Tuple[str, str]]:
-    """Return what may be used: (backend, precision), more than one where one of them is 'auto'."""
-    names = BACKENDS[device.type] if backend == 'auto' else (backend,)
+    """Return what may be used: (backend, precision), more than one where one of them is 'auto'.
+
+    'auto' never means int8, whose answers are slightly others.
+    """
+    names = (backend,) if backend != 'auto' else BACKENDS[device.type]
+    if (backend, precision) == ('auto', 'int8'):
+        names = ('onnx',)
     return [(name, number_format) for name in names for number_format in (
         AUTO_PRECISIONS[device.type, name] if precision == 'auto' else (precision,))]
 
@@ -41,6 +46,8 @@ def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
     Raises:
         ImportError, RuntimeError: if it cannot be had here; the message says why.
     """
+    if precision == 'int8' and name != 'onnx':
+        raise RuntimeError('int8 comes with ONNX Runtime alone; use backend:=onnx')
     model = copy.deepcopy(model)
     if name == 'onnx':
         return OnnxBackend(model, data_config, device, precision, folder)

@@ -36,7 +36,7 @@ class OnnxBackend:
             float32 on the CPU.
         data_config: what the model expects of its input.
         device: where it runs; on 'cuda' TensorRT if it is there, then CUDA.
-        precision: 'float32', or 'float16' with TensorRT.
+        precision: 'float32'; on the CPU also 'int8', with TensorRT 'float16'.
         folder: where the exported levels and TensorRT's engines are kept.
 
     Raises:
@@ -73,10 +73,15 @@ class OnnxBackend:
         if self.device.type != 'cpu' and not found:
             raise RuntimeError('this onnxruntime has no provider for CUDA; install '
                                'onnxruntime-gpu, or use backend:=graph')
-        possible = ('float32', 'float16') if 'TensorrtExecutionProvider' in found else ('float32',)
+        possible = ['float32']
+        if self.device.type == 'cpu':
+            possible.append('int8')
+        elif 'TensorrtExecutionProvider' in found:
+            possible.append('float16')
         if self.precision not in possible:
             raise RuntimeError(f'ONNX Runtime has no {self.precision} here, but '
-                               f'{" and ".join(possible)}; float16 comes with TensorRT')
+                               f'{" and ".join(possible)}; int8 is for the CPU, float16 comes '
+                               'with TensorRT')
         if 'TensorrtExecutionProvider' in found:
             found[0] = ('TensorrtExecutionProvider', {
                 'trt_engine_cache_enable': True, 'trt_engine_cache_path': str(self._folder),
@@ -84,9 +89,10 @@ class OnnxBackend:
         return [*found, 'CPUExecutionProvider']
 
     def _load(self, keep_ratio: float) -> Any:
-        path = level_file(self._folder, keep_ratio)
+        int8 = self.precision == 'int8'
+        path = level_file(self._folder, keep_ratio, int8)
         if not path.is_file():
-            export_level(self.model, keep_ratio, path)
+            export_level(self.model, keep_ratio, path, int8=int8)
         options = session_options()
         errors = self._runtime.capi.onnxruntime_pybind11_state
         try:

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The picture of `ltp_benchmark methods`, in the manner of the paper's Figs. 5, 6 and 7."""
+import itertools
 from typing import Any, Dict, List
 
 from ltp_ros.benchmarks.methods import SAME_RATIO
@@ -19,7 +20,7 @@ def draw(figure: Any, result: Dict[str, Any]) -> None:
     """
     rows = [row for row in result['rows'] if row['setting'] == SAME_RATIO]
     runs = list(dict.fromkeys((row['backend'], row['precision']) for row in rows))
-    styles = dict(zip(runs, ('-', '--', ':', '-.')))
+    styles = dict(zip(runs, itertools.cycle(('-', '--', ':', '-.'))))
     single = len({row['batch'] for row in rows}) == 1
     for axes, (key, title) in zip(figure.subplots(1, len(PANELS)), PANELS):
         axes.set(title=title)

@@ -115,7 +115,7 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
     model.patch_drop.keep_ratio = keep_ratio
     if backend == 'onnx':
         step = PruningStep(model, pixels)
-        export_level(model, keep_ratio, folder / 'model.onnx', len(pixels))
+        export_level(model, keep_ratio, folder / 'model.onnx', len(pixels), precision == 'int8')
         model.patch_drop.keep_ratio = keep_ratio
         run = onnx(folder / 'model.onnx', {'pixels': pixels}, device)
         if not isinstance(model.patch_drop, (PatchSelector, PixelReader)):

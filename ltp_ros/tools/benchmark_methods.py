@@ -42,7 +42,9 @@ from ltp_ros.vit import create_vit, model_name
 
 NAME = 'methods'
 PARENTS = [common_flags(('model', 'checkpoint', 'papr_checkpoint', 'device', 'num_threads'))]
-DEFAULT_PAIRS = {'cpu': ('eager:float32', 'eager:bfloat16', 'onnx:float32'),
+PRECISIONS = {'eager': ('float32', 'float16', 'bfloat16'),
+              'graph': ('float32', 'float16', 'bfloat16'), 'onnx': ('float32', 'int8')}
+DEFAULT_PAIRS = {'cpu': ('eager:float32', 'eager:bfloat16', 'onnx:float32', 'onnx:int8'),
                  'cuda': ('graph:float16', 'eager:float16')}
 MIN_ROUNDS = 5
 
@@ -50,11 +52,9 @@ MIN_ROUNDS = 5
 def parse_pair(text: str) -> str:
     """Parse 'backend:precision'."""
     backend, _, precision = text.partition(':')
-    if backend not in ('eager', 'graph', 'onnx') or precision not in (
-            'float32', 'float16', 'bfloat16') or (backend == 'onnx' and precision != 'float32'):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not allowed; expected eager:, graph: or onnx:, then float32, float16 or '
-            'bfloat16 (onnx: float32 alone)')
+    if precision not in PRECISIONS.get(backend, ()):
+        allowed = '; '.join(f'{name}: {", ".join(found)}' for name, found in PRECISIONS.items())
+        raise argparse.ArgumentTypeError(f'{text!r} is not allowed; expected {allowed}')
     return text
 
 

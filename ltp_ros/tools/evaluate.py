@@ -34,6 +34,7 @@ from ltp_ros.accuracy.answers import (
 from ltp_ros.accuracy.data import batches, model_classes, spread
 from ltp_ros.accuracy.plot import draw
 from ltp_ros.accuracy.rows import accuracy_row, ltp_beside
+from ltp_ros.accuracy.sessions import Int8Model
 from ltp_ros.benchmarks.figures import PlotError, new_figure
 from ltp_ros.benchmarks.gmacs import count_gmacs
 from ltp_ros.benchmarks.runners import interleave, make
@@ -85,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     add('--rounds', type=whole_number, default=0, metavar='N', help='also time each variant on '
         'one image, N times in turns; 0: do not')
     add('--backend', choices=('eager', 'graph', 'onnx'), default='eager',
-        help='what is timed; the answers are those of eager')
+        help='what is timed; the answers are those of eager, with --precision int8 of onnx')
     add('--plot', metavar='FILE', help='draw accuracy over GMACs, time and alpha')
     add('--maps', metavar='FOLDER', help='draw for each image the maps of the score and what '
         'each method keeps at the keep ratio nearest to 0.53; see --limit')
@@ -110,6 +111,9 @@ class Evaluation:
         self.alphas = [check('alpha', alpha) for alpha in dict.fromkeys(args.alpha)]
         self.device = resolve_device(args.device)
         self.precision = resolve_precision(args.precision, self.device)
+        if self.precision == 'int8' and (args.backend, self.device.type) != ('onnx', 'cpu'):
+            raise ConfigError('--precision int8 runs in ONNX Runtime on the CPU: give --backend '
+                              'onnx --device cpu with it')
         self.methods = [method for method in METHODS if method in (UNPRUNED.method, *args.methods)
                         or 'all' in args.methods]
         scores = SCORES if 'all' in args.scores else list(dict.fromkeys(args.scores))
@@ -163,9 +167,6 @@ class Evaluation:
         if state is not None and self.count > 1:
             state = state.with_name(f'{state.stem}.{self.rank}-of-{self.count}{state.suffix}')
         found = Answers(self.variants, state, self._settings(len(mine)) if state else None)
-        dtype = getattr(torch, self.precision)
-        for model in self.models.values():
-            model.to(device=self.device, dtype=dtype)
         task = bar.add_task('evaluating', total=len(mine), completed=len(found))
         saved = time.monotonic()
 
@@ -175,13 +176,23 @@ class Evaluation:
             if time.monotonic() - saved > SAVE_EVERY_S:
                 found.save()
                 saved = time.monotonic()
-        try:
-            answer_all(self.models, batches(mine[len(found):], self.data_config, self.args.batch,
-                                            self.args.workers, self.device, dtype),
-                       self.variants, found, progress=progress)
-        finally:
-            found.save()
+        with tempfile.TemporaryDirectory() as folder:
+            models, dtype = self._models_to_ask(Path(folder))
+            try:
+                answer_all(models, batches(mine[len(found):], self.data_config, self.args.batch,
+                                           self.args.workers, self.device, dtype),
+                           self.variants, found, progress=progress)
+            finally:
+                found.save()
         return self._together(found)
+
+    def _models_to_ask(self, folder: Path) -> Tuple[Dict[str, nn.Module], torch.dtype]:
+        if self.precision == 'int8':
+            return {method: Int8Model(model, folder / method)
+                    for method, model in self.models.items()}, torch.float32
+        dtype = getattr(torch, self.precision)
+        return {method: model.to(device=self.device, dtype=dtype)
+                for method, model in self.models.items()}, dtype
 
     def _settings(self, num_images: int) -> Dict[str, Any]:
         return {'model_hash': model_hash(itertools.chain(*map(tensors_of, self.models.values()))),

@@ -11,7 +11,13 @@ from torch import nn
 
 from ltp_ros.accuracy.answers import Answers, Variant, answer_all
 from ltp_ros.preprocessing import DataConfig, Preprocessor
-from ltp_ros.token_pruning import gather_tokens, keep_indices, num_keep_tokens, srb_scores
+from ltp_ros.token_pruning import (
+    gather_tokens,
+    keep_indices,
+    num_keep_tokens,
+    spatial_importance,
+    srb_scores,
+)
 from ltp_ros.training.data import normalise
 from ltp_ros.vit import attach_pruner, create_vit, data_config, read_model_card
 
@@ -101,7 +107,8 @@ class TrainingPruner(nn.Module):
             return torch.rand(patches.shape[:2], device=patches.device)
         positions = self._vit[0].pos_embed[0, -patches.shape[1]:].float()
         with torch.autocast(patches.device.type, enabled=False):
-            return srb_scores(patches.float() - positions, positions.norm(dim=-1), self.alpha)
+            return srb_scores(patches.float() - positions, spatial_importance(positions),
+                              self.alpha)
 
 
 def draw_pruning(rng: random.Random, lowest: float, share_full: float = 0.15,
