@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ClassifierNode`: the wiring between ROS and the pipeline."""
+import gc
 import os
 import sys
 import time
@@ -117,6 +118,8 @@ class ClassifierNode(ConfiguredNode):
             self.destroy_timer(self._health_timer)
             self._outputs.destroy()
             self._worker = self._outputs = self._pipeline = None
+            gc.unfreeze()  # what `prepare` froze, since a model is made of cycles
+            gc.collect()
 
     def _close_cameras(self) -> None:
         for camera in self._cameras:

@@ -14,6 +14,7 @@ CROP_MODES = ('center', 'squash', 'border')
 # The antialiased resize of uint8 came with torch 2.1; Jetsons may run 2.0
 _HAS_INTEGER_RESIZE = tuple(int(n) for n in torch.__version__.split('.')[:2]) >= (2, 1)
 _MAX_RESIZED_PIXELS = 2 ** 26
+_MAX_GPU_SCALE = 16  # from about 45 on, the resize's weights do not fit in shared memory
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,16 @@ class ImageSizeError(ValueError):
     """An image that cannot be brought to the size that the model wants."""
 
 
+def halved(image: torch.Tensor, size: Tuple[int, int]) -> torch.Tensor:
+    """Halve the sides of (1, 3, H, W) until none is too long for a GPU to resize to `size`."""
+    while True:
+        factors = tuple(2 if side > _MAX_GPU_SCALE * target else 1
+                        for side, target in zip(image.shape[-2:], size))
+        if factors == (1, 1):
+            return image
+        image = F.avg_pool2d(image, factors)
+
+
 class Preprocessor(nn.Module):
     """Turn one (H, W, 3) uint8 RGB image into the model's input (1, 3, height, width).
 
@@ -104,6 +115,8 @@ class Preprocessor(nn.Module):
             return F.interpolate(image.float(), size, mode='nearest-exact')
         if image.device.type != 'cpu' or not _HAS_INTEGER_RESIZE:
             image = image.float()  # the integer kernel, where there is one, is the faster
+        if image.device.type != 'cpu':
+            image = halved(image, size)
         resized = F.interpolate(image, size, mode=mode, antialias=True, align_corners=False)
         # Bicubic overshoots; PIL and the integer kernel clip and round, so the float path does too
         return resized if resized.dtype == torch.uint8 else resized.round_().clamp_(0, 255)

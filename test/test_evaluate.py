@@ -234,6 +234,14 @@ def test_int8_counts_what_the_node_would_answer(pictures, folder, model, tmp_pat
         assert row['agreement'] == pytest.approx(100 * np.mean(np.equal(answers, chosen[1.0])))
 
 
+@pytest.mark.parametrize('backend, precision, words', [
+    ('onnx', 'bfloat16', 'take float32'), ('graph', 'float32', 'backend graph cannot be timed')])
+def test_what_cannot_be_timed_is_refused_by_name(backend, precision, words, folder, model, capsys):
+    pytest.importorskip('onnxruntime')
+    assert words in refusal(capsys, folder, '--checkpoint', model, '--device', 'cpu', '--backend',
+                            backend, '--precision', precision, '--rounds', '1', '--quiet')
+
+
 def test_int8_without_the_backend_that_has_it_is_refused_with_a_way_out(folder, model, capsys):
     assert '--backend onnx' in refusal(capsys, folder, '--checkpoint', model, '--device', 'cpu',
                                        '--precision', 'int8')

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
@@ -127,6 +128,16 @@ def test_the_model_sees_the_crop_box_from_edge_to_edge(crop_mode, size):
 def test_an_elongated_picture_is_refused_rather_than_resized():
     with pytest.raises(ValueError, match='60000x2 pixels is too elongated.*crop it upstream'):
         Preprocessor(config_of())(torch.zeros(2, 60000, 3, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize('shape', [(2160, 3840), (600, 4000), (520, 512)])
+def test_what_is_too_large_for_a_gpu_to_resize_at_once_is_halved_to_nearly_the_same(shape):
+    image = F.interpolate(torch.randint(0, 256, (1, 3, 40, 40)).float(), shape, mode='bilinear')
+    smaller = preprocessing.halved(image, (32, 32))
+    assert all(side <= 16 * 32 for side in smaller.shape[-2:])
+    resized, expected = (F.interpolate(each, (32, 32), mode='bicubic', antialias=True)
+                         for each in (smaller, image))
+    torch.testing.assert_close(resized, expected, rtol=0, atol=2.0)
 
 
 @pytest.mark.parametrize('name, value', [('interpolation', 'lanczos'), ('crop_mode', 'random')])

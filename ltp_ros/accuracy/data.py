@@ -42,7 +42,7 @@ def batches(images: Sequence[EncodedImage], config: DataConfig, batch: int, work
     loader = DataLoader(Pixels(images, config), batch_size=batch, num_workers=workers,
                         pin_memory=device.type == 'cuda')
     for pixels in loader:
-        yield pixels.to(device=device, dtype=dtype, non_blocking=True)
+        yield pixels.to(device, non_blocking=True).to(dtype)
 
 
 def model_classes(image_set: ImageSet, names: List[str], source: str) -> np.ndarray:

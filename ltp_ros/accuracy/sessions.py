@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ltp_ros.backends.export import export_level
-from ltp_ros.backends.onnx import session_options
+from ltp_ros.backends.onnx import open_session
 
 
 class Int8Model(nn.Module):
@@ -38,12 +38,10 @@ class Int8Model(nn.Module):
         return found
 
     def _session(self) -> Any:
-        import onnxruntime  # noqa: PLC0415  not everywhere
         reducer = self.patch_drop
         setting = tuple(getattr(reducer, name, None) for name in ('keep_ratio', 'score', 'alpha'))
         if setting not in self._sessions:
             path = self._folder / f'{len(self._sessions)}.onnx'
             export_level(self._model, reducer.keep_ratio, path, int8=True)
-            self._sessions[setting] = onnxruntime.InferenceSession(
-                str(path), session_options(), providers=['CPUExecutionProvider'])
+            self._sessions[setting] = open_session(path)
         return self._sessions[setting]

@@ -31,8 +31,9 @@ class _Size(NamedTuple):
 class GraphBackend:
     """Preprocess, prune, run, choose classes in one graph: one upload, one launch, one read-back.
 
-    A graph is captured when its level and camera size are first seen; `warm_up` does so for
-    640x480. The graphs share one memory pool, as only one runs at a time.
+    A graph is captured when its level is first seen; `warm_up` does so for cameras of 640x480.
+    Another camera size stops the node once, for all the levels. The graphs share one memory pool,
+    as only one runs at a time.
 
     Args:
         model: the Vision Transformer with a `TokenReducer` in `patch_drop`, in eval mode.
@@ -76,10 +77,13 @@ class GraphBackend:
         return scores[:top_k], class_ids[:top_k], kept
 
     def _prepare(self, height: int, width: int) -> _Size:
-        while len(self._sizes) >= MAX_SIZES:  # the oldest; its graphs free their memory
+        known = sorted({ratio for size in self._sizes.values() for ratio in size.levels})
+        while len(self._sizes) >= MAX_SIZES:  # the oldest; the pool keeps its memory for the next
             self._sizes.pop(next(iter(self._sizes)))
         upload = torch.zeros((height, width, 3), dtype=torch.uint8, pin_memory=True)
         size = self._sizes[height, width] = _Size(upload, upload.to(self.device), {})
+        for keep_ratio in known:  # else the tuner meets a capture at each level that it tries
+            self._capture(size, keep_ratio)
         return size
 
     def _capture(self, size: _Size, keep_ratio: float) -> _Level:

@@ -3,7 +3,7 @@
 """Run the model with ONNX Runtime: one session a ladder level, each with static shapes."""
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple, Type
 
 import numpy as np
 import torch
@@ -24,6 +24,41 @@ def session_options() -> Any:
     if os.environ.get('OMP_WAIT_POLICY', '').upper() == 'PASSIVE':  # see docs/tuner.md
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     return options
+
+
+def open_session(path: Path, providers: Sequence[Any] = ('CPUExecutionProvider',),
+                 needed: Sequence[str] = ()) -> Any:
+    """Return a session of an ONNX file.
+
+    Args:
+        path: the file.
+        providers: for ONNX Runtime, the best first.
+        needed: one of these must run it; none: any may.
+
+    Raises:
+        RuntimeError: if the file cannot be loaded, or none of the `needed` providers starts; ONNX
+            Runtime by itself would go on without.
+    """
+    import onnxruntime  # noqa: PLC0415  not everywhere
+    try:
+        session = onnxruntime.InferenceSession(str(path), session_options(),
+                                               providers=list(providers))
+    except errors() as error:
+        raise RuntimeError(f'ONNX Runtime cannot load {path}: {error}. If the file is damaged, '
+                           'remove it: it will be exported anew') from error
+    if needed and session.get_providers()[0] not in needed:
+        raise RuntimeError(f'ONNX Runtime could not start {" or ".join(needed)} and says above '
+                           'why; install the libraries that this onnxruntime wants, or use '
+                           'another backend')
+    session.disable_fallback()  # else an error in a run moves it to the CPU
+    return session
+
+
+def errors() -> Tuple[Type[Exception], ...]:
+    """Return what ONNX Runtime raises; none of them is a RuntimeError."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415
+    return (state.Fail, state.EPFail, state.InvalidArgument, state.InvalidGraph,
+            state.InvalidProtobuf, state.NotImplemented, state.RuntimeException)
 
 
 class OnnxBackend:
@@ -64,7 +99,10 @@ class OnnxBackend:
         session = self._sessions.get(keep_ratio) or self._load(keep_ratio)
         with torch.inference_mode():
             pixels = self.preprocessor(torch.from_numpy(np.require(rgb, requirements='CW')))
-        scores, class_ids, kept = session.run(None, {'pixels': pixels.numpy()})
+        try:
+            scores, class_ids, kept = session.run(None, {'pixels': pixels.numpy()})
+        except errors() as error:
+            raise RuntimeError(f'ONNX Runtime cannot run this level: {error}') from error
         return scores[0, :top_k], class_ids[0, :top_k], kept[0]
 
     def _choose_providers(self) -> List[Any]:
@@ -93,14 +131,7 @@ class OnnxBackend:
         path = level_file(self._folder, keep_ratio, int8)
         if not path.is_file():
             export_level(self.model, keep_ratio, path, int8=int8)
-        options = session_options()
-        errors = self._runtime.capi.onnxruntime_pybind11_state
-        try:
-            session = self._runtime.InferenceSession(str(path), options,
-                                                     providers=self._providers)
-        except (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented,
-                errors.RuntimeException) as error:  # no RuntimeErrors in Python's sense
-            raise RuntimeError(f'ONNX Runtime cannot load {path}: {error}. If the file is '
-                               'damaged, remove it: it will be exported anew') from error
-        self._sessions[keep_ratio] = session
+        # Float16 comes with TensorRT alone
+        needed = PROVIDERS[self.device.type][:1 if self.precision == 'float16' else None]
+        session = self._sessions[keep_ratio] = open_session(path, self._providers, needed)
         return session

@@ -11,7 +11,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from ltp_ros.backends.export import export, export_level
-from ltp_ros.backends.onnx import session_options
+from ltp_ros.backends.onnx import open_session
 from ltp_ros.token_pruning import PatchSelector, PixelReader
 from ltp_ros.tome import TokenMerger
 
@@ -72,6 +72,7 @@ def eager(model: nn.Module, pixels: torch.Tensor) -> Run:
 def graph(model: nn.Module, pixels: torch.Tensor) -> Run:
     """Return a run as one CUDA graph."""
     stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
             model(pixels)
@@ -80,7 +81,7 @@ def graph(model: nn.Module, pixels: torch.Tensor) -> Run:
     with torch.cuda.graph(captured, stream=stream):
         model(pixels)
 
-    def run() -> None:
+    def run(in_use: Any = (model, pixels)) -> None:  # a graph holds addresses alone
         captured.replay()
         torch.cuda.synchronize()
     return run
@@ -88,10 +89,8 @@ def graph(model: nn.Module, pixels: torch.Tensor) -> Run:
 
 def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
     """Return a run of an ONNX file."""
-    import onnxruntime  # noqa: PLC0415  not everywhere
-    providers = ['CUDAExecutionProvider'] if device == 'cuda' else []
-    session = onnxruntime.InferenceSession(str(path), session_options(),
-                                           providers=[*providers, 'CPUExecutionProvider'])
+    needed = ['CUDAExecutionProvider'] if device == 'cuda' else []
+    session = open_session(path, [*needed, 'CPUExecutionProvider'], needed)
     wanted = {needed.name for needed in session.get_inputs()}
     feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}
     return lambda: session.run(None, feed)
@@ -110,7 +109,12 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
         pixels: (B, 3, H, W) float32 on the CPU.
         device: 'cpu' or 'cuda'.
         folder: for exported models, one of its own.
+
+    Raises:
+        RuntimeError: if the backend has no such numbers here.
     """
+    if backend == 'onnx' and precision not in ('float32', 'int8' if device == 'cpu' else ''):
+        raise RuntimeError(f'{precision} on {device} is not timed with onnx; take float32')
     model = copy.deepcopy(model).requires_grad_(False)  # a step may hold weights as constants
     model.patch_drop.keep_ratio = keep_ratio
     if backend == 'onnx':

@@ -153,10 +153,14 @@ class Evaluation:
         pixels = torch.randn(1, 3, *self.data_config.input_size)
         task = bar.add_task('timing', total=rounds + 2)
         with tempfile.TemporaryDirectory() as folder:
-            runs = [make(self.args.backend, self.precision, select(self.models, variant),
-                         variant.keep_ratio, pixels, self.device.type,
-                         Path(folder) / str(number))[0]
-                    for number, variant in enumerate(self.variants)]
+            try:
+                runs = [make(self.args.backend, self.precision, select(self.models, variant),
+                             variant.keep_ratio, pixels, self.device.type,
+                             Path(folder) / str(number))[0]
+                        for number, variant in enumerate(self.variants)]
+            except (ImportError, RuntimeError) as error:
+                raise ConfigError(f'--backend {self.args.backend} cannot be timed here: '
+                                  f'{error}') from error
             times = interleave(runs, rounds, progress=lambda: bar.advance(task))
         return {variant: float(np.median(each)) for variant, each in zip(self.variants, times)}
 
