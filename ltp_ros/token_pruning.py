@@ -32,7 +32,7 @@ def min_max(values: torch.Tensor) -> torch.Tensor:
     """Scale each row of (..., N) to [0, 1]; a constant row becomes 0, never NaN."""
     low, high = values.aminmax(dim=-1, keepdim=True)
     span = high - low
-    return (values - low) / torch.where(span > 0, span, 1.0)
+    return (values - low) / torch.where(span > 0, span, torch.ones_like(span))
 
 
 def spatial_importance(patch_pos_embed: torch.Tensor) -> torch.Tensor:

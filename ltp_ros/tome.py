@@ -148,5 +148,9 @@ def attention(attn: nn.Module, x: torch.Tensor,
     q, k, v = attn.qkv(x).reshape(batch, num_tokens, 3, attn.num_heads, -1).permute(2, 0, 3, 1, 4)
     q, k = attn.q_norm(q), attn.k_norm(k)
     bias = None if sizes is None else sizes.log().transpose(1, 2).unsqueeze(1)
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    if attn.fused_attn:
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    else:
+        similarity = (q * attn.scale) @ k.transpose(-2, -1)
+        mixed = (similarity if bias is None else similarity + bias).softmax(dim=-1) @ v
     return attn.proj(mixed.transpose(1, 2).flatten(2)), k.mean(dim=1)

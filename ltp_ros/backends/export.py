@@ -4,8 +4,9 @@
 import inspect
 import os
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Iterator, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -64,7 +65,7 @@ def export(module: nn.Module, inputs: Dict[str, torch.Tensor], outputs: Sequence
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f'.{os.getpid()}.partial')
     try:
-        with torch.inference_mode(), warnings.catch_warnings():
+        with torch.inference_mode(), _plain_attention(module), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # every Python number of a traced model is a constant
             torch.onnx.export(  # it leaves the modules in the mode that it finds the outermost in
                 module.eval(), tuple(inputs.values()), str(partial), input_names=list(inputs),
@@ -74,6 +75,19 @@ def export(module: nn.Module, inputs: Dict[str, torch.Tensor], outputs: Sequence
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _plain_attention(module: nn.Module) -> Iterator[None]:
+    """Have timm's attention made of matrix products: the exporter of torch 2.0 knows no other."""
+    fused = [part for part in module.modules() if getattr(part, 'fused_attn', False)]
+    for part in fused:
+        part.fused_attn = False
+    try:
+        yield
+    finally:
+        for part in fused:
+            part.fused_attn = True
 
 
 def _quantize(path: Path) -> None:
