@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--checkpoint', default='', help='a .safetensors file for the model')
     parser.add_argument('--labels', default='', help='a text file with one class name a line')
     parser.add_argument('--device', default='', help='cuda or cpu; default: cuda where present')
-    parser.add_argument('--precision', default='', help='float32, float16 or bfloat16')
+    parser.add_argument('--precision', default='', help='float32, float16, bfloat16 or int8')
     parser.add_argument('--output', default='ltp_demo.png', metavar='FILE',
                         help='the annotated picture; default: %(default)s')
     parser.add_argument('--json', metavar='FILE', help='write the summary as JSON')
