@@ -103,6 +103,8 @@ class ClassifierNode(ConfiguredNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the model and the topics."""
         self.release()
+        gc.unfreeze()  # what `prepare` froze: ToMe's blocks hold themselves, only gc frees them
+        gc.collect()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -118,8 +120,6 @@ class ClassifierNode(ConfiguredNode):
             self.destroy_timer(self._health_timer)
             self._outputs.destroy()
             self._worker = self._outputs = self._pipeline = None
-            gc.unfreeze()  # what `prepare` froze, since a model is made of cycles
-            gc.collect()
 
     def _close_cameras(self) -> None:
         for camera in self._cameras:

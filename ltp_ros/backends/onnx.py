@@ -85,12 +85,11 @@ class OnnxBackend:
                  precision: str, folder: Path):
         import onnx  # noqa: F401  (the export needs it; say so before the model is tried)
         import onnxruntime
-        self._runtime = onnxruntime
         self.device, self.precision = device, precision
         self.model = model
         self.preprocessor = Preprocessor(data_config)  # its output is uploaded by the runtime
         self._folder = folder
-        self._providers = self._choose_providers()
+        self._providers = self._choose_providers(onnxruntime.get_available_providers())
         self._sessions: Dict[float, Any] = {}
 
     def __call__(self, rgb: np.ndarray, keep_ratio: float,
@@ -105,8 +104,7 @@ class OnnxBackend:
             raise RuntimeError(f'ONNX Runtime cannot run this level: {error}') from error
         return scores[0, :top_k], class_ids[0, :top_k], kept[0]
 
-    def _choose_providers(self) -> List[Any]:
-        available = self._runtime.get_available_providers()
+    def _choose_providers(self, available: Sequence[str]) -> List[Any]:
         found: List[Any] = [name for name in PROVIDERS[self.device.type] if name in available]
         if self.device.type != 'cpu' and not found:
             raise RuntimeError('this onnxruntime has no provider for CUDA; install '

@@ -91,7 +91,7 @@ def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
     """Return a run of an ONNX file."""
     needed = ['CUDAExecutionProvider'] if device == 'cuda' else []
     session = open_session(path, [*needed, 'CPUExecutionProvider'], needed)
-    wanted = {needed.name for needed in session.get_inputs()}
+    wanted = {each.name for each in session.get_inputs()}
     feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}
     return lambda: session.run(None, feed)
 
