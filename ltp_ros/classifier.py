@@ -78,7 +78,7 @@ class Classifier:
             return backends.fastest(
                 backends.candidates(config.backend, config.precision, self.device),
                 lambda name, precision: backends.create(
-                    name, precision, model, self.data_config, self.device, folder),
+                    name, precision, model, self.data_config, self.device, folder, tell),
                 _test_frame(), snap(TRIAL_LEVEL, config.ladder), tell)
         except (ImportError, RuntimeError, OSError) as error:
             raise ClassifierError(f'backend {config.backend} cannot run {self.model_name}: '
@@ -195,7 +195,12 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     """Return the precision for `device`; ClassifierError if the device has no such numbers."""
     if precision == 'auto':
         return 'float16' if device.type == 'cuda' else 'float32'
-    if precision == 'bfloat16' and device.type == 'cuda' and not torch.cuda.is_bf16_supported():
+    if precision == 'bfloat16' and device.type == 'cuda' and not computes_bfloat16(device):
         raise ClassifierError('this GPU has no bfloat16 (it came with Ampere); use '
                               'precision:=float16')
     return precision
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Return whether a GPU has units for bfloat16; torch says so of those that emulate it too."""
+    return torch.cuda.get_device_capability(device) >= (8, 0)

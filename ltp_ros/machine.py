@@ -4,6 +4,7 @@
 import gc
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Callable, List, Tuple
@@ -17,6 +18,8 @@ from ltp_ros.profile import ProfileError, Setup
 from ltp_ros.replay import LevelCost
 
 CPU_FOLDER, CPU_INFO = Path('/sys/devices/system/cpu'), Path('/proc/cpuinfo')
+GPU_FOLDER = Path('/sys/class/devfreq')
+GPU_NAMES = re.compile(r'\.(gpu|g[a-z]\d\d[a-z])$')  # as 17000000.gv11b, a Jetson Xavier's
 NVPMODEL_TIMEOUT_S = 10.0
 
 
@@ -115,13 +118,19 @@ def hardware(device: str) -> str:
     return names[0] if names else platform.machine()
 
 
-def power_mode(cpu_folder: Path = CPU_FOLDER) -> str:
-    """Return the Jetson's power mode and the frequency governors; '' where neither is readable."""
+def power_mode(cpu_folder: Path = CPU_FOLDER, gpu_folder: Path = GPU_FOLDER) -> str:
+    """Return the Jetson's power mode, and governors and clock limits of CPU and GPU.
+
+    '' where none is readable. `jetson_clocks` changes the GPU's limits alone.
+    """
     modes = [line.split(':', 1)[1].strip() for line in _nvpmodel().splitlines()
              if line.startswith('NV Power Mode:')]
     governors = {_read(path).strip()
                  for path in cpu_folder.glob('cpu[0-9]*/cpufreq/scaling_governor')}
-    return ', '.join(modes + sorted(governors - {''}))
+    gpus = [f'GPU {governor} {low} to {high} Hz' for governor, low, high in (
+        (_read(folder / name).strip() for name in ('governor', 'min_freq', 'max_freq'))
+        for folder in sorted(gpu_folder.glob('*')) if GPU_NAMES.search(folder.name)) if governor]
+    return ', '.join(modes + sorted(governors - {''}) + gpus)
 
 
 def _read(path: Path) -> str:

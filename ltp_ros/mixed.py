@@ -17,7 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ltp_ros.token_pruning import PixelReader, gather_tokens, num_keep_tokens, ranked
+from ltp_ros.token_pruning import (
+    PixelReader,
+    ascending,
+    gather_tokens,
+    num_keep_tokens,
+    ranked,
+)
 
 # A quad's position is the mean of its patches' times this; fitted, see docs/accuracy.md
 POSITION_GAIN = 1.2
@@ -108,7 +114,7 @@ class QuadMerger(PixelReader):
         fine = quads(tokens[:, self.num_prefix_tokens:], self.grid_size)
         num_fine, num_coarse = split_quads(self.num_patches, self.keep_ratio)
         order = ranked(detail(fine, coarse), num_fine + num_coarse)
-        in_full, merged = order[:, :num_fine].sort(dim=-1).values, order[:, num_fine:]
+        in_full, merged = ascending(order[:, :num_fine]), order[:, num_fine:]
         if self.trace:
             self.last_keep_indices = self.patches_of_quad[in_full].flatten(1)
         parts = [tokens[:, :self.num_prefix_tokens]]

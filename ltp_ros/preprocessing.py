@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resize, crop and normalise an image on the device, as timm's evaluation transform does."""
 import math
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Any, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,12 @@ CROP_MODES = ('center', 'squash', 'border')
 # The antialiased resize of uint8 came with torch 2.1; Jetsons may run 2.0
 _HAS_INTEGER_RESIZE = tuple(int(n) for n in torch.__version__.split('.')[:2]) >= (2, 1)
 _MAX_RESIZED_PIXELS = 2 ** 26
-_MAX_GPU_SCALE = 16  # from about 45 on, the resize's weights do not fit in shared memory
+_MAX_SIZES = 8  # camera sizes whose resize is remembered
+_BLOCK = 2 ** 24  # numbers held at once while a resize is worked out
+
+
+class ImageSizeError(ValueError):
+    """An image that cannot be brought to the size that the model wants."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,18 @@ class DataConfig:
         """Return the (height, width) that an image of this size is resized to before the crop.
 
         The sizes and their roundings are those of timm's `create_transform`.
+
+        Raises:
+            ImageSizeError: for an image so elongated that its resized form would not fit in
+                memory.
         """
+        size = self._resize_size(height, width)
+        if size[0] * size[1] > _MAX_RESIZED_PIXELS:
+            raise ImageSizeError(f'an image of {width}x{height} pixels is too elongated to be '
+                                 'resized for the model; crop it upstream')
+        return size
+
+    def _resize_size(self, height: int, width: int) -> Tuple[int, int]:
         target = [math.floor(side / self.crop_pct) for side in self.input_size]
         if self.crop_mode == 'squash':
             return target[0], target[1]
@@ -64,27 +81,27 @@ class DataConfig:
                 scale_y * crop_height, scale_x * crop_width)
 
 
-class ImageSizeError(ValueError):
-    """An image that cannot be brought to the size that the model wants."""
+def resize_weights(size: int, resized: int, mode: str) -> torch.Tensor:
+    """Return the antialiased resize of `size` pixels to `resized` as a matrix (resized, size).
 
+    It is what `F.interpolate` makes of the unit vectors, so its rows are the weights that torch
+    itself uses.
+    """
+    def block(start: int) -> torch.Tensor:
+        unit_vectors = torch.eye(size, min(step, size - start)).roll(start, 0)
+        return F.interpolate(unit_vectors[None, None], (resized, unit_vectors.shape[1]), mode=mode,
+                             antialias=True, align_corners=False)[0, 0]
 
-def halved(image: torch.Tensor, size: Tuple[int, int]) -> torch.Tensor:
-    """Halve the sides of (1, 3, H, W) until none is too long for a GPU to resize to `size`."""
-    while True:
-        factors = tuple(2 if side > _MAX_GPU_SCALE * target else 1
-                        for side, target in zip(image.shape[-2:], size))
-        if factors == (1, 1):
-            return image
-        image = F.avg_pool2d(image, factors)
+    step = max(_BLOCK // size, 1)
+    return torch.cat([block(start) for start in range(0, size, step)], dim=1)
 
 
 class Preprocessor(nn.Module):
     """Turn one (H, W, 3) uint8 RGB image into the model's input (1, 3, height, width).
 
-    The resize is antialiased like PIL's, on whichever device holds the image.
-
-    Raises:
-        ImageSizeError: for an image so elongated that its resized form would not fit in memory.
+    The resize is antialiased like PIL's, on whichever device holds the image. On a CPU torch's
+    integer kernel does it. The kernel of a GPU looks at every pixel under each of the output's
+    (1369 for one of 4K), so there the resize and the crop are two matrix products.
     """
 
     def __init__(self, config: DataConfig, dtype: torch.dtype = torch.float32):
@@ -94,32 +111,72 @@ class Preprocessor(nn.Module):
         self.register_buffer('shift', torch.tensor(config.mean).view(1, -1, 1, 1) * 255.0)
         self.register_buffer('inverse_scale', 1.0 / scale)
         self.dtype = dtype
+        self._products: OrderedDict[Tuple[Any, ...], Tuple[torch.Tensor, torch.Tensor]] = (
+            OrderedDict())
 
-    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
-        """Return the normalised crop of `rgb` (H, W, 3) uint8 as (1, 3, height, width)."""
-        image = rgb.permute(2, 0, 1).unsqueeze(0)  # stays channels-last in memory: no copy
-        resized = self.resize(image)
-        cropped = self.crop(resized).float()
-        return ((cropped - self.shift) * self.inverse_scale).to(self.dtype)
+    def forward(self, rgb: torch.Tensor, out: Optional[torch.Tensor] = None) -> torch.Tensor:
+        """Return the normalised crop of `rgb` (H, W, 3) uint8 as (1, 3, height, width).
+
+        Args:
+            rgb: the image.
+            out: written and returned, if given.
+
+        Raises:
+            ImageSizeError: if the image is too elongated.
+        """
+        image = rgb.permute(2, 0, 1).unsqueeze(0)
+        if image.device.type == 'cpu' or self.config.interpolation == 'nearest':
+            cropped = self.crop(self.resize(image)).float()
+        else:
+            cropped = self.crop(self.resize_by_products(image)).float()
+        if out is None:
+            out = torch.empty(cropped.shape, dtype=self.dtype, device=cropped.device)
+        return torch.mul(cropped - self.shift, self.inverse_scale, out=out)
 
     def resize(self, image: torch.Tensor) -> torch.Tensor:
         """Resize (1, 3, H, W) uint8 to the size that the crop is taken from, in 0..255."""
         size = self.config.resize_size(image.shape[-2], image.shape[-1])
         if size == tuple(image.shape[-2:]):
             return image
-        if size[0] * size[1] > _MAX_RESIZED_PIXELS:
-            raise ImageSizeError(f'an image of {image.shape[-1]}x{image.shape[-2]} pixels is too '
-                             'elongated to be resized for the model; crop it upstream')
         mode = self.config.interpolation
         if mode == 'nearest':
             return F.interpolate(image.float(), size, mode='nearest-exact')
-        if image.device.type != 'cpu' or not _HAS_INTEGER_RESIZE:
-            image = image.float()  # the integer kernel, where there is one, is the faster
-        if image.device.type != 'cpu':
-            image = halved(image, size)
+        if not _HAS_INTEGER_RESIZE:
+            image = image.float()
         resized = F.interpolate(image, size, mode=mode, antialias=True, align_corners=False)
         # Bicubic overshoots; PIL and the integer kernel clip and round, so the float path does too
         return resized if resized.dtype == torch.uint8 else resized.round_().clamp_(0, 255)
+
+    def resize_by_products(self, image: torch.Tensor) -> torch.Tensor:
+        """Return of `resize` the part that `crop` leaves, to the nearest grey level.
+
+        In half precision if the model is, so that the tensor cores do it: 255 fits exactly.
+        """
+        if self.config.resize_size(*image.shape[-2:]) == tuple(image.shape[-2:]):
+            return image
+        dtype = torch.float16 if self.dtype == torch.float16 else torch.float32
+        rows, columns = self._weights(image, dtype)
+        pixels = image.to(dtype, memory_format=torch.contiguous_format)
+        # Clipped between the two as well, as by PIL and the integer kernel: bicubic overshoots
+        narrow = (pixels @ columns).clamp_(0, 255)
+        return (rows @ narrow).round_().clamp_(0, 255)
+
+    def _weights(self, image: torch.Tensor,
+                 dtype: torch.dtype) -> Tuple[torch.Tensor, torch.Tensor]:
+        size = (*image.shape[-2:], dtype, image.device)
+        if size not in self._products:
+            resized = self.config.resize_size(*image.shape[-2:])
+            weights = []
+            for side, resized_side, target in zip(image.shape[-2:], resized,
+                                                  self.config.input_size):
+                start = round(max(resized_side - target, 0) / 2)  # as `crop`
+                matrix = resize_weights(side, resized_side, self.config.interpolation)
+                weights.append(matrix[start:start + target].to(image.device, dtype))
+            while len(self._products) >= _MAX_SIZES:
+                self._products.popitem(last=False)
+            self._products[size] = weights[0], weights[1].t().contiguous()
+        self._products.move_to_end(size)
+        return self._products[size]
 
     def crop(self, image: torch.Tensor) -> torch.Tensor:
         """Cut the centre out of (1, 3, H, W), padded with the mean where it is too small."""

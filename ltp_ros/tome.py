@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ltp_ros.token_pruning import TokenReducer, num_keep_tokens
+from ltp_ros.token_pruning import TokenReducer, ascending, num_keep_tokens, ranked
 
 
 def merge_schedule(num_patches: int, num_merged: float, depth: int) -> Tuple[int, ...]:
@@ -60,8 +60,8 @@ def match(keys: torch.Tensor, num_merged: int) -> Tuple[torch.Tensor, torch.Tens
     unit = keys / keys.norm(dim=-1, keepdim=True)
     similarity = unit[:, ::2] @ unit[:, 1::2].transpose(1, 2)
     nearest, target = similarity.max(dim=-1)
-    order = nearest.argsort(dim=-1, descending=True)
-    merged, stay = order[:, :num_merged], order[:, num_merged:].sort(dim=-1).values
+    order = ranked(nearest, nearest.shape[-1])
+    merged, stay = order[:, :num_merged], ascending(order[:, num_merged:])
     return stay, merged, target.gather(1, merged)
 
 
@@ -73,7 +73,9 @@ def merge(values: torch.Tensor, stay: torch.Tensor, merged: torch.Tensor,
     def rows(indices: torch.Tensor) -> torch.Tensor:
         return indices.unsqueeze(-1).expand(-1, -1, values.shape[-1])
 
-    added = targets.scatter_add(1, rows(target), sources.gather(1, rows(merged)))
+    # A product rather than scatter_add: that adds in any order on a GPU, and TensorRT 8 overwrites
+    into = target.unsqueeze(1) == torch.arange(targets.shape[1], device=target.device).view(-1, 1)
+    added = targets + into.to(values.dtype) @ sources.gather(1, rows(merged))
     if stay.shape[1] == 0:  # ONNX has no tensor without rows
         return added
     return torch.cat([sources.gather(1, rows(stay)), added], dim=1)
@@ -130,11 +132,13 @@ class TokenMerger(TokenReducer):
         """Merge so many pairs of (B, T, D) by their keys (B, T, C); return what is left."""
         prefix = self.num_prefix_tokens
         pairs = match(keys[:, prefix:], num_merged)
-        sizes = torch.ones_like(x[..., :1]) if self._sizes is None else self._sizes
-        weighted = merge((x * sizes)[:, prefix:], *pairs)
+        # Sums of up to N tokens are beyond float16
+        exact = torch.promote_types(x.dtype, torch.float32)
+        sizes = torch.ones_like(x[..., :1], dtype=exact) if self._sizes is None else self._sizes
+        weighted = merge(x[:, prefix:] * sizes[:, prefix:], *pairs)
         merged_sizes = merge(sizes[:, prefix:], *pairs)
         self._sizes = torch.cat([sizes[:, :prefix], merged_sizes], dim=1)
-        return torch.cat([x[:, :prefix], weighted / merged_sizes], dim=1)
+        return torch.cat([x[:, :prefix], (weighted / merged_sizes).to(x.dtype)], dim=1)
 
 
 def attention(attn: nn.Module, x: torch.Tensor,
@@ -147,7 +151,7 @@ def attention(attn: nn.Module, x: torch.Tensor,
     batch, num_tokens, _ = x.shape
     q, k, v = attn.qkv(x).reshape(batch, num_tokens, 3, attn.num_heads, -1).permute(2, 0, 3, 1, 4)
     q, k = attn.q_norm(q), attn.k_norm(k)
-    bias = None if sizes is None else sizes.log().transpose(1, 2).unsqueeze(1)
+    bias = None if sizes is None else sizes.log().to(q.dtype).transpose(1, 2).unsqueeze(1)
     if attn.fused_attn:
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     else:

@@ -4,24 +4,35 @@
 import inspect
 import itertools
 import sys
+import weakref
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from fake_graphs import FakeCuda
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from ltp_ros import backends, vit
-from ltp_ros.backends.eager import whole_model
+from ltp_ros.backends.eager import EagerBackend, best_classes
 from ltp_ros.backends.export import _exporter, export_level, level_file
-from ltp_ros.backends.graph import GraphBackend
-from ltp_ros.backends.onnx import OnnxBackend, open_session
+from ltp_ros.backends.graph import RETRY_FRAMES, CaptureError, GraphBackend
+from ltp_ros.backends.onnx import (
+    BoundSession,
+    OnnxBackend,
+    choose_providers,
+    nodes_by_provider,
+    open_session,
+    provider_options,
+    session_options,
+)
 from ltp_ros.benchmarks.runners import make
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig
-from ltp_ros.preprocessing import Preprocessor
+from ltp_ros.preprocessing import ImageSizeError
 from ltp_ros.token_pruning import keep_indices
 
 CPU = torch.device('cpu')
@@ -48,7 +59,7 @@ def test_onnx_gives_the_answers_of_torch(model, tmp_path):
     pytest.importorskip('onnxruntime')
     data_config = vit.data_config(model)
     eager = backends.create('eager', 'float32', model, data_config, CPU, tmp_path)
-    onnx = OnnxBackend(model, data_config, CPU, 'float32', tmp_path)
+    onnx = OnnxBackend(model, data_config, CPU, 'float32', tmp_path, print)
     for keep_ratio in LEVELS:
         for rgb in (RGB, RGB[::-1], RGB[:, ::2]):
             assert_same(onnx(rgb, keep_ratio, 5), eager(rgb, keep_ratio, 5))
@@ -145,7 +156,7 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
     model = vit.create_vit('demo')
     level_file(tmp_path, 0.5).write_bytes(b'no model')
     with pytest.raises(RuntimeError, match='keep_0.5.onnx.*remove it'):
-        OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path)(RGB, 0.5, 1)
+        OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path, print)(RGB, 0.5, 1)
 
 
 def test_a_provider_that_does_not_start_is_an_error_and_not_the_cpu(tmp_path):
@@ -160,7 +171,7 @@ def test_what_onnxruntime_raises_in_a_run_is_caught_like_what_torch_raises(tmp_p
     model = vit.create_vit('demo')
     export_level(vit.create_vit('demo', img_size=64), 0.5, level_file(tmp_path, 0.5))
     with pytest.raises(RuntimeError, match='cannot run this level'):
-        OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path)(RGB, 0.5, 1)
+        OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path, print)(RGB, 0.5, 1)
 
 
 def test_auto_does_without_onnx_where_nothing_can_be_written(tmp_path):
@@ -189,9 +200,19 @@ def test_folders_of_different_models_and_methods_differ():
     ('auto', 'int8', 'cpu', [('onnx', 'int8')]),
     ('eager', 'bfloat16', 'cpu', [('eager', 'bfloat16')]),
     ('auto', 'auto', 'cuda', [('graph', 'float16'), ('eager', 'float16')]),
-    ('onnx', 'auto', 'cuda', [('onnx', 'float16'), ('onnx', 'float32')])])
+    ('onnx', 'float32', 'cuda', [('onnx', 'float32')])])
 def test_auto_stands_for_what_may_be_fastest(backend, precision, device, expected):
     assert backends.candidates(backend, precision, torch.device(device)) == expected
+
+
+@pytest.mark.parametrize('providers, precision', [
+    (['TensorrtExecutionProvider', 'CUDAExecutionProvider'], 'float16'),
+    (['CUDAExecutionProvider'], 'float32')])
+def test_auto_has_tensorrt_build_its_engines_in_one_number_format(monkeypatch, providers,
+                                                                  precision):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', SimpleNamespace(
+        get_available_providers=lambda: [*providers, 'CPUExecutionProvider']))
+    assert backends.candidates('onnx', 'auto', torch.device('cuda')) == [('onnx', precision)]
 
 
 class Clock:
@@ -235,6 +256,28 @@ def test_the_first_reason_is_told_where_none_can_be_had(monkeypatch):
         backends.fastest([('eager', 'a'), ('onnx', 'b')], clock.make, RGB, 0.53, str)
 
 
+def test_what_is_not_taken_leaves_nothing_behind(monkeypatch):
+    made = {}
+
+    class Backend:
+        def __init__(self, name, precision):
+            self.name, self.precision, self.itself = name, precision, self  # only gc frees it
+            made[name] = weakref.ref(self)
+            assert 'broken' not in made or name == 'broken' or made['broken']() is None
+
+        def __call__(self, rgb, keep_ratio, top_k):
+            clock[0] += {'slow': 2.0, 'fast': 1.0}.get(self.name, 0.0)
+            if self.name == 'broken':
+                raise RuntimeError('out of memory') from ValueError('its cause')
+
+    clock = [0.0]
+    monkeypatch.setattr('time.perf_counter', lambda: clock[0])
+    best = backends.fastest([(name, 'float32') for name in ('broken', 'slow', 'fast')], Backend,
+                            RGB, 0.53, print)
+    assert best.name == 'fast'
+    assert {name for name, backend in made.items() if backend() is not None} == {'fast'}
+
+
 @pytest.mark.parametrize('changes, words', [
     ({'backend': 'graph'}, 'CUDA graphs need a CUDA device; use backend:=eager'),
     ({'backend': 'eager', 'precision': 'int8'},
@@ -274,6 +317,84 @@ def test_every_method_goes_down_its_ladder(method, monkeypatch, tmp_path):
         method='none')).classify(RGB).scores
 
 
+@pytest.fixture
+def fake_cuda(monkeypatch):
+    """Return `torch.cuda` as far as the backend graph knows it, on the CPU."""
+    return FakeCuda(monkeypatch)
+
+
+def graph_and_eager(model, tell=print):
+    return (backends.create(name, 'float32', model, vit.data_config(model), CPU, None, tell)
+            for name in ('graph', 'eager'))
+
+
+def assert_identical(found, expected):
+    assert all(np.array_equal(mine, other) for mine, other in zip(found, expected))
+
+
+def test_a_graph_that_is_launched_again_answers_as_eager_whatever_came_before(model, fake_cuda):
+    graph, eager = graph_and_eager(model)
+    generator = np.random.default_rng(3)
+    for _ in range(12):
+        keep_ratio, side = generator.choice(LEVELS), generator.integers(1, 120)
+        rgb = generator.integers(0, 256, (side, 60, 3), dtype=np.uint8)
+        assert_identical(graph(rgb, keep_ratio, 7), eager(rgb, keep_ratio, 7))
+    assert fake_cuda.captures == len(LEVELS)  # and none for a camera size
+
+
+def test_a_capture_that_fails_later_on_costs_no_answer(fake_cuda):
+    told = []
+    graph, eager = graph_and_eager(vit.create_vit('demo'), told.append)
+    graph(RGB, 1.0, 5)
+    fake_cuda.failures = [RuntimeError('operation not permitted')]
+    for keep_ratio in (0.53, 0.53, 1.0):
+        assert_identical(graph(RGB, keep_ratio, 5), eager(RGB, keep_ratio, 5))
+    assert fake_cuda.captures == 2
+    assert told == ['keep_ratio 0.53 could not be captured: operation not permitted; going on '
+                    f'without CUDA graphs for {RETRY_FRAMES} images']
+    graph._plain_frames = 0
+    assert_identical(graph(RGB, 0.53, 5), eager(RGB, 0.53, 5))
+    assert fake_cuda.captures == 3
+
+
+def test_graphs_that_never_worked_are_an_error_so_that_auto_does_without(fake_cuda):
+    graph, _ = graph_and_eager(vit.create_vit('demo'))
+    fake_cuda.failures = [RuntimeError('operation not permitted')]
+    with pytest.raises(CaptureError, match='keep_ratio 0.53 could not be captured: operation'):
+        graph(RGB, 0.53, 5)
+
+
+def test_the_stream_of_a_backend_that_is_gone_is_used_again(fake_cuda, monkeypatch):
+    made = []
+    monkeypatch.setattr(torch.cuda, 'Stream', lambda device: made.append(SimpleNamespace(
+        synchronize=lambda: None)) or made[-1])
+    monkeypatch.setattr('ltp_ros.backends.graph._IDLE_STREAMS', {CPU: []})
+    model = vit.create_vit('demo')
+    for _ in range(3):
+        graph, _ = graph_and_eager(model)
+        del graph
+    assert len(made) == 1
+
+
+def test_an_image_that_the_device_has_no_memory_for_is_refused_like_one_of_no_size(monkeypatch):
+    _, eager = (None, backends.create('eager', 'float32', vit.create_vit('demo'),
+                                      vit.data_config(vit.create_vit('demo')), CPU, None))
+
+    def run_out(*args):
+        raise torch.cuda.OutOfMemoryError('tried to allocate 20 GiB')
+    monkeypatch.setattr(eager.transfer, 'upload', run_out)
+    with pytest.raises(ImageSizeError, match='80x60 pixels does not fit in the memory'):
+        eager(RGB, 0.53, 5)
+
+
+def test_classes_that_score_alike_come_in_the_order_of_their_ids():
+    logits = np.array([0.0, 2.0, 1.0, 2.0, 1.0, 1.0], np.float32)
+    scores, class_ids = best_classes(logits, 4)
+    assert class_ids.tolist() == [1, 3, 2, 4]
+    expected = torch.from_numpy(logits).softmax(0).numpy()
+    np.testing.assert_allclose(scores, expected[class_ids], rtol=1e-6)
+
+
 @needs_gpu
 def test_graph_gives_the_answers_of_eager_on_every_level_and_camera_size(model):
     device, data_config = torch.device('cuda'), vit.data_config(model)
@@ -298,14 +419,15 @@ def test_a_timed_graph_needs_nobody_to_keep_its_model(model, tmp_path):
     torch.cuda.empty_cache()
     for run, step in cells:
         run()
-        step()
+        if step is not None:
+            step()
     torch.cuda.synchronize()
 
 
 @needs_gpu
 def test_nothing_leaves_or_enters_the_device_between_the_image_and_the_answer(model):
     from torch.profiler import ProfilerActivity, profile
-    graph = GraphBackend(model, vit.data_config(model), torch.device('cuda'), 'float16')
+    graph = GraphBackend(model, vit.data_config(model), torch.device('cuda'), 'float16', print)
     graph(RGB, 0.53, 5)
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
         graph(RGB, 0.53, 5)
@@ -349,30 +471,68 @@ def on_a_gpu_of_no_substance(mode, module):
 def test_from_the_image_to_the_answer_nothing_needs_the_host(model, keep_ratio):
     # No size that depends on values, no number read, no tensor of the CPU's: torch's fake tensors
     # refuse the first two, so what passes here can be captured in a CUDA graph
-    model.patch_drop.keep_ratio, model.patch_drop.trace = keep_ratio, True
-    preprocessor = Preprocessor(vit.data_config(model))
     mode = FakeTensorMode()
     try:
         with mode:
             torch.empty(1, device='cuda')
     except RuntimeError:
         pytest.skip('this torch wants a driver even for fake tensors')
-    model, preprocessor = (on_a_gpu_of_no_substance(mode, module)
-                           for module in (model, preprocessor))
-    with mode, torch.inference_mode(), Touched() as touched:
+    backend = EagerBackend(model, vit.data_config(model), CPU, 'float32')
+    on_a_gpu_of_no_substance(mode, backend.model)
+    preprocessor = on_a_gpu_of_no_substance(mode, backend.transfer.preprocessor)
+    with mode, torch.inference_mode():
         image = torch.empty(480, 640, 3, dtype=torch.uint8, device='cuda')
-        packed = whole_model(model, preprocessor, image, 5)
-    assert touched.devices == {'cuda'} and packed.device.type == 'cuda'
+        preprocessor(image)  # the first image of its size: the resize is worked out on the CPU
+        with Touched() as touched:
+            answer = backend.run(preprocessor(image), keep_ratio)
+    assert touched.devices == {'cuda'} and answer.device.type == 'cuda'
 
 
-def test_tensorrt_is_told_to_keep_its_engines(monkeypatch, tmp_path):
-    runtime = SimpleNamespace(get_available_providers=lambda: [
-        'TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider'])
-    monkeypatch.setitem(sys.modules, 'onnxruntime', runtime)
-    monkeypatch.setitem(sys.modules, 'onnx', SimpleNamespace())
-    model = vit.create_vit('vit_tiny_patch16_224', pretrained=False)
-    onnx = OnnxBackend(model, vit.data_config(model), torch.device('cuda'), 'float16', tmp_path)
-    (name, options), *others = onnx._providers
-    assert name == 'TensorrtExecutionProvider' and options['trt_fp16_enable'] is True
-    assert options['trt_engine_cache_path'] == str(tmp_path)
-    assert others == ['CUDAExecutionProvider', 'CPUExecutionProvider']
+def test_a_level_has_nothing_that_the_tensorrt_of_a_jetson_takes_wrongly_or_not_at_all(
+        model, tmp_path):
+    onnx = pytest.importorskip('onnx')
+    for keep_ratio in LEVELS:
+        export_level(model, keep_ratio, tmp_path / 'level.onnx')
+        graph = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / 'level.onnx')).graph
+        types = {value.name: value.type.tensor_type.elem_type
+                 for value in (*graph.value_info, *graph.input, *graph.output)}
+        sorts = [node for node in graph.node if node.op_type == 'TopK']
+        assert sorts and all(types[node.input[0]] == onnx.TensorProto.FLOAT for node in sorts)
+        # The one it does not know; of the other it overwrites where it should add
+        assert not {node.op_type for node in graph.node} & {'LayerNormalization',
+                                                            'ScatterElements'}
+
+
+@pytest.fixture
+def with_tensorrt(monkeypatch):
+    """Make onnxruntime claim to have TensorRT."""
+    names = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
+    monkeypatch.setitem(sys.modules, 'onnxruntime',
+                        SimpleNamespace(get_available_providers=lambda: names))
+
+
+def test_tensorrt_comes_first_where_it_is_there(with_tensorrt):
+    assert choose_providers('cuda', 'float16') == [
+        'TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
+
+
+def test_tensorrt_keeps_its_engines_by_the_content_of_a_level(tmp_path):
+    device, path, folders = torch.device('cuda', 1), tmp_path / 'keep_0.5.onnx', set()
+    for content in (b'one', b'another'):
+        path.write_bytes(content)
+        options = provider_options('TensorrtExecutionProvider', device, 'float16', path)
+        assert options['trt_fp16_enable'] and options['device_id'] == 1
+        assert options['trt_layer_norm_fp32_fallback'] and options['trt_timing_cache_enable']
+        folders.add(options['trt_engine_cache_path'])
+    assert len(folders) == 2 and all(tmp_path in Path(folder).parents for folder in folders)
+
+
+def test_nodes_are_counted_by_the_provider_that_ran_them(tmp_path):
+    pytest.importorskip('onnxruntime')
+    export_level(vit.create_vit('demo'), 0.5, tmp_path / 'level.onnx')
+    options = session_options()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / 'run')
+    session = open_session(tmp_path / 'level.onnx', options=options)
+    BoundSession(session, torch.zeros(1, 3, 32, 32)).run()
+    counts = nodes_by_provider(Path(session.end_profiling()))
+    assert list(counts) == ['CPU'] and counts['CPU'] > 20

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from ros_helpers import DEADLINE_S
 
-from ltp_ros.benchmarks import deadline
+from ltp_ros.benchmarks import BenchmarkError, deadline
 from ltp_ros.benchmarks.deadline import FrameRow, Phase, Run, best_level, right_from, rows
 from ltp_ros.benchmarks.deadline_plot import draw
 from ltp_ros.benchmarks.figures import new_figure
@@ -21,7 +21,6 @@ from ltp_ros.tools.benchmark import main
 from ltp_ros.tools.deadline_report import make_table, write_frames
 from ltp_ros.tools.deadline_runner import busy_core, check_arrivals, check_run
 from ltp_ros.tools.processes import Process
-from ltp_ros.tools.session import BenchmarkError
 
 LADDER = (1.0, 0.7, 0.5, 0.3)
 DEADLINE_MS = 50.0

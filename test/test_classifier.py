@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from ltp_ros import classifier
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
+from ltp_ros.training.model import resolve_precision as training_precision
 
 MEAN = STD = 0.5  # of the small model, as timm has it
 
@@ -190,10 +191,12 @@ def test_a_model_that_the_device_cannot_run_is_told_in_a_sentence(make, monkeypa
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """Return a function that makes torch claim to see a GPU, with bfloat16 or without, or none."""
-    def claim(available, bfloat16=True):
+    """Return a function that makes torch claim to see a GPU of a compute capability, or none."""
+    def claim(available, capability=(8, 0)):
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: available)
-        monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda *args: bfloat16)
+        monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda *args: capability)
+        # What torch says of those that only emulate it, too
+        monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda *args: True)
     return claim
 
 
@@ -212,10 +215,18 @@ def test_auto_takes_the_gpu_in_half_precision_where_there_is_one(gpu, available,
     assert classifier.resolve_precision('auto', torch.device(device)) == precision
 
 
-def test_bfloat16_is_refused_on_a_gpu_that_has_none(gpu):
-    gpu(available=True, bfloat16=False)
+@pytest.mark.parametrize('capability', [(7, 2), (7, 5)])
+def test_bfloat16_is_refused_on_a_gpu_that_only_emulates_it(gpu, capability):
+    gpu(True, capability)
+    assert training_precision('auto', 'cuda') == 'float32'
     with pytest.raises(ClassifierError, match='no bfloat16.*precision:=float16'):
         classifier.resolve_precision('bfloat16', torch.device('cuda'))
+
+
+def test_bfloat16_is_allowed_on_a_gpu_that_computes_in_it(gpu):
+    gpu(True, (9, 0))
+    assert classifier.resolve_precision('bfloat16', torch.device('cuda')) == 'bfloat16'
+    assert training_precision('auto', 'cuda') == 'bfloat16'
 
 
 def test_real_photos_are_classified_as_well_as_the_model_can(data, deit_tiny):

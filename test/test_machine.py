@@ -57,3 +57,16 @@ def test_a_program_that_is_told_to_stop_does_not_finish_the_warm_up(calls):
     with pytest.raises(ClassifierError, match='told to stop'):
         machine.prepare(config, print, pytest.fail, lambda: False)
     assert ('freeze',) not in calls
+
+
+def test_the_power_mode_has_what_jetson_clocks_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, '_nvpmodel', lambda: 'NV Power Mode: MODE_15W_6CORE\n2\n')
+    for name, content in {
+            'cpu/cpu0/cpufreq/scaling_governor': 'schedutil', 'gpu/17000000.gv11b/governor':
+            'nvhost_podgov', 'gpu/17000000.gv11b/min_freq': '114750000',
+            'gpu/17000000.gv11b/max_freq': '1109250000', 'gpu/15340000.vic/governor': 'other'
+            }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content + '\n')
+    assert machine.power_mode(tmp_path / 'cpu', tmp_path / 'gpu') == (
+        'MODE_15W_6CORE, schedutil, GPU nvhost_podgov 114750000 to 1109250000 Hz')

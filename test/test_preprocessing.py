@@ -5,7 +5,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
@@ -130,14 +129,35 @@ def test_an_elongated_picture_is_refused_rather_than_resized():
         Preprocessor(config_of())(torch.zeros(2, 60000, 3, dtype=torch.uint8))
 
 
-@pytest.mark.parametrize('shape', [(2160, 3840), (600, 4000), (520, 512)])
-def test_what_is_too_large_for_a_gpu_to_resize_at_once_is_halved_to_nearly_the_same(shape):
-    image = F.interpolate(torch.randint(0, 256, (1, 3, 40, 40)).float(), shape, mode='bilinear')
-    smaller = preprocessing.halved(image, (32, 32))
-    assert all(side <= 16 * 32 for side in smaller.shape[-2:])
-    resized, expected = (F.interpolate(each, (32, 32), mode='bicubic', antialias=True)
-                         for each in (smaller, image))
-    torch.testing.assert_close(resized, expected, rtol=0, atol=2.0)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+@pytest.mark.parametrize('interpolation', ['bicubic', 'bilinear'])
+@pytest.mark.parametrize('crop_mode', ['center', 'squash', 'border'])
+def test_two_products_resize_and_crop_to_the_nearest_grey_level(crop_mode, interpolation, dtype,
+                                                                rgb):
+    preprocessor = Preprocessor(config_of(crop_mode=crop_mode, interpolation=interpolation), dtype)
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+    product = preprocessor.crop(preprocessor.resize_by_products(image)).float()
+    expected = preprocessor.crop(preprocessor.resize(image)).float()
+    assert product.shape == expected.shape
+    difference = (product - expected).abs()
+    assert difference.max() <= 1 and difference.mean() < 0.25
+
+
+@pytest.mark.parametrize('size, resized', [(3840, 441), (224, 248), (5, 224), (9000, 3), (1, 7)])
+def test_weights_are_those_that_torch_resizes_with(size, resized, monkeypatch):
+    monkeypatch.setattr(preprocessing, '_BLOCK', 2 ** 20)  # in several blocks
+    row = torch.rand(1, 1, 1, size)
+    expected = torch.nn.functional.interpolate(row, (1, resized), mode='bicubic', antialias=True)
+    weights = preprocessing.resize_weights(size, resized, 'bicubic')
+    torch.testing.assert_close((weights @ row[0, 0, 0])[None, None, None], expected,
+                               rtol=1e-5, atol=1e-5)
+
+
+def test_the_input_is_written_where_it_is_wanted():
+    preprocessor = Preprocessor(config_of(), torch.float16)
+    rgb, out = torch.randint(0, 256, (48, 64, 3)).byte(), torch.zeros(1, 3, 224, 224).half()
+    assert preprocessor(rgb, out) is out
+    assert torch.equal(out, preprocessor(rgb))
 
 
 @pytest.mark.parametrize('name, value', [('interpolation', 'lanczos'), ('crop_mode', 'random')])

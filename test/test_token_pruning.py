@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ltp_ros import config, token_pruning
 from ltp_ros.token_pruning import (
@@ -86,6 +87,42 @@ def test_a_result_does_not_depend_on_its_batch_mates():
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('value', [-2.0, 0.1, 0.7, 1.9])
+def test_a_uniform_image_is_pruned_by_place_alone_whatever_rounding_adds(dtype, value):
+    # Positions are added and taken off again, which leaves noise that no scale may blow up
+    patch, positions = torch.randn(1, 1, 192) + value, torch.randn(196, 192)
+    expected = kept('spatial', patch.expand(2, 196, 192), positions)
+    for pictures in (1, 2):
+        patches = patch.expand(pictures, 196, 192).to(dtype)
+        found = kept('srb', patches, positions.to(dtype), importance=positions)
+        assert torch.equal(found, expected[:pictures])
+
+
+class Operators(TorchDispatchMode):
+    """Count what runs; a view and a conversion to what a tensor is already are nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if torch.is_tensor(args[0]) and torch.is_tensor(result) and (
+                result.untyped_storage().data_ptr() == args[0].untyped_storage().data_ptr()):
+            return result
+        self.names.append(str(function))
+        return result
+
+
+def test_the_step_is_few_operators_since_on_a_gpu_each_costs_the_same():
+    pruner = TokenPruner(torch.randn(196, 192), keep_ratio=0.53)
+    tokens = torch.randn(1, 197, 192)
+    with torch.inference_mode(), Operators() as operators:
+        pruner(tokens)
+    assert len(operators.names) <= 19, operators.names
+
+
 def test_equal_scores_keep_the_first_tokens():
     assert keep_indices(torch.zeros(2, 10), 3).tolist() == [[0, 1, 2], [0, 1, 2]]
 
@@ -156,8 +193,10 @@ def test_spatial_importance_stays_exact_in_half_precision(dtype):
     assert torch.equal(pruner.to(dtype).importance, before)
 
 
-def kept(score, patches, positions, alpha=0.5):
+def kept(score, patches, positions, alpha=0.5, importance=None):
     pruner = TokenPruner(positions, 0, 0.5, alpha, score)
+    if importance is not None:
+        pruner.importance = spatial_importance(importance)
     pruner.trace = True
     pruner(patches + positions)
     return pruner.last_keep_indices
@@ -171,7 +210,8 @@ def test_each_score_keeps_what_its_name_says():
                        similarity.amax(dim=-1).argsort()[:, :8].sort().values)
     largest = positions.norm(dim=-1).argsort(descending=True)[:8].sort().values
     assert torch.equal(kept('spatial', patches, positions), largest.expand(2, -1))
-    assert torch.equal(kept('srb', patches, positions), kept('srb', patches, positions))
+    both = srb_scores(patches, spatial_importance(positions), 0.5)
+    assert torch.equal(kept('srb', patches, positions), keep_indices(both, 8))
 
 
 def test_chance_keeps_each_patch_about_as_often():

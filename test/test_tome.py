@@ -139,3 +139,17 @@ def test_prefix_tokens_are_never_merged():
 def test_blocks_of_another_kind_are_refused():
     with pytest.raises(ModelError, match='cannot be pruned by TOME: its blocks are not the plain'):
         create_vit('vit_small_patch16_18x2_224', pretrained=False, method='tome')
+
+
+def test_half_precision_merges_tokens_whose_sum_is_beyond_it():
+    merger = make_vit().patch_drop
+    keys, tokens = torch.randn(1, 197, 64), torch.full((1, 197, 8), 60_000.0)
+    merged = merger.merge_tokens(tokens.half(), keys, 90)
+    assert merged.dtype == torch.float16 and torch.isfinite(merged).all()
+    torch.testing.assert_close(merged, tokens[:, :107].half())
+
+
+def test_the_same_tokens_are_merged_every_time_those_that_are_equally_alike_too():
+    keys = torch.ones(1, 40, 4)
+    stay, merged, _ = match(keys, 5)
+    assert merged.tolist() == [[0, 1, 2, 3, 4]] and stay.tolist() == [list(range(5, 20))]

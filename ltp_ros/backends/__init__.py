@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways to run the model, and the choice of the fastest that is there."""
 import copy
+import gc
 import os
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from ltp_ros.backends.eager import EagerBackend
+from ltp_ros.backends.export import VERSION
 from ltp_ros.backends.graph import GraphBackend
-from ltp_ros.backends.onnx import OnnxBackend
+from ltp_ros.backends.onnx import OnnxBackend, choose_providers
 from ltp_ros.preprocessing import DataConfig
 
 # What 'auto' tries on each device; ONNX Runtime on a GPU only where it is asked for, since
@@ -22,9 +24,10 @@ from ltp_ros.preprocessing import DataConfig
 BACKENDS = {'cuda': ('graph', 'eager'), 'cpu': ('eager', 'onnx')}
 AUTO_PRECISIONS = {
     ('cuda', 'graph'): ('float16',), ('cuda', 'eager'): ('float16',),
-    ('cuda', 'onnx'): ('float16', 'float32'), ('cpu', 'eager'): ('float32', 'bfloat16'),
-    ('cpu', 'onnx'): ('float32',), ('cpu', 'graph'): ('float32',)}
+    ('cpu', 'eager'): ('float32', 'bfloat16'), ('cpu', 'onnx'): ('float32',),
+    ('cpu', 'graph'): ('float32',)}
 TRIAL_RUNS = 5
+Tell = Callable[[str], None]
 
 
 def candidates(backend: str, precision: str, device: torch.device) -> List[Tuple[str, str]]:
@@ -36,12 +39,31 @@ def candidates(backend: str, precision: str, device: torch.device) -> List[Tuple
     if (backend, precision) == ('auto', 'int8'):
         names = ('onnx',)
     return [(name, number_format) for name in names for number_format in (
-        AUTO_PRECISIONS[device.type, name] if precision == 'auto' else (precision,))]
+        _auto_precisions(name, device) if precision == 'auto' else (precision,))]
+
+
+def _auto_precisions(name: str, device: torch.device) -> Tuple[str, ...]:
+    if (device.type, name) != ('cuda', 'onnx'):
+        return AUTO_PRECISIONS[device.type, name]
+    try:  # not both, since each would have minutes of engines built
+        choose_providers('cuda', 'float16')
+    except (ImportError, RuntimeError):
+        return ('float32',)
+    return ('float16',)
 
 
 def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
-           device: torch.device, folder: Path) -> Any:
+           device: torch.device, folder: Path, tell: Tell = lambda message: None) -> Any:
     """Return a backend with a model of its own, since it changes its number format.
+
+    Args:
+        name: 'eager', 'graph' or 'onnx'.
+        precision: number format.
+        model: the Vision Transformer, in float32 on the CPU; it is copied.
+        data_config: what the model expects of its input.
+        device: where it runs.
+        folder: for exported levels and engines.
+        tell: told of what does not go as it should, and of what takes long.
 
     Raises:
         ImportError, RuntimeError: if it cannot be had here; the message says why.
@@ -50,13 +72,14 @@ def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
         raise RuntimeError('int8 comes with ONNX Runtime alone; use backend:=onnx')
     model = copy.deepcopy(model)
     if name == 'onnx':
-        return OnnxBackend(model, data_config, device, precision, folder)
-    return {'eager': EagerBackend, 'graph': GraphBackend}[name](
-        model, data_config, device, precision)
+        return OnnxBackend(model, data_config, device, precision, folder, tell)
+    if name == 'graph':
+        return GraphBackend(model, data_config, device, precision, tell)
+    return EagerBackend(model, data_config, device, precision)
 
 
 def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Any], rgb: np.ndarray,
-            keep_ratio: float, tell: Callable[[str], None]) -> Any:
+            keep_ratio: float, tell: Tell) -> Any:
     """Return the backend that classifies an image fastest, by the median of interleaved runs.
 
     Args:
@@ -74,13 +97,12 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Any], rgb: 
     backends: List[Any] = []
     errors: List[Exception] = []
     for pair in pairs:
-        try:
-            backend = make(*pair)
-            backend(rgb, keep_ratio, 1)
+        backend = _try(pair, make, rgb, keep_ratio, errors)
+        if backend is not None:
             backends.append(backend)
-        except (ImportError, RuntimeError, OSError) as error:
-            tell(f'{" ".join(pair)} cannot be had: {error}')
-            errors.append(error)
+        else:
+            tell(f'{" ".join(pair)} cannot be had: {errors[-1]}')
+            _free_memory()
     if not backends:
         raise errors[0]
     times: Dict[int, List[float]] = {index: [] for index in range(len(backends))}
@@ -93,7 +115,31 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Any], rgb: 
     best = min(medians, key=lambda index: medians[index])
     tell(', '.join(f'{backend.name} {backend.precision} {medians[index]:.1f} ms'
                    for index, backend in enumerate(backends)) + f' at keep_ratio {keep_ratio:g}')
-    return backends[best]
+    winner = backends[best]
+    del backend
+    backends.clear()
+    _free_memory()
+    return winner
+
+
+def _try(pair: Tuple[str, str], make: Callable[[str, str], Any], rgb: np.ndarray,
+         keep_ratio: float, errors: List[Exception]) -> Optional[Any]:
+    """Return a backend that has run once; None, with one more of `errors`, if it cannot."""
+    try:
+        backend = make(*pair)
+        backend(rgb, keep_ratio, 1)
+        return backend
+    except (ImportError, RuntimeError, OSError) as error:
+        # Its frames hold the backend, and with it the memory that the next one may need
+        error.__cause__ = error.__context__ = None
+        errors.append(error.with_traceback(None))
+        return None
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # what torch keeps is lost to all others, on a Jetson to the CPU
 
 
 def model_folder(cache: str, model: str, model_hash: str, method: str, score: str,
@@ -111,4 +157,4 @@ def model_folder(cache: str, model: str, model_hash: str, method: str, score: st
     base = Path(cache) if cache else Path(
         os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'ltp_ros'
     how = f'{method}_{score}_{alpha:g}' if method == 'ltp' else method
-    return base / f'{model}-{model_hash[:12]}' / how
+    return base / f'{model}-{model_hash[:12]}' / f'{how}-v{VERSION}'

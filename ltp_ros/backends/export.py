@@ -11,7 +11,10 @@ from typing import Any, Dict, Iterator, Sequence, Tuple
 import torch
 from torch import nn
 
-OPSET = 17  # ScatterElements that adds came with 16, LayerNormalization with 17
+# The last without LayerNormalization, which the TensorRT of JetPack 5 (8.5) does not know;
+# ONNX Runtime fuses it again
+OPSET = 16
+VERSION = 2  # of what is exported: counted up when files of before should not be used
 MAX_CLASSES = 100  # `top_k` may be no more
 
 

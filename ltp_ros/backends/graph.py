@@ -1,99 +1,123 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run the model as CUDA graphs: one for each ladder level and camera size, launched as a whole."""
-from typing import Dict, NamedTuple, Tuple
+"""Run the model as CUDA graphs: one for each ladder level, launched as a whole."""
+import inspect
+import threading
+import weakref
+from collections import defaultdict
+from typing import Any, Callable, DefaultDict, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from ltp_ros.backends.eager import unpack, whole_model
-from ltp_ros.backends.export import MAX_CLASSES
-from ltp_ros.preprocessing import DataConfig, Preprocessor
+from ltp_ros.backends.eager import EagerBackend
+from ltp_ros.preprocessing import DataConfig
 
-WARM_UP_RUNS = 3  # on a side stream before a capture, as torch asks for
-MAX_SIZES = 4     # camera sizes whose graphs are kept
+DEVICE = 'cuda'
+WARM_UP_RUNS = 3      # on a side stream before a capture, as torch asks for
+RETRY_FRAMES = 1000   # run eagerly after a failed capture, before the next is tried
+# torch has 32 streams and keeps a workspace for each that was used: those of backends that are
+# gone are used again
+_IDLE_STREAMS: DefaultDict[torch.device, List[Any]] = defaultdict(list)
+# Two captures at a time would disturb each other
+_CAPTURE_LOCK = threading.Lock()
+
+
+class CaptureError(RuntimeError):
+    """A graph that could not be captured."""
 
 
 class _Level(NamedTuple):
     graph: 'torch.cuda.CUDAGraph'
-    packed: torch.Tensor  # on the device, written by the graph
+    answer: torch.Tensor  # on the device, written by the graph
 
 
-class _Size(NamedTuple):
-    """What the graphs of one camera size share."""
+class GraphBackend(EagerBackend):
+    """Preprocess plainly into a fixed buffer, then run the model from there in one launch.
 
-    upload: torch.Tensor  # (H, W, 3) uint8, pinned
-    image: torch.Tensor   # the same on the device, read by the graphs
-    levels: Dict[float, _Level]
+    A level is captured when it is first seen, which `warm_up` does for all. No camera size needs
+    a capture of its own. The graphs share one memory pool, as only one runs at a time.
 
-
-class GraphBackend:
-    """Preprocess, prune, run, choose classes in one graph: one upload, one launch, one read-back.
-
-    A graph is captured when its level is first seen; `warm_up` does so for cameras of 640x480.
-    Another camera size stops the node once, for all the levels. The graphs share one memory pool,
-    as only one runs at a time.
+    Once a level has run, a capture that fails does not end the backend: the frame is answered
+    with plain calls, as are those after it until a capture is tried again.
 
     Args:
         model: the Vision Transformer with a `TokenReducer` in `patch_drop`, in eval mode.
         data_config: what the model expects of its input.
         device: a CUDA device.
         precision: number format of the weights and activations.
+        tell: told when a capture fails.
+
+    Raises:
+        RuntimeError: if the device is not a CUDA device.
     """
 
     name = 'graph'
 
     def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
-                 precision: str):
-        if device.type != 'cuda':
+                 precision: str, tell: Callable[[str], None]):
+        if device.type != DEVICE:
             raise RuntimeError('CUDA graphs need a CUDA device; use backend:=eager')
-        self.device, self.precision = device, precision
-        dtype = getattr(torch, precision)
-        self.model = model.to(device=device, dtype=dtype)
-        self.model.patch_drop.trace = True
-        self.preprocessor = Preprocessor(data_config, dtype).to(device)
-        self._top_k = min(MAX_CLASSES, model.num_classes)
-        self._pool = torch.cuda.graph_pool_handle()
-        self._stream = torch.cuda.Stream(device)
-        self._sizes: Dict[Tuple[int, int], _Size] = {}
-        longest = self._top_k * 2 + model.patch_drop.num_patches
-        self._read_back = torch.empty(longest, pin_memory=True)
+        super().__init__(model, data_config, device, precision)
+        self.pixels = torch.zeros(1, 3, *data_config.input_size, dtype=self.dtype, device=device)
+        self._tell = tell
+        self._worked = False
+        self._plain_frames = 0  # to be run without a graph
+        self._begin_anew()
 
-    @torch.inference_mode()
+    def _begin_anew(self) -> None:
+        idle = _IDLE_STREAMS[self.device]
+        self._stream = idle.pop() if idle else torch.cuda.Stream(self.device)
+        self._return_stream = weakref.finalize(self, idle.append, self._stream)
+        self._pool = torch.cuda.graph_pool_handle()
+        self._levels: Dict[float, _Level] = {}
+
     def __call__(self, rgb: np.ndarray, keep_ratio: float,
                  top_k: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Classify (H, W, 3) uint8; returns what `EagerBackend` does."""
-        with torch.cuda.stream(self._stream):
-            size = self._sizes.get(rgb.shape[:2]) or self._prepare(*rgb.shape[:2])
-            np.copyto(size.upload.numpy(), rgb)
-            level = size.levels.get(keep_ratio) or self._capture(size, keep_ratio)
-            size.image.copy_(size.upload, non_blocking=True)
-            level.graph.replay()
-            read_back = self._read_back[:len(level.packed)]
-            read_back.copy_(level.packed, non_blocking=True)
-            self._stream.synchronize()
-        scores, class_ids, kept = unpack(read_back.numpy().copy(), self._top_k)
-        return scores[:top_k], class_ids[:top_k], kept
+        try:
+            with torch.cuda.stream(self._stream):
+                return super().__call__(rgb, keep_ratio, top_k)
+        except CaptureError as error:
+            if not self._worked:
+                raise
+            self._tell(f'{error}; going on without CUDA graphs for {RETRY_FRAMES} images')
+        # An interrupted capture leaves its stream and its pool unusable
+        self._return_stream.detach()
+        self._begin_anew()
+        self._plain_frames = RETRY_FRAMES
+        return self(rgb, keep_ratio, top_k)
 
-    def _prepare(self, height: int, width: int) -> _Size:
-        known = sorted({ratio for size in self._sizes.values() for ratio in size.levels})
-        while len(self._sizes) >= MAX_SIZES:  # the oldest; the pool keeps its memory for the next
-            self._sizes.pop(next(iter(self._sizes)))
-        upload = torch.zeros((height, width, 3), dtype=torch.uint8, pin_memory=True)
-        size = self._sizes[height, width] = _Size(upload, upload.to(self.device), {})
-        for keep_ratio in known:  # else the tuner meets a capture at each level that it tries
-            self._capture(size, keep_ratio)
-        return size
+    def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
+        """Return what `EagerBackend.run` does, for the input that lies in `self.pixels`."""
+        if self._plain_frames:
+            self._plain_frames -= 1
+            return super().run(pixels, keep_ratio)
+        level = self._levels.get(keep_ratio)
+        if level is None:
+            level = self._levels[keep_ratio] = self._capture(keep_ratio)
+        level.graph.replay()
+        self._worked = True
+        return level.answer
 
-    def _capture(self, size: _Size, keep_ratio: float) -> _Level:
-        self.model.patch_drop.keep_ratio = keep_ratio
-        size.image.copy_(size.upload)
+    def _capture(self, keep_ratio: float) -> _Level:
         for _ in range(WARM_UP_RUNS):
-            whole_model(self.model, self.preprocessor, size.image, self._top_k)
+            super().run(self.pixels, keep_ratio)
         self._stream.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            packed = whole_model(self.model, self.preprocessor, size.image, self._top_k)
-        level = size.levels[keep_ratio] = _Level(graph, packed)
-        return level
+        try:
+            with _CAPTURE_LOCK, torch.cuda.graph(graph, pool=self._pool, stream=self._stream,
+                                                 **_capture_mode()):
+                answer = super().run(self.pixels, keep_ratio)
+        except RuntimeError as error:
+            raise CaptureError(f'keep_ratio {keep_ratio:g} could not be captured: {error}'
+                               ) from error
+        return _Level(graph, answer)
+
+
+def _capture_mode() -> Dict[str, str]:
+    # By default whatever any other thread asks of the GPU invalidates a capture; torch 2.0 has
+    # no other mode
+    known = inspect.signature(torch.cuda.graph.__init__).parameters
+    return {'capture_error_mode': 'thread_local'} if 'capture_error_mode' in known else {}

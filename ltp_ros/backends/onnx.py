@@ -1,18 +1,26 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Run the model with ONNX Runtime: one session a ladder level, each with static shapes."""
+import hashlib
+import json
+import math
 import os
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple, Type
+from tempfile import TemporaryDirectory
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 import numpy as np
 import torch
 from torch import nn
 
 from ltp_ros.backends.export import export_level, level_file
-from ltp_ros.preprocessing import DataConfig, Preprocessor
+from ltp_ros.backends.transfer import Transfer
+from ltp_ros.preprocessing import DataConfig
 
-PROVIDERS = {'cuda': ('TensorrtExecutionProvider', 'CUDAExecutionProvider'), 'cpu': ()}
+TENSORRT, CUDA, CPU = (f'{name}ExecutionProvider' for name in ('Tensorrt', 'CUDA', 'CPU'))
+PROVIDERS = {'cuda': (TENSORRT, CUDA), 'cpu': ()}
+_DTYPES = {'tensor(float)': torch.float32, 'tensor(int64)': torch.int64}
 
 
 def session_options() -> Any:
@@ -26,14 +34,15 @@ def session_options() -> Any:
     return options
 
 
-def open_session(path: Path, providers: Sequence[Any] = ('CPUExecutionProvider',),
-                 needed: Sequence[str] = ()) -> Any:
+def open_session(path: Path, providers: Sequence[Any] = (CPU,), needed: Sequence[str] = (),
+                 options: Optional[Any] = None) -> Any:
     """Return a session of an ONNX file.
 
     Args:
         path: the file.
         providers: for ONNX Runtime, the best first.
         needed: one of these must run it; none: any may.
+        options: none: `session_options`.
 
     Raises:
         RuntimeError: if the file cannot be loaded, or none of the `needed` providers starts; ONNX
@@ -41,7 +50,7 @@ def open_session(path: Path, providers: Sequence[Any] = ('CPUExecutionProvider',
     """
     import onnxruntime  # noqa: PLC0415  not everywhere
     try:
-        session = onnxruntime.InferenceSession(str(path), session_options(),
+        session = onnxruntime.InferenceSession(str(path), options or session_options(),
                                                providers=list(providers))
     except errors() as error:
         raise RuntimeError(f'ONNX Runtime cannot load {path}: {error}. If the file is damaged, '
@@ -61,8 +70,51 @@ def errors() -> Tuple[Type[Exception], ...]:
             state.InvalidProtobuf, state.NotImplemented, state.RuntimeException)
 
 
+class BoundSession:
+    """A session whose input and outputs lie in tensors, so that a run copies and allocates none.
+
+    Args:
+        session: with static shapes and one input.
+        pixels: read by each run, on the device that runs the session.
+    """
+
+    def __init__(self, session: Any, pixels: torch.Tensor):
+        self._session = session
+        self._binding = session.io_binding()
+        self._device = pixels.device
+        self._bind(self._binding.bind_input, session.get_inputs()[0].name, pixels, pixels.shape)
+        self.outputs: List[torch.Tensor] = []
+        for output in session.get_outputs():
+            size = math.prod(output.shape)
+            # Never empty: `mixed` may keep no patch in full, and a null pointer is refused
+            memory = torch.zeros(max(size, 1), dtype=_DTYPES[output.type], device=self._device)
+            self._bind(self._binding.bind_output, output.name, memory, output.shape)
+            self.outputs.append(memory[:size].view(output.shape))
+
+    def _bind(self, bind: Callable[..., None], name: str, memory: torch.Tensor,
+              shape: Sequence[int]) -> None:
+        element_type = np.dtype(str(memory.dtype).replace('torch.', ''))
+        bind(name, self._device.type, self._device.index or 0, element_type, tuple(shape),
+             memory.data_ptr())
+
+    def run(self) -> List[torch.Tensor]:
+        """Run; return the outputs, which the next run overwrites.
+
+        Raises:
+            RuntimeError: if ONNX Runtime fails.
+        """
+        if self._device.type == 'cuda':  # ONNX Runtime has a stream of its own
+            torch.cuda.current_stream(self._device).synchronize()
+        try:
+            self._session.run_with_iobinding(self._binding)
+            self._binding.synchronize_outputs()
+        except (RuntimeError, *errors()) as error:
+            raise RuntimeError(f'ONNX Runtime cannot run this level: {error}') from error
+        return self.outputs
+
+
 class OnnxBackend:
-    """Preprocess with torch, run the rest in ONNX Runtime.
+    """Preprocess with torch, run the rest in ONNX Runtime, both on the device.
 
     A level whose file is not there yet is exported when it is first used, which `warm_up` does.
 
@@ -73,6 +125,7 @@ class OnnxBackend:
         device: where it runs; on 'cuda' TensorRT if it is there, then CUDA.
         precision: 'float32'; on the CPU also 'int8', with TensorRT 'float16'.
         folder: where the exported levels and TensorRT's engines are kept.
+        tell: told, on a GPU, which provider runs how much of each level.
 
     Raises:
         ImportError: if onnx or onnxruntime is missing.
@@ -82,54 +135,103 @@ class OnnxBackend:
     name = 'onnx'
 
     def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
-                 precision: str, folder: Path):
+                 precision: str, folder: Path, tell: Callable[[str], None]):
         import onnx  # noqa: F401  (the export needs it; say so before the model is tried)
-        import onnxruntime
         self.device, self.precision = device, precision
         self.model = model
-        self.preprocessor = Preprocessor(data_config)  # its output is uploaded by the runtime
+        self.transfer = Transfer(data_config, device, torch.float32)
+        self._pixels = torch.zeros(1, 3, *data_config.input_size, device=device)
         self._folder = folder
-        self._providers = self._choose_providers(onnxruntime.get_available_providers())
-        self._sessions: Dict[float, Any] = {}
+        self._tell = tell
+        self._providers = choose_providers(device.type, precision)
+        self._levels: Dict[float, BoundSession] = {}
 
+    @torch.inference_mode()
     def __call__(self, rgb: np.ndarray, keep_ratio: float,
                  top_k: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Classify (H, W, 3) uint8; returns what `EagerBackend` does."""
-        session = self._sessions.get(keep_ratio) or self._load(keep_ratio)
-        with torch.inference_mode():
-            pixels = self.preprocessor(torch.from_numpy(np.require(rgb, requirements='CW')))
-        try:
-            scores, class_ids, kept = session.run(None, {'pixels': pixels.numpy()})
-        except errors() as error:
-            raise RuntimeError(f'ONNX Runtime cannot run this level: {error}') from error
-        return scores[0, :top_k], class_ids[0, :top_k], kept[0]
+        level = self._levels.get(keep_ratio)
+        if level is None:
+            level = self._levels[keep_ratio] = self._load(keep_ratio)
+        self.transfer.pixels(rgb, self._pixels)
+        scores, class_ids, kept = level.run()
+        answer = self.transfer.read_back(torch.cat(
+            [scores[0, :top_k], class_ids[0, :top_k].float(), kept[0].float()]))
+        class_ids, kept = np.split(answer[top_k:].astype(np.int64), [top_k])
+        return answer[:top_k], class_ids, kept
 
-    def _choose_providers(self, available: Sequence[str]) -> List[Any]:
-        found: List[Any] = [name for name in PROVIDERS[self.device.type] if name in available]
-        if self.device.type != 'cpu' and not found:
-            raise RuntimeError('this onnxruntime has no provider for CUDA; install '
-                               'onnxruntime-gpu, or use backend:=graph')
-        possible = ['float32']
-        if self.device.type == 'cpu':
-            possible.append('int8')
-        elif 'TensorrtExecutionProvider' in found:
-            possible.append('float16')
-        if self.precision not in possible:
-            raise RuntimeError(f'ONNX Runtime has no {self.precision} here, but '
-                               f'{" and ".join(possible)}; int8 is for the CPU, float16 comes '
-                               'with TensorRT')
-        if 'TensorrtExecutionProvider' in found:
-            found[0] = ('TensorrtExecutionProvider', {
-                'trt_engine_cache_enable': True, 'trt_engine_cache_path': str(self._folder),
-                'trt_fp16_enable': self.precision == 'float16'})
-        return [*found, 'CPUExecutionProvider']
-
-    def _load(self, keep_ratio: float) -> Any:
+    def _load(self, keep_ratio: float) -> BoundSession:
         int8 = self.precision == 'int8'
         path = level_file(self._folder, keep_ratio, int8)
         if not path.is_file():
             export_level(self.model, keep_ratio, path, int8=int8)
+        if self.device.type == 'cpu':
+            return BoundSession(open_session(path), self._pixels)
         # Float16 comes with TensorRT alone
-        needed = PROVIDERS[self.device.type][:1 if self.precision == 'float16' else None]
-        session = self._sessions[keep_ratio] = open_session(path, self._providers, needed)
-        return session
+        needed = PROVIDERS['cuda'][:1 if self.precision == 'float16' else None]
+        providers = [(name, provider_options(name, self.device, self.precision, path))
+                     for name in self._providers]
+        options = session_options()
+        with TemporaryDirectory() as folder:
+            options.enable_profiling, options.profile_file_prefix = True, f'{folder}/run'
+            session = open_session(path, providers, needed, options)
+            level = BoundSession(session, self._pixels)
+            level.run()
+            counts = nodes_by_provider(Path(session.end_profiling()))
+        self._tell(f'keep_ratio {keep_ratio:g}: nodes run by ' + ', '.join(
+            f'{name} {count}' for name, count in counts.items()))
+        return level
+
+
+def choose_providers(device_type: str, precision: str) -> List[str]:
+    """Return the execution providers for a device, the best first.
+
+    Raises:
+        ImportError: if onnxruntime is missing.
+        RuntimeError: if it has none for the device, or they have not the precision.
+    """
+    import onnxruntime  # noqa: PLC0415  not everywhere
+    available = onnxruntime.get_available_providers()
+    found = [name for name in PROVIDERS[device_type] if name in available]
+    if device_type != 'cpu' and not found:
+        raise RuntimeError('this onnxruntime has no provider for CUDA; install '
+                           'onnxruntime-gpu, or use backend:=graph')
+    possible = ['float32']
+    if device_type == 'cpu':
+        possible.append('int8')
+    elif TENSORRT in found:
+        possible.append('float16')
+    if precision not in possible:
+        raise RuntimeError(f'ONNX Runtime has no {precision} here, but '
+                           f'{" and ".join(possible)}; int8 is for the CPU, float16 comes '
+                           'with TensorRT')
+    return [*found, CPU]
+
+
+def provider_options(name: str, device: torch.device, precision: str,
+                     path: Path) -> Dict[str, Any]:
+    """Return the options of an execution provider for a level's file.
+
+    TensorRT's engines are kept beside the file, in a folder named after its content: their own
+    names know the file's name alone, and an engine of another content would be run in silence.
+    """
+    if name == CPU:
+        return {}
+    options: Dict[str, Any] = {'device_id': device.index or 0}
+    if name == TENSORRT:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        engines = path.parent / f'engines-{content}'
+        engines.mkdir(exist_ok=True)
+        options.update(
+            trt_engine_cache_enable=True, trt_engine_cache_path=str(engines),
+            trt_timing_cache_enable=True, trt_timing_cache_path=str(path.parent),
+            trt_fp16_enable=precision == 'float16', trt_layer_norm_fp32_fallback=True)
+    return options
+
+
+def nodes_by_provider(profile: Path) -> Dict[str, int]:
+    """Return how many nodes each provider ran, from a file that ONNX Runtime's profiler wrote."""
+    nodes = {(event['args']['provider'], event['name'])
+             for event in json.loads(profile.read_text(encoding='utf-8'))
+             if event.get('cat') == 'Node' and 'provider' in event.get('args', {})}
+    return dict(Counter(provider.replace('ExecutionProvider', '') for provider, _ in nodes))

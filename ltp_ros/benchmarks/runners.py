@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A batch of images through one model, backend and number format, ready to be timed. No ROS."""
 import copy
+import os
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import nn
@@ -71,20 +72,31 @@ def eager(model: nn.Module, pixels: torch.Tensor) -> Run:
 
 def graph(model: nn.Module, pixels: torch.Tensor) -> Run:
     """Return a run as one CUDA graph."""
+    return repeated(lambda: model(pixels), 1, pixels.device)
+
+
+def repeated(work: Callable[[], Any], times: int, device: torch.device) -> Run:
+    """Return a run of the same work several times over: on a GPU in one CUDA graph."""
+    if device.type != 'cuda':
+        def run() -> None:
+            for _ in range(times):
+                work()
+        return torch.inference_mode()(run)
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
-            model(pixels)
+            work()
     torch.cuda.synchronize()
     captured = torch.cuda.CUDAGraph()
     with torch.cuda.graph(captured, stream=stream):
-        model(pixels)
+        for _ in range(times):
+            work()
 
-    def run(in_use: Any = (model, pixels)) -> None:  # a graph holds addresses alone
+    def replay(in_use: Any = work) -> None:  # a graph holds addresses alone
         captured.replay()
         torch.cuda.synchronize()
-    return run
+    return replay
 
 
 def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
@@ -130,6 +142,8 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
     dtype = getattr(torch, precision)
     model, pixels = model.to(device, dtype), pixels.to(device, dtype)
     step = PruningStep(model, pixels)
+    if not step.inputs:
+        return how(model, pixels), None, model
     inputs = tuple(step.inputs.values())
     return how(model, pixels), how(lambda tokens: step(*inputs), inputs[-1]), model
 
@@ -150,6 +164,12 @@ def interleave(runs: Sequence[Run], rounds: int, warm_up: int = 2,
                 times.append(1e3 * (time.perf_counter() - start))
         progress()
     return times_ms
+
+
+def resident_mib(pid: Union[int, str] = 'self') -> float:
+    """Return the resident memory of a process, by default this one."""
+    pages = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 2 ** 20
 
 
 @torch.inference_mode()

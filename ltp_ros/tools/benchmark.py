@@ -2,59 +2,81 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_benchmark`: measure on this machine what the package claims."""
 import argparse
+import ast
+import importlib
 import os
 import sys
-from typing import List, Optional
+from pathlib import Path
+from typing import Any, Optional, Sequence
 
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the node: its times are wanted
 
-from rclpy.executors import ExternalShutdownException
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ltp_ros.benchmarks import BenchmarkError
 from ltp_ros.benchmarks.figures import PlotError
 from ltp_ros.classifier import ClassifierError
-from ltp_ros.tools import benchmark_deadline, benchmark_methods, benchmark_node, benchmark_overload
 from ltp_ros.tools.processes import ProcessError
-from ltp_ros.tools.session import BenchmarkError
 from ltp_ros.vit import ModelError
 
-# Each has NAME, a docstring that says what it measures, PARENTS, add_arguments(parser) and
-# run(args, bar), with a progress bar to show what takes long
-COMMANDS = (benchmark_deadline, benchmark_overload, benchmark_node, benchmark_methods)
+# Each is a module `benchmark_<name>`, imported when it is asked for, as some need ROS. It has a
+# docstring that says what it measures, PARENTS, add_arguments(parser), and run(args, bar), with a
+# progress bar to show what takes long, which returns the exit code where it is not 0
+COMMANDS = ('deadline', 'overload', 'node', 'methods', 'gpu')
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the command line of `ltp_benchmark`."""
+def build_parser(command: str = '') -> argparse.ArgumentParser:
+    """Return the command line of `ltp_benchmark`, with the flags of one command."""
     parser = argparse.ArgumentParser(prog='ltp_benchmark',
                                      description=(__doc__ or '').split(': ', 1)[1])
     names = parser.add_subparsers(dest='command', metavar='COMMAND')
     names.required = True
-    for command in COMMANDS:
-        text = (command.__doc__ or '').split(': ', 1)[1]
-        command.add_arguments(names.add_parser(
-            command.NAME, help=text.split('\n', 1)[0], description=text,
-            parents=command.PARENTS, formatter_class=argparse.ArgumentDefaultsHelpFormatter))
+    for name in COMMANDS:
+        text = _docstring(name)
+        if name != command:
+            names.add_parser(name, help=text.split('\n', 1)[0])
+            continue
+        module = _module(name)
+        module.add_arguments(names.add_parser(
+            name, help=text.split('\n', 1)[0], description=text, parents=module.PARENTS,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter))
     return parser
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def _module(name: str) -> Any:
+    return importlib.import_module(f'ltp_ros.tools.benchmark_{name}')
+
+
+def _docstring(name: str) -> str:
+    source = Path(__file__).with_name(f'benchmark_{name}.py').read_text(encoding='utf-8')
+    return (ast.get_docstring(ast.parse(source)) or '').split(': ', 1)[1]
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run `ltp_benchmark`; return the exit code, 0 if everything was measured."""
-    args = build_parser().parse_args(argv)
-    command = next(command for command in COMMANDS if command.NAME == args.command)
+    argv = list(sys.argv[1:] if argv is None else argv)
     errors = Console(stderr=True)
+
+    def fail(error: Exception) -> int:
+        errors.print(f'ltp_benchmark {" ".join(argv[:1])}: {error}', soft_wrap=True, markup=False,
+                     highlight=False)
+        return 2
+
+    try:
+        parser = build_parser(*argv[:1])
+    except ImportError as error:
+        return fail(error)
+    args = parser.parse_args(argv)
     columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=errors, disable=args.quiet) as bar:
-            command.run(args, bar)
+            return _module(args.command).run(args, bar) or 0
     except (BenchmarkError, ClassifierError, ModelError, PlotError, ProcessError,
             OSError) as error:
-        errors.print(f'ltp_benchmark {command.NAME}: {error}', soft_wrap=True, markup=False,
-                     highlight=False)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
+        return fail(error)
+    except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 from torch import nn
 
+from ltp_ros.benchmarks import BenchmarkError
 from ltp_ros.benchmarks.figures import new_figure
 from ltp_ros.benchmarks.methods import (
     LTP,
@@ -37,7 +38,6 @@ from ltp_ros.config import METHODS
 from ltp_ros.tools.common_flags import common_flags, positive_int
 from ltp_ros.tools.output_files import check_writable, write_json
 from ltp_ros.tools.provenance import provenance
-from ltp_ros.tools.session import BenchmarkError
 from ltp_ros.vit import create_vit, model_name
 
 NAME = 'methods'

@@ -13,6 +13,7 @@ from rich import box
 from rich.progress import Progress
 from rich.table import Table
 
+from ltp_ros.benchmarks import BenchmarkError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.msg import FrameLatency
 from ltp_ros.tools.common_flags import CLASSIFIER_FLAGS, common_flags, positive
@@ -20,7 +21,6 @@ from ltp_ros.tools.session import (
     CAMERA,
     CLASSIFIER,
     RATE_HZ,
-    BenchmarkError,
     Session,
     head_of,
     measure_and_tell,

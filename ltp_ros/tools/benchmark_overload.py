@@ -16,6 +16,7 @@ from rich import box
 from rich.progress import Progress
 from rich.table import Table
 
+from ltp_ros.benchmarks import BenchmarkError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.health import Level
 from ltp_ros.msg import FrameLatency
@@ -23,7 +24,6 @@ from ltp_ros.tools.common_flags import CLASSIFIER_FLAGS, common_flags, positive
 from ltp_ros.tools.session import (
     CAMERA,
     CLASSIFIER,
-    BenchmarkError,
     Session,
     dropped,
     head_of,

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from typing import Iterator, List, Optional, Sequence, Tuple
 
+from ltp_ros.benchmarks import BenchmarkError
 from ltp_ros.benchmarks.deadline import FrameRow, Phase, Run, by_phase, policy_name
 from ltp_ros.config import snap
 from ltp_ros.tools.session import (
     CAMERA,
     CLASSIFIER,
     RATE_HZ,
-    BenchmarkError,
     Session,
     stamp_ns,
 )

@@ -13,12 +13,14 @@ import cv2
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ltp_ros.benchmarks import BenchmarkError
+from ltp_ros.benchmarks.runners import resident_mib
 from ltp_ros.classifier import resolve_device
 from ltp_ros.msg import FrameLatency
 from ltp_ros.tools.common_flags import CLASSIFIER_FLAGS
@@ -35,17 +37,15 @@ ANSWER_TIMEOUT_S = 60.0
 IN_FLIGHT = 2             # images of one camera that wait or are in work, neither out nor dropped
 
 
-class BenchmarkError(RuntimeError):
-    """A run that is no measurement; the message says why."""
-
-
 @contextlib.contextmanager
 def ros() -> Iterator[None]:
-    """Run rclpy, kept on this machine, meanwhile."""
+    """Run rclpy, kept on this machine, meanwhile; a signal to stop is a KeyboardInterrupt."""
     isolate()
     rclpy.init()
     try:
         yield
+    except ExternalShutdownException as error:
+        raise KeyboardInterrupt from error
     finally:
         rclpy.try_shutdown()
 
@@ -146,8 +146,7 @@ class Session:
     @property
     def memory_mib(self) -> float:
         """Resident memory of the node now."""
-        pages = int(Path(f'/proc/{self.classifier.pid}/statm').read_text().split()[1])
-        return pages * os.sysconf('SC_PAGE_SIZE') / 2 ** 20
+        return resident_mib(self.classifier.pid)
 
     @property
     def conserved(self) -> bool:

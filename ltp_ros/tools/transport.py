@@ -5,16 +5,15 @@ import os
 import sys
 from pathlib import Path
 
-from ament_index_python import get_package_share_directory
-
 PROFILES_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
 
 def share_directory() -> Path:
     """Return the folder that config/ and launch/ are installed in."""
     try:
+        from ament_index_python import get_package_share_directory  # noqa: PLC0415  comes with ROS
         return Path(get_package_share_directory('ltp_ros'))
-    except (LookupError, OSError):  # no ROS environment is sourced: pip put it beside Python
+    except (ImportError, LookupError, OSError):  # no ROS is sourced: pip put it beside Python
         beside_python = Path(sys.prefix) / 'share' / 'ltp_ros'
         sources = Path(__file__).parents[2]  # run from there, not installed
         return beside_python if (beside_python / 'config').is_dir() else sources

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ltp_ros.accuracy.answers import Answers, Variant, answer_all
+from ltp_ros.classifier import computes_bfloat16
 from ltp_ros.preprocessing import DataConfig, Preprocessor
 from ltp_ros.token_pruning import (
     gather_tokens,
@@ -143,7 +144,7 @@ def resolve_precision(precision: str, device: str) -> str:
     if precision != 'auto':
         return precision
     if device == 'cuda':
-        fast = torch.cuda.is_bf16_supported()
+        fast = computes_bfloat16(torch.device(device))
     else:
         said = CPU_INFO.read_text(encoding='utf-8') if CPU_INFO.is_file() else ''
         fast = any(flag in said for flag in FAST_BFLOAT16_FLAGS)

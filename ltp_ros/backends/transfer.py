@@ -1,0 +1,81 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A frame's way to the device and back: the camera's bytes up, the answer down."""
+from collections import OrderedDict
+from typing import Optional, Tuple
+
+import numpy as np
+import torch
+
+from ltp_ros.preprocessing import DataConfig, ImageSizeError, Preprocessor
+
+MAX_SIZES = 8  # camera sizes whose buffers are kept; the one used longest ago goes first
+
+
+class Transfer:
+    """Copies through pinned memory on a GPU, so that neither direction is staged by the driver.
+
+    A buffer is written again only after `read_back` of the frame before, which waits for the
+    device, so one of each kind is enough.
+
+    Args:
+        data_config: what the model expects of its input.
+        device: where the model runs.
+        dtype: of its input.
+    """
+
+    def __init__(self, data_config: DataConfig, device: torch.device, dtype: torch.dtype):
+        self.device = device
+        self.preprocessor = Preprocessor(data_config, dtype).to(device)
+        self._images: OrderedDict[Tuple[int, ...], Tuple[torch.Tensor, torch.Tensor]] = (
+            OrderedDict())
+        self._answer = torch.empty(0)
+
+    def pixels(self, rgb: np.ndarray, out: Optional[torch.Tensor] = None) -> torch.Tensor:
+        """Return the model's input (1, 3, h, w) on the device for an image (H, W, 3) uint8.
+
+        Args:
+            rgb: the image on the host, of any size and memory layout.
+            out: where the input must lie; None for anywhere.
+
+        Raises:
+            ImageSizeError: if the image cannot be resized for the model, or the device has no
+                memory for it.
+        """
+        try:
+            return self.preprocessor(self.upload(rgb), out)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ImageSizeError(
+                f'an image of {rgb.shape[1]}x{rgb.shape[0]} pixels does not fit in the memory '
+                'that is free on the device; shrink it upstream') from error
+
+    def upload(self, rgb: np.ndarray) -> torch.Tensor:
+        """Return (H, W, 3) uint8 on the device; valid until the next image of this size."""
+        if self.device.type == 'cpu':
+            # torch has neither read-only tensors nor ones that run backwards
+            return torch.from_numpy(np.require(rgb, requirements='CW'))
+        pinned, image = self._buffers(rgb.shape)
+        np.copyto(pinned.numpy(), rgb)
+        return image.copy_(pinned, non_blocking=True)
+
+    def _buffers(self, shape: Tuple[int, ...]) -> Tuple[torch.Tensor, torch.Tensor]:
+        if shape in self._images:
+            self._images.move_to_end(shape)
+            return self._images[shape]
+        self.preprocessor.config.resize_size(*shape[:2])  # refused before another size goes
+        while len(self._images) >= MAX_SIZES:
+            self._images.popitem(last=False)
+        image = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        pinned = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        self._images[shape] = pinned, image
+        return pinned, image
+
+    def read_back(self, answer: torch.Tensor) -> np.ndarray:
+        """Wait for the device and return a float32 tensor (n,) as an array of its own."""
+        if self.device.type == 'cpu':
+            return answer.numpy()
+        if len(self._answer) < len(answer):
+            self._answer = torch.empty(len(answer), pin_memory=True)
+        pinned = self._answer[:len(answer)].copy_(answer, non_blocking=True)
+        torch.cuda.current_stream(self.device).synchronize()
+        return pinned.numpy().copy()
