@@ -40,7 +40,7 @@ def run(task: Task) -> None:
     times_ms: List[float] = []
     began = time.perf_counter()
     for index in range(FEW_FRAMES if small else NUM_FRAMES):
-        if task.left_s < 1.0:
+        if task.left_s < 1.0 and times_ms:
             task.note(f'the time was up after {index} frames')
             break
         keep_ratio = generator.choice(levels(task.settings))
@@ -52,7 +52,7 @@ def run(task: Task) -> None:
     task.row('frames at random levels', model=name, run=' '.join(main_pair(task.settings)),
              frames=len(times_ms), p50_ms=float(p50), p99_ms=float(p99), p999_ms=float(p999),
              max_ms=max(times_ms), per_s=len(times_ms) / seconds)
-    after = card_state() if on_gpu else {'note': 'no card'}
+    after = card_state() if on_gpu else {}
     if 'energy_j' in card and 'energy_j' in after:
         after['mj_per_image'] = 1e3 * (after['energy_j'] - card['energy_j']) / len(times_ms)
     for moment, state in (('before', card), ('after', after)):

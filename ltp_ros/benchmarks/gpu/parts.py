@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Dict, List
 
 PASSED, FAILED, SKIPPED = 'passed', 'failed', 'skipped'
+LEVELS = 'levels'  # folder of what a part exports; it goes with the part
 
 
 class Skip(Exception):

@@ -33,6 +33,7 @@ SCORE_TOLERANCE = 1e-4
 FEW, FEW_TOME = 0.02, 0.1
 ENOUGH_ALIKE = 0.9  # of float16 with float32
 GREY = 2 / 255      # one grey level, of pixels whose standard deviation is taken for 0.5
+ROUNDED = 0.1       # of a grey level, by writing the pixels in half precision
 
 
 def run(task: Task) -> None:
@@ -44,7 +45,9 @@ def run(task: Task) -> None:
     check_changes(task, chosen[0])
     for subject in chosen:
         for method in methods():
-            if (subject, method) == (chosen[0], 'ltp'):
+            if (subject, method) == (chosen[0], 'ltp') or (
+                    # Its ConvNet makes one number of so small an image, so that every patch ties
+                    (subject.name, method) == (vit.DEMO, 'papr')):
                 continue
             if not task.has(0.15, f'{subject.name} {method}'):
                 return
@@ -64,13 +67,11 @@ def check_preprocessing(task: Task) -> None:
                 rgb = torch.from_numpy(picture)
                 found, expected = here(rgb.to(task.settings.device)).cpu(), there(rgb)
                 difference = (found.float() - expected).abs() / GREY
-                if dtype == torch.float16:  # the input itself is rounded
-                    difference = (difference - GREY).clamp_min(0)
                 worst = max(worst, float(difference.max()))
                 task.row('preprocessing, grey levels from the CPU', picture=name,
                          size=f'{size[1]}x{size[0]}', precision=str(dtype).split('.')[1],
                          largest=float(difference.max()), mean=float(difference.mean()))
-    task.check('preprocessing is within one grey level of the CPU', worst <= 1.01,
+    task.check('preprocessing is within one grey level of the CPU', worst <= 1 + ROUNDED,
                f'{worst:.2f}')
 
 

@@ -4,6 +4,7 @@
 import faulthandler
 import multiprocessing
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -13,6 +14,7 @@ from typing import Any, Callable, Dict, Iterable, List, Sequence
 
 from ltp_ros.benchmarks.gpu.parts import (
     FAILED,
+    LEVELS,
     PASSED,
     SKIPPED,
     Part,
@@ -24,7 +26,7 @@ from ltp_ros.benchmarks.gpu.parts import (
 from ltp_ros.benchmarks.gpu.report import write_report
 
 GRACE_S = 5.0      # beyond its time, for a part that does not look at the clock often enough
-LEAST_S = 2.0      # less than this is no time for any part
+LEAST_S = 1.0      # less than this is no time for any part
 LOG = 'log.txt'
 OVERTIME = 'had to be ended: it took longer than its time'
 # What every part imports, once: a part then starts in a hundredth of a second. Nothing here may
@@ -49,22 +51,33 @@ def run_parts(parts: Sequence[Part], settings: Settings, minutes: float, head: D
     context.set_forkserver_preload(PRELOADED)
     start = time.monotonic()
     end = start + 60.0 * minutes
+    progress('loading', 0.0)
+    first = context.Process(target=int)  # nothing, so that no part waits for the imports
+    first.start()
+    first.join()
     results: List[Result] = []
-    write_report(Path(settings.output), head, results)
+    (Path(settings.output) / LOG).write_text('')
     for index, part in enumerate(parts):
         progress(part.name, (time.monotonic() - start) / (end - start))
         left_s = end - time.monotonic()
-        share = part.seconds / sum(each.seconds for each in parts[index:])
-        results.append(_run_part(context, part, settings, share * (left_s - GRACE_S), left_s))
+        to_come = [each for each in parts[index:] if can_run(each, settings)]
+        share = part.seconds / max(sum(each.seconds for each in to_come), part.seconds)
+        limit_s = max(share * (left_s - GRACE_S), min(LEAST_S, left_s))
+        results.append(_run_part(context, part, settings, limit_s, left_s))
         write_report(Path(settings.output), head, results)
     progress('', 1.0)
     return results
 
 
+def can_run(part: Part, settings: Settings) -> bool:
+    """Return whether the device is there that a part needs."""
+    return settings.device == 'cuda' or not part.needs_gpu
+
+
 def _run_part(context: Any, part: Part, settings: Settings, limit_s: float,
               left_s: float) -> Result:
     result = Result(part.name, part.title)
-    if part.needs_gpu and settings.device != 'cuda':
+    if not can_run(part, settings):
         result.reason = 'needs a CUDA device'
         return result
     if limit_s < LEAST_S:
@@ -83,6 +96,7 @@ def _run_part(context: Any, part: Part, settings: Settings, limit_s: float,
             if process.is_alive():
                 stop()
                 process.join(GRACE_S)
+        shutil.rmtree(Path(settings.output) / LEVELS, ignore_errors=True)
     result.seconds = round(time.monotonic() - start, 1)
     if outcome == SKIPPED:
         return result

@@ -1,8 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What the parts try: models, backends, pictures."""
-import copy
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import cv2
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ltp_ros import backends, vit
-from ltp_ros.benchmarks.gpu.parts import Settings
+from ltp_ros.benchmarks.gpu.parts import LEVELS, Settings
 from ltp_ros.config import METHODS, ClassifierConfig
 from ltp_ros.datasets import decode_rgb, image_files
 
@@ -46,8 +46,10 @@ def subjects(settings: Settings) -> List[Subject]:
 def backend_of(name: str, precision: str, model: nn.Module, settings: Settings,
                tell: Callable[[str], None] = print) -> Any:
     """Return a backend with a copy of the model on the device."""
+    folder = Path(settings.output) / LEVELS
+    folder.mkdir(exist_ok=True)
     return backends.create(name, precision, model, vit.data_config(model),
-                           torch.device(settings.device), Path(settings.output) / 'levels', tell)
+                           torch.device(settings.device), Path(mkdtemp(dir=str(folder))), tell)
 
 
 def main_pair(settings: Settings) -> Tuple[str, str]:
@@ -101,8 +103,3 @@ def spread_ms(times_ms: Sequence[float]) -> Dict[str, float]:
 def same(found: Answer, expected: Answer) -> bool:
     """Return whether two answers are the same, bit for bit."""
     return all(np.array_equal(mine, other) for mine, other in zip(found, expected))
-
-
-def copy_of(answer: Answer) -> Answer:
-    """Return an answer that the next frame cannot change."""
-    return copy.deepcopy(answer)

@@ -129,6 +129,8 @@ def step(task: Task, name: str) -> None:
     with torch.inference_mode():
         runs['nothing'] = repeated(lambda: number + 1, 1, device)
         for method in methods():
+            if method == UNPRUNED:
+                continue
             model = Subject(name).model(method).to(device, dtype).requires_grad_(False)
             model.patch_drop.keep_ratio = 0.53
             one = PruningStep(model, torch.randn(1, 3, *model.patch_embed.img_size, device=device,

@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from ltp_ros.benchmarks.gpu.parts import Settings, Task
+from ltp_ros.benchmarks.gpu.parts import LEVELS, Settings, Task
 from ltp_ros.benchmarks.gpu.subjects import noise, subjects
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config, update
@@ -36,7 +36,7 @@ def config_of(settings: Settings) -> Config:
     """Return the configuration of a node without a deadline."""
     subject = subjects(settings)[0]
     return update(Config(), {'model': subject.name, 'checkpoint': subject.checkpoint,
-                             'device': settings.device, 'cache': f'{settings.output}/levels',
+                             'device': settings.device, 'cache': f'{settings.output}/{LEVELS}',
                              'deadline_from': 'receive', 'keep_ratio': 1.0})
 
 
