@@ -1,12 +1,19 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What several test modules share: where the test data lies, the device, a small model."""
+import importlib.util
 import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
+
+# What needs ROS is left out where there is none, so that the rest can be tested on any machine
+NEEDS_ROS = ('benchmark_deadline', 'benchmark_node', 'benchmark_overload', 'end_to_end',
+             'image_source', 'messages', 'node', 'parameters')
+collect_ignore = [] if importlib.util.find_spec('rclpy') else [
+    f'test_{name}.py' for name in NEEDS_ROS]
 
 DATA = Path(os.environ.get('LTP_TEST_DATA', Path(__file__).parents[2] / 'shared' / 'data'))
 
@@ -24,6 +31,13 @@ def deit_tiny(data):
     """Return the keyword arguments that name the real DeiT-tiny checkpoint."""
     return {'model': 'deit_tiny_patch16_224',
             'checkpoint': str(data / 'deit_tiny_patch16_224.safetensors')}
+
+
+@pytest.fixture(scope='session')
+def device():
+    """Return the torch device that LTP_TEST_DEVICE names, by default the CPU."""
+    import torch
+    return torch.device(os.environ.get('LTP_TEST_DEVICE', 'cpu'))
 
 
 @pytest.fixture

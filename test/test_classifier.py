@@ -229,8 +229,8 @@ def test_bfloat16_is_allowed_on_a_gpu_that_computes_in_it(gpu):
     assert training_precision('auto', 'cuda') == 'bfloat16'
 
 
-def test_real_photos_are_classified_as_well_as_the_model_can(data, deit_tiny):
-    model = Classifier(ClassifierConfig(keep_ratio=1.0, device='cpu', **deit_tiny))
+def test_real_photos_are_classified_as_well_as_the_model_can(data, deit_tiny, device):
+    model = Classifier(ClassifierConfig(keep_ratio=1.0, device=device.type, **deit_tiny))
     with open(data / 'photos500' / 'labels.csv') as file:
         rows = list(csv.DictReader(file))[::5]
     right = 0

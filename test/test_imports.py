@@ -22,7 +22,8 @@ LAYERS = [
     ('image datasets', ROS + ('torch', 'timm')),
     ('token_pruning preprocessing conv_stem mixed papr tome', ROS + ('cv2', 'timm')),
     ('vit backends.eager classifier pipeline worker overlay health machine '
-     'accuracy.answers accuracy.rows accuracy.maps training.adaptation training.recordings', ROS),
+     'accuracy.answers accuracy.rows accuracy.maps training.adaptation training.recordings '
+     'tools.benchmark tools.benchmark_methods tools.benchmark_gpu', ROS),
 ]
 BLOCK_AND_IMPORT = '''
 import importlib, sys

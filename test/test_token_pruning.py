@@ -41,7 +41,7 @@ def reference_kept(tokens, positions, alpha, keep_ratio):
 
 
 @pytest.mark.parametrize('seed', range(10))
-def test_kept_set_is_that_of_the_reference_on_a_hundred_random_cases(seed):
+def test_kept_set_is_that_of_the_reference_on_a_hundred_random_cases(seed, device):
     generator = torch.Generator().manual_seed(seed)
     for _ in range(100):
         num_patches = int(torch.randint(2, 33, (), generator=generator))
@@ -50,6 +50,7 @@ def test_kept_set_is_that_of_the_reference_on_a_hundred_random_cases(seed):
         positions = torch.randn(num_patches, dim, generator=generator, dtype=torch.float64)
         alpha, keep_ratio = (torch.rand(2, generator=generator) * 0.98 + 0.01).tolist()
         expected = reference_kept(tokens.tolist(), positions.tolist(), alpha, keep_ratio)
+        tokens, positions = tokens.to(device), positions.to(device)
         scores = srb_scores(tokens[None], min_max(positions.norm(dim=-1)), alpha)
         kept = keep_indices(scores, num_keep_tokens(num_patches, keep_ratio))
         assert kept[0].tolist() == expected

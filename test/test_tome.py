@@ -39,7 +39,7 @@ def run_by_loops(vit, pixels):
     prefix = merger.num_prefix_tokens
     x = vit._pos_embed(vit.patch_embed(pixels))
     x = vit.norm_pre(x)[0]
-    sizes = torch.ones(len(x), 1, dtype=x.dtype)
+    sizes = torch.ones(len(x), 1, dtype=x.dtype, device=x.device)
     for block, num_merged in zip(vit.blocks, merger.schedule):
         attn, normed = block.attn, block.norm1(x)
         q, k, v = (part.reshape(len(x), attn.num_heads, -1)
@@ -60,10 +60,10 @@ def run_by_loops(vit, pixels):
 
 
 @pytest.mark.parametrize('keep_ratio', KEEP_RATIOS)
-def test_logits_are_those_of_plain_loops(keep_ratio):
-    vit = make_vit()
+def test_logits_are_those_of_plain_loops(keep_ratio, device):
+    vit = make_vit().to(device)
     vit.patch_drop.keep_ratio = keep_ratio
-    pixels = torch.randn(1, 3, 224, 224, dtype=torch.float64)
+    pixels = torch.randn(1, 3, 224, 224, dtype=torch.float64, device=device)
     with torch.inference_mode():
         torch.testing.assert_close(vit(pixels), run_by_loops(vit, pixels), rtol=1e-9, atol=1e-9)
 

@@ -71,7 +71,13 @@ def eager(model: nn.Module, pixels: torch.Tensor) -> Run:
 
 
 def graph(model: nn.Module, pixels: torch.Tensor) -> Run:
-    """Return a run as one CUDA graph."""
+    """Return a run as one CUDA graph.
+
+    Raises:
+        RuntimeError: if the images do not lie on a CUDA device.
+    """
+    if not pixels.is_cuda:
+        raise RuntimeError('CUDA graphs need a CUDA device')
     return repeated(lambda: model(pixels), 1, pixels.device)
 
 
