@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resize, crop and normalise an image on the device, as timm's evaluation transform does."""
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, OrderedDict, Tuple
 
 import torch
 import torch.nn.functional as F

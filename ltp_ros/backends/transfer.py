@@ -1,8 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A frame's way to the device and back: the camera's bytes up, the answer down."""
-from collections import OrderedDict
-from typing import Optional, Tuple
+from typing import Optional, OrderedDict, Tuple
 
 import numpy as np
 import torch

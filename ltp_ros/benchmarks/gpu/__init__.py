@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_benchmark gpu`: everything that needs a GPU, in parts, the most valuable first. No ROS."""
-from ltp_ros.benchmarks.gpu import here, host, long, node, right, strains, tests, times, tuner
+from ltp_ros.benchmarks.gpu import endurance, here, host, node, right, strains, tests, times, tuner
 from ltp_ros.benchmarks.gpu.parts import Part
 
 PARTS = (
@@ -9,7 +9,7 @@ PARTS = (
     Part('right', 'Right answers', 55, right.run),
     Part('host', 'No host in the loop', 20, host.run),
     Part('times', 'Times', 60, times.run),
-    Part('long', 'Ten thousand frames', 20, long.run),
+    Part('endurance', 'Ten thousand frames', 20, endurance.run),
     Part('tests', 'The tests that need no ROS', 40, tests.run, needs_gpu=True),
     Part('tuner', 'The tuner on this device', 15, tuner.run, needs_gpu=True),
     Part('node', 'The node over DDS', 8, node.run, needs_gpu=True),
