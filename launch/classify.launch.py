@@ -28,7 +28,7 @@ def start_node(context):
         parameters['image_topics'] = [given['image_topic']]
     return [Node(
         package='ltp_ros', executable='ltp_classifier', name='classifier',
-        namespace=given['namespace'], output='screen', emulate_tty=True,
+        namespace=context.launch_configurations['namespace'], output='screen', emulate_tty=True,
         parameters=[given['params_file'], parameters])]
 
 

@@ -3,15 +3,18 @@
 """`Classifier`: one RGB image in, one `Prediction` out."""
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
 
-from ltp_ros import backends, profile, vit
+from ltp_ros.backends import choice
+from ltp_ros.backends.protocol import Backend, Log
 from ltp_ros.config import ClassifierConfig, snap
-from ltp_ros.replay import LevelCost
-from ltp_ros.token_pruning import check_keep_ratio
+from ltp_ros.model import vit
+from ltp_ros.reduction.base import check_keep_ratio
+from ltp_ros.tuner import ladder_profile as profile
+from ltp_ros.tuner.levels import LevelCost
 
 WARM_UP_RUNS = 3
 TRIAL_LEVEL = 0.53  # the backends are compared at the level nearest to it
@@ -43,18 +46,22 @@ class Classifier:
     """A Vision Transformer with its preprocessing, prepared for every level of the ladder.
 
     Args:
-        config: model, device, precision and ladder; `keep_ratio`, `top_k` and `score_threshold`
-            are what `classify` uses unless told otherwise.
-        tell: told what the choice of a backend found.
+        config: model, device, threads, precision and ladder; `keep_ratio`, `top_k` and
+            `score_threshold` are what `classify` uses unless told otherwise.
+        log: told what the choice of a backend found.
 
     Raises:
-        ltp_ros.vit.ModelError: if the model, its weights or its labels cannot be used.
+        ltp_ros.model.vit.ModelError: if the model, its weights or its labels cannot be used.
         ClassifierError: if the device, the backend or the precision is not there.
     """
 
-    def __init__(self, config: ClassifierConfig, tell: Callable[[str], None] = _silent):
+    def __init__(self, config: ClassifierConfig, log: Log = _silent):
         self.config = config
+        if config.num_threads:
+            torch.set_num_threads(config.num_threads)
         self.device = resolve_device(config.device)
+        if self.device.index is not None:
+            torch.cuda.set_device(self.device)  # of this thread, for what names no device
         resolve_precision(config.precision, self.device)
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
                                score=config.score, alpha=config.alpha,
@@ -67,19 +74,19 @@ class Classifier:
         self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
         self.model_hash = profile.model_hash(tensors_of(model))
         self._num_keep = {ratio: _num_keep(model, ratio) for ratio in config.ladder}
-        self.backend = self._choose_backend(model, tell)
+        self.backend = self._choose_backend(model, log)
         self.precision: str = self.backend.precision
 
-    def _choose_backend(self, model: torch.nn.Module, tell: Callable[[str], None]) -> Any:
+    def _choose_backend(self, model: torch.nn.Module, log: Log) -> Backend:
         config = self.config
-        folder = backends.model_folder(config.cache, self.model_name, self.model_hash,
+        folder = choice.model_folder(config.cache, self.model_name, self.model_hash,
                                        config.method, config.score, config.alpha)
         try:
-            return backends.fastest(
-                backends.candidates(config.backend, config.precision, self.device),
-                lambda name, precision: backends.create(
-                    name, precision, model, self.data_config, self.device, folder, tell),
-                _test_frame(), snap(TRIAL_LEVEL, config.ladder), tell)
+            return choice.fastest(
+                choice.candidates(config.backend, config.precision, self.device),
+                lambda name, precision: choice.create(
+                    name, precision, model, self.data_config, self.device, folder, log),
+                _test_frame(), snap(TRIAL_LEVEL, config.ladder), log)
         except (ImportError, RuntimeError, OSError) as error:
             raise ClassifierError(f'backend {config.backend} cannot run {self.model_name}: '
                                   f'{error}') from error
@@ -142,7 +149,7 @@ class Classifier:
             score_threshold: classes below this probability are left out.
 
         Raises:
-            ltp_ros.preprocessing.ImageSizeError: if `rgb` cannot be resized for the model.
+            ltp_ros.model.preprocessing.ImageSizeError: if `rgb` cannot be resized for the model.
             ValueError: if `rgb` is not such an image, or another argument is out of range.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
@@ -182,13 +189,21 @@ def _test_frame() -> np.ndarray:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the torch device for 'auto', 'cuda' or 'cpu'; ClassifierError if it is not there."""
+    """Return the torch device for 'auto', 'cpu', 'cuda' or 'cuda:N'.
+
+    Raises:
+        ClassifierError: if it is not there.
+    """
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    if device == 'cuda' and not torch.cuda.is_available():
-        raise ClassifierError('device cuda was asked for, but torch sees no CUDA device; use '
+    found = torch.device(device)
+    if found.type == 'cuda' and not torch.cuda.is_available():
+        raise ClassifierError(f'device {device} was asked for, but torch sees no CUDA device; use '
                               'device:=cpu, or install a torch with CUDA and its driver')
-    return torch.device(device)
+    if found.index is not None and found.index >= torch.cuda.device_count():
+        raise ClassifierError(f'device {device} was asked for, but torch sees '
+                              f'{torch.cuda.device_count()} CUDA devices, counted from 0')
+    return found
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

@@ -8,6 +8,7 @@ documentation are derived from these dataclasses.
 import dataclasses
 import difflib
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
@@ -27,10 +28,13 @@ class Allowed:
     maximum: Optional[float] = None
     above_minimum: bool = False
     choices: Tuple[str, ...] = ()
+    pattern: str = ''  # of further strings beside the choices, a regular expression
+    example: str = ''  # how the pattern is told to people
 
     def __contains__(self, value: Any) -> bool:
         if self.choices:
-            return value in self.choices
+            return value in self.choices or bool(
+                self.pattern and re.fullmatch(self.pattern, str(value)))
         if isinstance(value, str):
             return True
         if not finite(value):
@@ -42,7 +46,7 @@ class Allowed:
 
     def __str__(self) -> str:
         if self.choices:
-            return 'one of ' + ', '.join(repr(choice) for choice in self.choices)
+            return 'one of ' + ', '.join([*map(repr, self.choices), *filter(None, [self.example])])
         if self.minimum is None and self.maximum is None:
             return ''
         if self.maximum is None:
@@ -59,10 +63,20 @@ def finite(number: float) -> bool:
 
 
 def parameter(default: Any, description: str, *, live: bool = False, unit: str = '',
-              **allowed: Any) -> Any:
-    """Declare a parameter as a dataclass field; `allowed` are the fields of `Allowed`."""
+              path: bool = False, **allowed: Any) -> Any:
+    """Declare a parameter as a dataclass field.
+
+    Args:
+        default: its value where none is given.
+        description: its meaning.
+        live: whether it may change while the node is configured.
+        unit: of a number.
+        path: whether it names a file or a folder.
+        **allowed: fields of `Allowed`.
+    """
     return dataclasses.field(default=default, metadata={
-        'description': description, 'live': live, 'unit': unit, 'allowed': Allowed(**allowed)})
+        'description': description, 'live': live, 'unit': unit, 'path': path,
+        'allowed': Allowed(**allowed)})
 
 
 @dataclass(frozen=True)
@@ -75,10 +89,13 @@ class ClassifierConfig:
         'package')
     checkpoint: str = parameter(
         '', 'a .safetensors file, or a .pth that holds weights only; empty takes the weights of '
-        'the model')
+        'the model', path=True)
     labels: str = parameter(
-        '', 'a text file with one class name a line; empty takes the names of the model')
-    device: str = parameter('auto', 'where the model runs', choices=('auto', 'cuda', 'cpu'))
+        '', 'a text file with one class name a line; empty takes the names of the model',
+        path=True)
+    device: str = parameter(
+        'auto', "where the model runs; 'cuda:1' is the second GPU",
+        choices=('auto', 'cuda', 'cpu'), pattern=r'cuda:\d+', example='cuda:N')
     precision: str = parameter(
         'auto', "number format of the model; 'auto' is float16 on a GPU, on a CPU the faster of "
         'float32 and bfloat16. int8, ONNX Runtime on a CPU alone, is the fastest there; its '
@@ -93,7 +110,7 @@ class ClassifierConfig:
         'CAP_SYS_NICE or an rtprio limit. 0: none', minimum=0, maximum=99)
     cache: str = parameter(
         '', 'folder for exported models and engines of the backend onnx; empty is ltp_ros in '
-        'XDG_CACHE_HOME or ~/.cache')
+        'XDG_CACHE_HOME or ~/.cache', path=True)
     method: str = parameter(
         'ltp', 'what reduces the tokens: LTP drops the least important; mixed turns quads of '
         'patches without detail into one token each; the peers PaPr and ToMe, ToMe with as much '
@@ -103,7 +120,7 @@ class ClassifierConfig:
         'chance, to compare with', choices=SCORES)
     papr_checkpoint: str = parameter(
         '', "weights of timm's mobileone_s0, which the method papr looks with; empty takes those "
-        'of timm')
+        'of timm', path=True)
     alpha: float = parameter(
         0.5, 'weight of the spatial term against redundancy in the SRB score', minimum=0.0,
         maximum=1.0)
@@ -113,7 +130,7 @@ class ClassifierConfig:
         above_minimum=True)
     profile: str = parameter(
         '', 'a YAML file of ltp_profile with the times of the ladder on this machine; empty, or a '
-        'file that does not fit, takes them at the start')
+        'file that does not fit, takes them at the start', path=True)
     keep_ratio: float = parameter(
         0.7, 'share of the patch tokens kept; snapped to the nearest level of the ladder',
         live=True, minimum=0.0, maximum=1.0, above_minimum=True)

@@ -17,16 +17,18 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from ltp_ros import messages
+from ltp_ros.classifier import Prediction
 from ltp_ros.config import ConfigError
-from ltp_ros.configured_node import ConfiguredNode
-from ltp_ros.health import Health
-from ltp_ros.machine import prepare
-from ltp_ros.mailbox import Frame, Mailbox
-from ltp_ros.outputs import Outputs
-from ltp_ros.pipeline import Answer, FrameDropped, Pipeline
-from ltp_ros.subscriptions import CameraSubscription
-from ltp_ros.worker import Worker
+from ltp_ros.frames.health import Health
+from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.startup import prepare
+from ltp_ros.frames.worker import Worker
+from ltp_ros.ros import messages
+from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.outputs import Outputs
+from ltp_ros.ros.subscriptions import CameraSubscription
 
 THROTTLE_S = 5.0
 HEALTH_PERIOD_S = 1.0  # REP-107
@@ -51,17 +53,6 @@ class ClassifierNode(ConfiguredNode):
         self._worker: Optional[Worker] = None
         self._cameras: List[CameraSubscription] = []
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
-        self.failed = False
-
-    def start(self) -> None:
-        """Configure and activate, once the executor spins; on failure end the process."""
-        def start_once() -> None:
-            self.destroy_timer(timer)
-            self.failed = not (self.trigger_configure() == SUCCESS == self.trigger_activate())
-            if self.failed:
-                self.context.try_shutdown()
-
-        timer = self.create_timer(0.0, start_once)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and warm it up."""
@@ -77,10 +68,10 @@ class ClassifierNode(ConfiguredNode):
         self._worker = worker
         self._outputs = Outputs(self, classifier, config)
         self._pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
-                                  self._outputs.publish_prediction, time.monotonic_ns, config)
+                                  time.monotonic_ns, config)
         self._health = Health(self._pipeline, time.monotonic_ns())
         self._health_timer = self.create_timer(HEALTH_PERIOD_S, self._report)
-        worker.start(self._pipeline, self._take_answer, self._warn_of_drop, self._fail)
+        worker.start(self._pipeline, self)
         logger.info(f'{classifier.model_name} on {classifier.device.type}, '
                     f'{classifier.backend.name} {classifier.precision}, '
                     f'{len(classifier.labels)} classes, {classifier.num_patches} patch tokens')
@@ -144,27 +135,35 @@ class ClassifierNode(ConfiguredNode):
         if self._pipeline is not None:
             self.show_parameter('keep_ratio', self._pipeline.keep_ratio)
 
-    def _take_answer(self, frame: Frame, answer: Answer) -> None:
-        # In the worker's thread; the parameter is written in the executor's, which the guard wakes
-        self._outputs.publish_answer(frame, answer)
-        self._health.add(answer.latency)
+    # What the worker's thread calls, as `FrameListener`
+
+    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+        """Publish a prediction, unless the node was deactivated meanwhile."""
+        return self._outputs.publish_prediction(frame, prediction)
+
+    def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
+        """Publish the latency; have the executor's thread write a keep_ratio that changed."""
+        self._outputs.publish_latency(processed, latency)
+        self._health.add(latency)
         if self._pipeline.keep_ratio != self.config.classifier.keep_ratio:
             self._level_changed.trigger()
 
-    def _report(self) -> None:
-        self._outputs.publish_health(self._health.report(time.monotonic_ns()))
-
-    def _warn_of_drop(self, frame: Frame, drop: FrameDropped) -> None:
+    def on_drop(self, frame: Frame, drop: FrameDropped) -> None:
+        """Log why a frame was dropped."""
         self.get_logger().warning(f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
                                   throttle_duration_sec=THROTTLE_S)
 
-    def _fail(self, error: BaseException) -> None:
+    def on_failure(self, error: BaseException) -> None:
+        """End the process: without its worker it would look alive and answer nothing."""
         if not self.context.ok():
             return  # the signal to stop came in the middle of a publish
         self.failed = True
         self.get_logger().fatal(''.join(traceback.format_exception(
             type(error), error, error.__traceback__)))
         self.context.try_shutdown()
+
+    def _report(self) -> None:
+        self._outputs.publish_health(self._health.report(time.monotonic_ns()))
 
 
 def main(args: Optional[List[str]] = None) -> int:

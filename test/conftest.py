@@ -10,10 +10,7 @@ from pathlib import Path
 import pytest
 
 # What needs ROS is left out where there is none, so that the rest can be tested on any machine
-NEEDS_ROS = ('benchmark_deadline', 'benchmark_node', 'benchmark_overload', 'end_to_end',
-             'image_source', 'messages', 'node', 'parameters')
-collect_ignore = [] if importlib.util.find_spec('rclpy') else [
-    f'test_{name}.py' for name in NEEDS_ROS]
+collect_ignore = [] if importlib.util.find_spec('rclpy') else ['ros']
 
 DATA = Path(os.environ.get('LTP_TEST_DATA', Path(__file__).parents[2] / 'shared' / 'data'))
 
@@ -93,7 +90,7 @@ def listener(monkeypatch):
     import rclpy
     from ros_helpers import Listener
 
-    from ltp_ros.tools.processes import isolate
+    from ltp_ros.tools.support.processes import isolate
 
     # What the developer's shell sets must not reach the test; monkeypatch puts it back afterwards
     for name in ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY',

@@ -11,8 +11,8 @@ import math
 import random
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ltp_ros.controller import Decision, KeepRatioController
-from ltp_ros.replay import LevelCost
+from ltp_ros.tuner.controller import Decision, KeepRatioController
+from ltp_ros.tuner.levels import LevelCost
 
 LADDER = (1.0, 0.9, 0.8, 0.7, 0.6, 0.53, 0.45, 0.35, 0.25)
 OVERHEAD_MS = 3.0

@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from ltp_ros.msg import Classification, FrameLatency
-from ltp_ros.tools.processes import Process
+from ltp_ros.tools.support.processes import Process
 
 DEADLINE_S = 90.0  # a slow, shared machine; a test that works never comes near it
 

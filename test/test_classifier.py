@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from ltp_ros import classifier
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.training.model import resolve_precision as training_precision
+from ltp_ros.research.training.built_model import training_precision as training_precision
 
 MEAN = STD = 0.5  # of the small model, as timm has it
 
@@ -204,6 +204,25 @@ def test_cuda_is_refused_where_there_is_none(gpu, make):
     gpu(available=False)
     with pytest.raises(ClassifierError, match='torch sees no CUDA device; use device:=cpu'):
         make(device='cuda')
+
+
+def test_a_gpu_beyond_those_that_are_there_is_refused_with_how_many_there_are(gpu, monkeypatch):
+    gpu(available=True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    assert classifier.resolve_device('cuda:0') == torch.device('cuda', 0)
+    with pytest.raises(ClassifierError, match='cuda:1 was asked for, but torch sees 1 CUDA dev'):
+        classifier.resolve_device('cuda:1')
+
+
+def test_the_number_of_threads_holds_for_every_program_that_makes_a_classifier(make):
+    before = torch.get_num_threads()
+    try:
+        make(num_threads=1)
+        assert torch.get_num_threads() == 1
+        make(num_threads=0)
+        assert torch.get_num_threads() == 1  # 0 leaves them as they are
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize('available, device, precision', [

@@ -38,7 +38,10 @@ def test_no_name_stands_in_two_groups():
     ('top_k', 0, 'top_k 0 is not allowed; it must be in [1, 100]'),
     ('top_k', 101, 'top_k 101 is not allowed; it must be in [1, 100]'),
     ('max_age_ms', -1.0, 'max_age_ms -1.0 is not allowed; it must be >= 0'),
-    ('device', 'tpu', "device 'tpu' is not allowed; it must be one of 'auto', 'cuda', 'cpu'"),
+    ('device', 'tpu', "device 'tpu' is not allowed; it must be one of 'auto', 'cuda', 'cpu', "
+     'cuda:N'),
+    ('device', 'cuda:', "device 'cuda:' is not allowed; it must be one of 'auto', 'cuda', 'cpu', "
+     'cuda:N'),
     ('keep_ratios', [1.0, 0.5, 2.0], 'keep_ratios 2.0 is not allowed; it must be in (0, 1]'),
 ])
 def test_a_value_out_of_range_is_refused_with_the_value_and_the_range(name, value, sentence):
@@ -180,3 +183,8 @@ def test_an_update_puts_the_keep_ratio_on_the_ladder(changes, keep_ratio):
 def test_one_bad_value_refuses_the_whole_update():
     with pytest.raises(ConfigError, match='top_k 0'):
         update(Config(), {'alpha': 0.25, 'top_k': 0})
+
+
+@pytest.mark.parametrize('device', ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:12'])
+def test_a_gpu_may_be_named_by_its_number(device):
+    assert check('device', device) == device

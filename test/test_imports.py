@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which module may import what; see the layers in the design."""
+"""Which room may import what: down the floors of docs/architecture.md, never up."""
 import ast
 import subprocess
 import sys
@@ -14,16 +14,23 @@ PACKAGE = Path(ltp_ros.__file__).parent
 SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob('*.py'))
            if 'msg' not in path.relative_to(PACKAGE).parts}  # generated
 
+# From the ground up: a room may import those before it, and itself
+FLOORS = ('config', 'machine', 'images', 'reduction', 'tuner', 'model', 'backends', 'classifier',
+          'frames', 'research', 'ros', 'node', 'tools')
+# Which of them besides must not know each other
+STRANGERS = {'reduction': {'config', 'machine', 'images'}, 'tuner': {'machine', 'images',
+             'reduction'}, 'model': {'machine', 'images', 'tuner'},
+             'backends': {'machine', 'images', 'tuner'}, 'ros': {'research'}, 'node': {'research'}}
 ROS = ('rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'vision_msgs',
-       'lifecycle_msgs', 'cv_bridge', 'ament_index_python', 'ltp_ros.msg', 'ltp_ros.messages')
-# Each group of modules is imported in a process where these are not to be had
-LAYERS = [
-    ('config latency mailbox controller replay profile', ROS + ('numpy', 'torch', 'cv2', 'timm')),
-    ('image datasets', ROS + ('torch', 'timm')),
-    ('token_pruning preprocessing conv_stem mixed papr tome', ROS + ('cv2', 'timm')),
-    ('vit backends.eager classifier pipeline worker overlay health machine '
-     'accuracy.answers accuracy.rows accuracy.maps training.adaptation training.recordings '
-     'tools.benchmark tools.benchmark_methods tools.benchmark_gpu', ROS),
+       'lifecycle_msgs', 'builtin_interfaces', 'cv_bridge', 'ament_index_python', 'ltp_ros.msg')
+# Each group is imported in a process where these are not to be had
+WITHOUT = [
+    ('config tuner', (*ROS, 'numpy', 'torch', 'cv2', 'timm')),
+    ('images frames/decoding', (*ROS, 'torch', 'timm')),
+    ('reduction model/preprocessing model/conv_stem', (*ROS, 'cv2', 'timm')),
+    ('machine model backends classifier frames research tools/benchmark tools/benchmarks/methods '
+     'tools/benchmarks/gpu tools/adapt tools/evaluate tools/export tools/profile tools/train',
+     ROS),
 ]
 BLOCK_AND_IMPORT = '''
 import importlib, sys
@@ -45,30 +52,56 @@ def import_with_blocked(modules, blocked):
         stderr=subprocess.PIPE, text=True, timeout=300, cwd=PACKAGE.parent)
 
 
-def imported_packages(path):
-    """Return the top-level names that a file imports, wherever in it."""
+def modules_of(rooms):
+    """Return the dotted names of the modules of rooms, such as 'tuner' or 'tools/benchmark'."""
+    return ' '.join(name[:-3].replace('/', '.') for name in SOURCES for room in rooms.split()
+                    if f'{name[:-3]}/'.startswith(f'{room}/') and not name.endswith('__init__.py'))
+
+
+def imported(path):
+    """Return the dotted names that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split('.')[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module.split('.')[0]
+            yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+def rooms_that(name):
+    """Return the rooms of this package that a file imports from."""
+    return {dotted.split('.')[1] for dotted in imported(SOURCES[name])
+            if dotted.startswith('ltp_ros.')} - {'msg'}
+
+
+def room_of(name):
+    return name.split('/')[0].replace('.py', '')
 
 
 def test_the_blocker_blocks():
-    result = import_with_blocked('latency', ('dataclasses',))
+    result = import_with_blocked('machine', ('dataclasses',))
     assert 'ImportError: dataclasses is blocked' in result.stderr
     assert result.returncode != 0
 
 
-@pytest.mark.parametrize('modules, blocked', LAYERS, ids=[modules for modules, _ in LAYERS])
-def test_the_core_imports_without_what_its_layer_may_not_know(modules, blocked):
+@pytest.mark.parametrize('rooms, blocked', WITHOUT, ids=[rooms for rooms, _ in WITHOUT])
+def test_a_room_imports_without_what_it_may_not_know(rooms, blocked):
+    modules = modules_of(rooms)
+    assert len(modules.split()) >= len(rooms.split())
     result = import_with_blocked(modules, blocked)
     assert result.returncode == 0, result.stderr
 
 
-def test_only_vit_imports_timm():
-    assert [name for name, path in SOURCES.items() if 'timm' in imported_packages(path)] == [
-        'vit.py']
+@pytest.mark.parametrize('name', [name for name in SOURCES if name != '__init__.py'])
+def test_imports_point_downwards(name):
+    room = room_of(name)
+    allowed = set(FLOORS[:FLOORS.index(room) + 1]) - STRANGERS.get(room, set())
+    assert rooms_that(name) <= allowed
+
+
+def test_only_one_module_imports_timm():
+    assert [name for name, path in SOURCES.items()
+            if any(dotted.split('.')[0] == 'timm' for dotted in imported(path))] == [
+        'model/vit.py']
 
 
 @pytest.mark.parametrize('name', SOURCES)
@@ -76,8 +109,8 @@ def test_every_file_is_of_python_3_8(name):
     ast.parse(SOURCES[name].read_text(encoding='utf-8'), feature_version=(3, 8))
 
 
-def test_ros_is_known_to_the_outermost_modules_alone():
-    ros = {name for name, path in SOURCES.items() if set(ROS) & set(imported_packages(path))}
-    assert {name for name in ros if not name.startswith('tools')} <= {
-        'configured_node.py', 'messages.py', 'node.py', 'outputs.py', 'parameters.py',
-        'subscriptions.py'}
+def test_ros_is_known_to_its_room_to_the_node_and_to_programs_alone():
+    ros = {room_of(name) for name, path in SOURCES.items()
+           if any(f'{dotted}.'.startswith(f'{package}.')
+                  for dotted in imported(path) for package in ROS)}
+    assert ros <= {'ros', 'node', 'tools'}

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from ltp_ros.backends.protocol import BackendAnswer
 from ltp_ros.backends.transfer import Transfer
-from ltp_ros.preprocessing import DataConfig
+from ltp_ros.model.preprocessing import DataConfig
 
 
 class EagerBackend:
@@ -36,20 +37,13 @@ class EagerBackend:
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray, keep_ratio: float,
-                 top_k: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Classify (H, W, 3) uint8.
-
-        Returns:
-            scores (top_k,) float32, descending; class ids (top_k,) int64; indices of the kept
-            patches (K,) int64, ascending.
-
-        Raises:
-            ImageSizeError: if the image cannot be resized for the model.
-        """
+                 top_k: int) -> BackendAnswer:
+        """Classify one image; see `Backend`."""
         pixels = self.transfer.pixels(rgb, self.pixels)
         answer = self.transfer.read_back(self.run(pixels, keep_ratio))
         num_classes = self.model.num_classes
-        return (*best_classes(answer[:num_classes], top_k), answer[num_classes:].astype(np.int64))
+        scores, class_ids = best_classes(answer[:num_classes], top_k)
+        return BackendAnswer(scores, class_ids, answer[num_classes:].astype(np.int64))
 
     def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
         """Return logits and kept patches of one input as one float32 tensor (classes + K,).

@@ -5,14 +5,15 @@ import inspect
 import threading
 import weakref
 from collections import defaultdict
-from typing import Any, Callable, DefaultDict, Dict, List, NamedTuple, Tuple
+from typing import Any, DefaultDict, Dict, List, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from ltp_ros.backends.eager import EagerBackend
-from ltp_ros.preprocessing import DataConfig
+from ltp_ros.backends.protocol import BackendAnswer, Log
+from ltp_ros.model.preprocessing import DataConfig
 
 DEVICE = 'cuda'
 WARM_UP_RUNS = 3      # on a side stream before a capture, as torch asks for
@@ -47,7 +48,7 @@ class GraphBackend(EagerBackend):
         data_config: what the model expects of its input.
         device: a CUDA device.
         precision: number format of the weights and activations.
-        tell: told when a capture fails.
+        log: told when a capture fails.
 
     Raises:
         RuntimeError: if the device is not a CUDA device.
@@ -56,12 +57,12 @@ class GraphBackend(EagerBackend):
     name = 'graph'
 
     def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
-                 precision: str, tell: Callable[[str], None]):
+                 precision: str, log: Log):
         if device.type != DEVICE:
             raise RuntimeError('CUDA graphs need a CUDA device; use backend:=eager')
         super().__init__(model, data_config, device, precision)
         self.pixels = torch.zeros(1, 3, *data_config.input_size, dtype=self.dtype, device=device)
-        self._tell = tell
+        self._log = log
         self._worked = False
         self._plain_frames = 0  # to be run without a graph
         self._begin_anew()
@@ -74,15 +75,15 @@ class GraphBackend(EagerBackend):
         self._levels: Dict[float, _Level] = {}
 
     def __call__(self, rgb: np.ndarray, keep_ratio: float,
-                 top_k: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Classify (H, W, 3) uint8; returns what `EagerBackend` does."""
+                 top_k: int) -> BackendAnswer:
+        """Classify one image; see `Backend`."""
         try:
             with torch.cuda.stream(self._stream):
                 return super().__call__(rgb, keep_ratio, top_k)
         except CaptureError as error:
             if not self._worked:
                 raise
-            self._tell(f'{error}; going on without CUDA graphs for {RETRY_FRAMES} images')
+            self._log(f'{error}; going on without CUDA graphs for {RETRY_FRAMES} images')
         # An interrupted capture leaves its stream and its pool unusable
         self._return_stream.detach()
         self._begin_anew()

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ltp_ros.backends.export import export_level, level_file
+from ltp_ros.backends.onnx_export import export_level, level_file
+from ltp_ros.backends.protocol import BackendAnswer, Log
 from ltp_ros.backends.transfer import Transfer
-from ltp_ros.preprocessing import DataConfig
+from ltp_ros.model.preprocessing import DataConfig
 
 TENSORRT, CUDA, CPU = (f'{name}ExecutionProvider' for name in ('Tensorrt', 'CUDA', 'CPU'))
 PROVIDERS = {'cuda': (TENSORRT, CUDA), 'cpu': ()}
@@ -125,7 +126,7 @@ class OnnxBackend:
         device: where it runs; on 'cuda' TensorRT if it is there, then CUDA.
         precision: 'float32'; on the CPU also 'int8', with TensorRT 'float16'.
         folder: where the exported levels and TensorRT's engines are kept.
-        tell: told, on a GPU, which provider runs how much of each level.
+        log: told, on a GPU, which provider runs how much of each level.
 
     Raises:
         ImportError: if onnx or onnxruntime is missing.
@@ -135,21 +136,21 @@ class OnnxBackend:
     name = 'onnx'
 
     def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
-                 precision: str, folder: Path, tell: Callable[[str], None]):
+                 precision: str, folder: Path, log: Log):
         import onnx  # noqa: F401  (the export needs it; say so before the model is tried)
         self.device, self.precision = device, precision
         self.model = model
         self.transfer = Transfer(data_config, device, torch.float32)
         self._pixels = torch.zeros(1, 3, *data_config.input_size, device=device)
         self._folder = folder
-        self._tell = tell
+        self._log = log
         self._providers = choose_providers(device.type, precision)
         self._levels: Dict[float, BoundSession] = {}
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray, keep_ratio: float,
-                 top_k: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Classify (H, W, 3) uint8; returns what `EagerBackend` does."""
+                 top_k: int) -> BackendAnswer:
+        """Classify one image; see `Backend`."""
         level = self._levels.get(keep_ratio)
         if level is None:
             level = self._levels[keep_ratio] = self._load(keep_ratio)
@@ -157,8 +158,8 @@ class OnnxBackend:
         scores, class_ids, kept = level.run()
         answer = self.transfer.read_back(torch.cat(
             [scores[0, :top_k], class_ids[0, :top_k].float(), kept[0].float()]))
-        class_ids, kept = np.split(answer[top_k:].astype(np.int64), [top_k])
-        return answer[:top_k], class_ids, kept
+        class_ids, keep_indices = np.split(answer[top_k:].astype(np.int64), [top_k])
+        return BackendAnswer(answer[:top_k], class_ids, keep_indices)
 
     def _load(self, keep_ratio: float) -> BoundSession:
         int8 = self.precision == 'int8'
@@ -178,7 +179,7 @@ class OnnxBackend:
             level = BoundSession(session, self._pixels)
             level.run()
             counts = nodes_by_provider(Path(session.end_profiling()))
-        self._tell(f'keep_ratio {keep_ratio:g}: nodes run by ' + ', '.join(
+        self._log(f'keep_ratio {keep_ratio:g}: nodes run by ' + ', '.join(
             f'{name} {count}' for name, count in counts.items()))
         return level
 

@@ -6,7 +6,7 @@ from typing import Optional, OrderedDict, Tuple
 import numpy as np
 import torch
 
-from ltp_ros.preprocessing import DataConfig, ImageSizeError, Preprocessor
+from ltp_ros.model.preprocessing import DataConfig, ImageSizeError, Preprocessor
 
 MAX_SIZES = 8  # camera sizes whose buffers are kept; the one used longest ago goes first
 

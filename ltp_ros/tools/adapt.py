@@ -20,22 +20,23 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ltp_ros import vit
-from ltp_ros.accuracy.answers import kinds_of
-from ltp_ros.accuracy.data import batches, model_classes
 from ltp_ros.classifier import ClassifierError, resolve_device
 from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
-from ltp_ros.datasets import DatasetError, open_image_set
-from ltp_ros.preprocessing import DataConfig, Preprocessor
-from ltp_ros.tools.common_flags import add_ladder_flags, positive, positive_int, program_parser
-from ltp_ros.tools.output_files import check_writable, write_json
-from ltp_ros.tools.provenance import provenance
-from ltp_ros.tools.stopping import noting
-from ltp_ros.training.adaptation import EVALUATION_BATCH, Adapter, Recipe, gains
-from ltp_ros.training.data import hold_out, stack_middles
-from ltp_ros.training.model import BuiltModel, model_card, resolve_precision
-from ltp_ros.training.recordings import rgb_images
-from ltp_ros.training.state import export_model
+from ltp_ros.images import ImageFileError
+from ltp_ros.model import vit
+from ltp_ros.model.preprocessing import DataConfig, Preprocessor
+from ltp_ros.research.accuracy.answers import kinds_of
+from ltp_ros.research.accuracy.batches import batches, model_classes
+from ltp_ros.research.datasets import DatasetError, open_image_set
+from ltp_ros.research.recordings import rgb_images
+from ltp_ros.research.training.adaptation import EVALUATION_BATCH, Adapter, Recipe, gains
+from ltp_ros.research.training.built_model import BuiltModel, model_card, training_precision
+from ltp_ros.research.training.images import hold_out, stack_middles
+from ltp_ros.research.training.state import export_model
+from ltp_ros.tools.support.flags import add_ladder_flags, positive, positive_int, program_parser
+from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.stopping import noting
 
 FLAGS = ('model', 'checkpoint', 'labels', 'score', 'papr_checkpoint', 'device')
 LEAST_IMAGES = 20
@@ -73,7 +74,7 @@ class Adaptation:
     """Everything that one run of the program needs, opened before it begins.
 
     Raises:
-        ConfigError, ClassifierError, DatasetError, ModelError: if something cannot be used.
+        ConfigError, ClassifierError, ImageFileError, ModelError: if something cannot be used.
     """
 
     def __init__(self, args: argparse.Namespace, console: Console):
@@ -100,7 +101,7 @@ class Adaptation:
             raise ConfigError(f'hold-out {args.hold_out} is not allowed; it must be below 1')
         learned, held = hold_out(len(pixels), max(args.hold_out, 1 / len(pixels)), args.seed)
         recipe = Recipe(steps=args.steps, batch=args.batch, lr=args.lr, seed=args.seed)
-        self.precision = resolve_precision(args.precision, device.type)
+        self.precision = training_precision(args.precision, device.type)
         self.adapter = Adapter(model.to(device), self.ladder, Preprocessor(self.config).to(device),
                                pixels[learned], pixels[held], recipe, self.precision)
         self.num_images = len(learned)
@@ -207,7 +208,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         Console().print(f'{args.output} is written; run it with checkpoint:={args.output} '
                         f'method:={args.method}', soft_wrap=True, highlight=False)
         write_json(args.json, result)
-    except (ConfigError, ClassifierError, DatasetError, vit.ModelError, OSError) as error:
+    except (ConfigError, ClassifierError, ImageFileError, vit.ModelError, OSError) as error:
         console.print(f'ltp_adapt: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2
     return 0

@@ -14,11 +14,11 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the node: its times ar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ltp_ros.benchmarks import BenchmarkError
-from ltp_ros.benchmarks.figures import PlotError
 from ltp_ros.classifier import ClassifierError
-from ltp_ros.tools.processes import ProcessError
-from ltp_ros.vit import ModelError
+from ltp_ros.model.vit import ModelError
+from ltp_ros.research.benchmarks import BenchmarkError
+from ltp_ros.research.benchmarks.figures import PlotError
+from ltp_ros.tools.support.processes import ProcessError
 
 # Each is a module `benchmark_<name>`, imported when it is asked for, as some need ROS. It has a
 # docstring that says what it measures, PARENTS, add_arguments(parser), and run(args, bar), with a
@@ -45,11 +45,11 @@ def build_parser(command: str = '') -> argparse.ArgumentParser:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f'ltp_ros.tools.benchmark_{name}')
+    return importlib.import_module(f'ltp_ros.tools.benchmarks.{name}')
 
 
 def _docstring(name: str) -> str:
-    source = Path(__file__).with_name(f'benchmark_{name}.py').read_text(encoding='utf-8')
+    source = Path(__file__).parent.joinpath('benchmarks', f'{name}.py').read_text(encoding='utf-8')
     return (ast.get_docstring(ast.parse(source)) or '').split(': ', 1)[1]
 
 

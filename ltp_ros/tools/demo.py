@@ -13,11 +13,12 @@ from rclpy.executors import ExternalShutdownException
 from rich.console import Console
 from rich.live import Live
 
-from ltp_ros.tools.demo_report import DemoReport
-from ltp_ros.tools.demo_watcher import DemoWatcher
-from ltp_ros.tools.frame_sources import PAN_FRAMES, SAMPLES
 from ltp_ros.tools.image_source import parse_rate
-from ltp_ros.tools.processes import Process, ProcessError, isolate
+from ltp_ros.tools.reports.demo_table import DemoReport
+from ltp_ros.tools.reports.demo_watcher import DemoWatcher
+from ltp_ros.tools.support.flags import absolute_paths
+from ltp_ros.tools.support.frame_sources import PAN_FRAMES, SAMPLES
+from ltp_ros.tools.support.processes import Process, ProcessError, isolate
 
 START_TIMEOUT_S = 300.0  # a slow board loads and warms up a model
 GRACE_S = 3.0  # for answers that are still on their way when the source has ended
@@ -25,10 +26,8 @@ GRACE_S = 3.0  # for answers that are still on their way when the source has end
 
 def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
     """Run the two processes and feed the report until every frame had its chance."""
-    parameters = {
-        'model': args.model, 'checkpoint': _absolute(args.checkpoint),
-        'labels': _absolute(args.labels), 'device': args.device, 'precision': args.precision,
-        'keep_ratio': args.keep_ratio}
+    parameters = absolute_paths({name: getattr(args, name) for name in (
+        'model', 'checkpoint', 'labels', 'device', 'precision', 'keep_ratio')})
     given = [text for name, value in parameters.items() if value
              for text in ('-p', f'{name}:={value}')]
     with ExitStack() as stack:
@@ -36,8 +35,8 @@ def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
         stack.callback(watcher.destroy_node)
         classifier = stack.enter_context(Process('ltp_ros.node', ['--ros-args', *given]))
         source = stack.enter_context(Process('ltp_ros.tools.image_source', [
-            _absolute(args.source), '--rate', str(args.rate), '--count', str(args.frames),
-            '--loop', '--wait', '--samples', *(report.samples or SAMPLES)]))
+            os.path.abspath(args.source) if os.path.exists(args.source) else args.source,
+            '--rate', str(args.rate), '--count', str(args.frames), '--loop', '--wait']))
         deadline = time.monotonic() + START_TIMEOUT_S
         while not report.answered_all(args.frames) and time.monotonic() < deadline:
             rclpy.spin_once(watcher, timeout_sec=0.05)
@@ -51,16 +50,12 @@ def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
             raise ProcessError(f'no answer within {START_TIMEOUT_S:g} s')
 
 
-def _absolute(path: str) -> str:
-    return os.path.abspath(path) if os.path.exists(path) else path
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog='ltp_demo', description=__doc__.split(': ', 1)[1])
     parser.add_argument('--source', default='samples',
                         help="a video, a folder of pictures, the number of a webcam, or 'samples' "
-                        '(default): pictures inside scikit-image, panned')
+                        '(default): the pictures inside this package, panned')
     parser.add_argument('--frames', type=int, default=PAN_FRAMES * len(SAMPLES), metavar='N',
                         help='default: %(default)s')
     parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',

@@ -21,8 +21,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from torch import nn
 
-from ltp_ros import vit
-from ltp_ros.accuracy.answers import (
+from ltp_ros.classifier import (
+    ClassifierError,
+    resolve_device,
+    resolve_precision,
+    tensors_of,
+)
+from ltp_ros.config import METHODS, SCORES, ConfigError, check
+from ltp_ros.images import EncodedImage, ImageFileError, spread
+from ltp_ros.model import vit
+from ltp_ros.research.accuracy.answers import (
     UNPRUNED,
     AnswerFileError,
     Answers,
@@ -31,36 +39,29 @@ from ltp_ros.accuracy.answers import (
     select,
     variants_of,
 )
-from ltp_ros.accuracy.data import batches, model_classes, spread
-from ltp_ros.accuracy.plot import draw
-from ltp_ros.accuracy.rows import accuracy_row, ltp_beside
-from ltp_ros.accuracy.sessions import Int8Model
-from ltp_ros.benchmarks.figures import PlotError, new_figure
-from ltp_ros.benchmarks.gmacs import count_gmacs
-from ltp_ros.benchmarks.runners import interleave, make
-from ltp_ros.classifier import (
-    ClassifierError,
-    resolve_device,
-    resolve_precision,
-    tensors_of,
-)
-from ltp_ros.config import METHODS, SCORES, ConfigError, check
-from ltp_ros.datasets import DatasetError, EncodedImage, open_image_set, open_images
-from ltp_ros.profile import model_hash
-from ltp_ros.tools import ranks
-from ltp_ros.tools.common_flags import (
+from ltp_ros.research.accuracy.batches import batches, model_classes
+from ltp_ros.research.accuracy.plot import draw
+from ltp_ros.research.accuracy.rows import accuracy_row, ltp_beside
+from ltp_ros.research.accuracy.sessions import Int8Model
+from ltp_ros.research.benchmarks.figures import PlotError, new_figure
+from ltp_ros.research.benchmarks.gmacs import count_gmacs
+from ltp_ros.research.benchmarks.runners import interleave, make
+from ltp_ros.research.datasets import open_image_set, open_images
+from ltp_ros.tools.reports.evaluation import make_table, write_maps
+from ltp_ros.tools.support import ranks
+from ltp_ros.tools.support.flags import (
     MODEL_FLAGS,
     add_ladder_flags,
     positive_int,
     program_parser,
     whole_number,
 )
-from ltp_ros.tools.evaluate_report import make_table, write_maps
-from ltp_ros.tools.output_files import check_writable, write_json
-from ltp_ros.tools.provenance import provenance
+from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tuner.ladder_profile import model_hash
 
 SAVE_EVERY_S = 30.0
-ERRORS = (ConfigError, ClassifierError, DatasetError, AnswerFileError, vit.ModelError, PlotError,
+ERRORS = (ConfigError, ClassifierError, ImageFileError, AnswerFileError, vit.ModelError, PlotError,
           OSError)
 
 
@@ -102,7 +103,7 @@ class Evaluation:
         count: of processes.
 
     Raises:
-        ConfigError, ClassifierError, DatasetError, ModelError: if something cannot be used.
+        ConfigError, ClassifierError, ImageFileError, ModelError: if something cannot be used.
     """
 
     def __init__(self, args: argparse.Namespace, rank: int = 0, count: int = 1):

@@ -16,15 +16,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from ltp_ros import backends
-from ltp_ros.backends.export import export_level, level_file
+from ltp_ros.backends import choice
+from ltp_ros.backends.onnx_export import export_level, level_file
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
-from ltp_ros.tools.common_flags import add_ladder_flags, program_parser
-from ltp_ros.tools.frame_sources import panned_samples
-from ltp_ros.tools.output_files import check_writable, write_json
-from ltp_ros.tools.provenance import provenance
-from ltp_ros.vit import ModelError
+from ltp_ros.model.vit import ModelError
+from ltp_ros.tools.support.flags import add_ladder_flags, program_parser
+from ltp_ros.tools.support.frame_sources import panned_samples
+from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.provenance import provenance
 
 FLAGS = ('model', 'checkpoint', 'method', 'score', 'papr_checkpoint', 'cache')
 PICTURE = 'chelsea'
@@ -47,10 +47,10 @@ def export_ladder(args: argparse.Namespace) -> Dict[str, Any]:
     config.update(device='cpu', precision='float32', alpha=check('alpha', args.alpha),
                   keep_ratios=check('keep_ratios', args.keep_ratios))
     eager = Classifier(ClassifierConfig(backend='eager', **config))
-    folder = Path(args.output) if args.output else backends.model_folder(
+    folder = Path(args.output) if args.output else choice.model_folder(
         args.cache, eager.model_name, eager.model_hash, eager.config.method,
         eager.config.score, eager.config.alpha)
-    onnx = backends.create('onnx', 'float32', eager.backend.model, eager.data_config,
+    onnx = choice.create('onnx', 'float32', eager.backend.model, eager.data_config,
                            torch.device('cpu'), folder)
     pictures = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]
     rows = []
@@ -68,7 +68,7 @@ def export_ladder(args: argparse.Namespace) -> Dict[str, Any]:
 
 def frames() -> Iterator[np.ndarray]:
     """Yield pictures of a cat, RGB."""
-    return (np.ascontiguousarray(bgr[..., ::-1]) for _, bgr in panned_samples((PICTURE,)))
+    return (rgb for _, rgb in panned_samples((PICTURE,)))
 
 
 def compare(eager: Any, onnx: Any, pictures: List[np.ndarray],

@@ -5,7 +5,7 @@ import argparse
 import array
 import math
 import sys
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -20,11 +20,12 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ltp_ros.tools.frame_sources import SAMPLES, NamedImage, SourceError, open_source
-from ltp_ros.tools.transport import use_large_images
+from ltp_ros.images import ImageFileError
+from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, open_source
+from ltp_ros.tools.support.transport import use_large_images
 
-# encoding -> what OpenCV makes of its own BGR for it
-ENCODINGS = {'bgr8': None, 'rgb8': cv2.COLOR_BGR2RGB, 'mono8': cv2.COLOR_BGR2GRAY}
+# encoding -> the conversion from RGB
+ENCODINGS = {'bgr8': cv2.COLOR_RGB2BGR, 'rgb8': None, 'mono8': cv2.COLOR_RGB2GRAY}
 
 SETTLE_S = 0.5
 NS_PER_S = 1_000_000_000
@@ -100,15 +101,16 @@ def is_rate(value: Any) -> bool:
     return type(value) in (int, float) and 0.0 < value <= MAX_RATE_HZ
 
 
-def to_message(header: Header, bgr: np.ndarray, args: argparse.Namespace):
-    """Return (H, W, 3) uint8 BGR as the message that `args` ask for."""
+def to_message(header: Header, rgb: np.ndarray,
+               args: argparse.Namespace) -> Union[Image, CompressedImage]:
+    """Return (H, W, 3) uint8 RGB as the message that `args` ask for."""
     if args.size:
-        bgr = cv2.resize(bgr, args.size, interpolation=cv2.INTER_AREA)
+        rgb = cv2.resize(rgb, args.size, interpolation=cv2.INTER_AREA)
     if args.compressed:
-        _, jpeg = cv2.imencode('.jpg', bgr)
+        _, jpeg = cv2.imencode('.jpg', rgb[..., ::-1])
         return CompressedImage(header=header, format='jpeg', data=array.array('B', jpeg.tobytes()))
     code = ENCODINGS[args.encoding]
-    image = bgr if code is None else cv2.cvtColor(bgr, code)
+    image = rgb if code is None else cv2.cvtColor(rgb, code)
     data = array.array('B', np.ascontiguousarray(image).tobytes())
     return Image(header=header, height=image.shape[0], width=image.shape[1],
                  encoding=args.encoding, step=image.size // image.shape[0], data=data)
@@ -136,7 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog='ltp_image_source', description=__doc__.split(': ', 1)[1])
     parser.add_argument('source', nargs='?', default='samples',
                         help="a video file, a folder of pictures, the number of a webcam, or "
-                        "'samples' (default): pictures inside scikit-image, panned")
+                        "'samples' (default): the pictures inside this package, panned")
     parser.add_argument('--topic', default='/ltp/image', help='default: %(default)s')
     parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',
                         help='frames a second; default: %(default)s')
@@ -163,7 +165,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     use_large_images()
     try:
         frames = open_source(args.source, args.loop, tuple(args.samples))
-    except SourceError as error:
+    except ImageFileError as error:
         print(f'ltp_image_source: {error}', file=sys.stderr)
         return 2
     rclpy.init(args=argv)

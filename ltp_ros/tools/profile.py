@@ -18,22 +18,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ltp_ros.benchmarks.figures import PlotError, new_figure
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
-from ltp_ros.datasets import IMAGE_SUFFIXES, DatasetError, decode_rgb, image_files
-from ltp_ros.machine import setup_of
-from ltp_ros.profile import UNPRUNED, LevelTime, Profile, write
-from ltp_ros.tools.common_flags import (
+from ltp_ros.frames.startup import setup_of
+from ltp_ros.images import IMAGE_SUFFIXES, ImageFileError, decode_rgb, image_files
+from ltp_ros.model.vit import ModelError
+from ltp_ros.research.benchmarks.figures import PlotError, new_figure
+from ltp_ros.tools.reports.profile_plot import draw
+from ltp_ros.tools.support.flags import (
     CLASSIFIER_FLAGS,
     add_ladder_flags,
     positive_int,
     program_parser,
 )
-from ltp_ros.tools.output_files import check_writable, write_json
-from ltp_ros.tools.profile_plot import draw
-from ltp_ros.tools.provenance import provenance
-from ltp_ros.vit import ModelError
+from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tuner.ladder_profile import ALL_TOKENS, LevelTime, Profile, write
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,12 +53,12 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, Dict[str,
     """Measure what `args` ask for; return the profile, and what else to write down.
 
     Raises:
-        ClassifierError, ConfigError, DatasetError, ModelError: if something cannot be used.
+        ClassifierError, ConfigError, ImageFileError, ModelError: if something cannot be used.
     """
     classifier = Classifier(ClassifierConfig(
         **{name: getattr(args, name) for name in CLASSIFIER_FLAGS},
         alpha=check('alpha', args.alpha),
-        keep_ratios=check('keep_ratios', sorted({UNPRUNED, *args.keep_ratios}))))
+        keep_ratios=check('keep_ratios', sorted({ALL_TOKENS, *args.keep_ratios}))))
     ladder = classifier.config.keep_ratios
     images = images_in(args.images)[:args.limit] if args.images else []
     task = bar.add_task('warming up', total=len(ladder))
@@ -88,11 +88,11 @@ def images_in(folder: str) -> List[Path]:
     """Return the images in a folder and the folders in it.
 
     Raises:
-        DatasetError: if there are none.
+        ImageFileError: if there are none.
     """
     found = image_files(Path(folder))
     if not found:
-        raise DatasetError(f'{folder!r} is no folder with images; expected files that end in '
+        raise ImageFileError(f'{folder!r} is no folder with images; expected files that end in '
                            f'{", ".join(IMAGE_SUFFIXES)}')
     return found
 
@@ -106,7 +106,7 @@ def agreements(classifier: Classifier, images: Sequence[Path],
         rgb = decode_rgb(image)
         label = {ratio: classifier.classify(rgb, ratio, top_k=1).class_ids for ratio in ladder}
         for ratio in ladder:
-            same[ratio] += label[ratio] == label[UNPRUNED]
+            same[ratio] += label[ratio] == label[ALL_TOKENS]
         progress()
     return {ratio: 100.0 * count / len(images) for ratio, count in same.items()}
 
@@ -121,7 +121,7 @@ def make_table(profile: Profile) -> Table:
         f'break-even: {break_even:g} is the highest that is faster than the unpruned model')
     for heading in ('keep ratio', 'p50 ms', 'p95 ms', 'p99 ms', 'to unpruned', 'agreement'):
         table.add_column(heading, justify='right')
-    unpruned = next(level for level in profile.levels if level.keep_ratio == UNPRUNED)
+    unpruned = next(level for level in profile.levels if level.keep_ratio == ALL_TOKENS)
     for level in profile.levels:
         table.add_row(
             f'{level.keep_ratio:g}', f'{level.p50_ms:.2f}', f'{level.p95_ms:.2f}',
@@ -151,7 +151,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         if figure:
             draw(figure, profile, about['num_patches'])
             figure.savefig(args.plot)
-    except (ClassifierError, ConfigError, DatasetError, ModelError, PlotError, OSError) as error:
+    except (ClassifierError, ConfigError, ImageFileError, ModelError, PlotError, OSError) as error:
         errors.print(f'ltp_profile: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2
     Console().print(f'The node takes it as profile:={Path(args.output).absolute()}',

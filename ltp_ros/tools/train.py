@@ -18,15 +18,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 
 from ltp_ros.classifier import ClassifierError, resolve_device
-from ltp_ros.datasets import DatasetError
-from ltp_ros.tools.output_files import check_writable, write_json
-from ltp_ros.tools.provenance import provenance
-from ltp_ros.tools.stopping import noting
-from ltp_ros.training.data import load_data
-from ltp_ros.training.model import model_card, resolve_precision
-from ltp_ros.training.state import export_model
-from ltp_ros.training.trainer import Settings, Trainer
-from ltp_ros.vit import ModelError
+from ltp_ros.images import ImageFileError
+from ltp_ros.model.vit import ModelError
+from ltp_ros.research.training.built_model import model_card, training_precision
+from ltp_ros.research.training.images import load_data
+from ltp_ros.research.training.state import export_model
+from ltp_ros.research.training.trainer import Settings, Trainer
+from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.stopping import noting
 
 INTERRUPTED = 130
 LONGEST_STEP_S = 60.0  # a longer one is a suspended program, which --minutes does not pay for
@@ -117,10 +117,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         data = load_data(args.images, args.val, img_size=settings.img_size,
                          held_share=settings.hold_out, seed=settings.seed, track=track_decoding)
         trainer = Trainer(settings, data, Path(args.output) / args.name, device,
-                          resolve_precision(args.precision, device), args.minutes)
+                          training_precision(args.precision, device), args.minutes)
         if args.resume:
             trainer.resume()
-    except (ClassifierError, DatasetError, ModelError, OSError) as error:
+    except (ClassifierError, ImageFileError, ModelError, OSError) as error:
         console.print(f'ltp_train: {error}', soft_wrap=True, markup=False)
         return 2
 

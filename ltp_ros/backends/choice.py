@@ -1,0 +1,160 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ways to run the model, and the choice of the fastest that is there."""
+import copy
+import gc
+import os
+import time
+from pathlib import Path
+from statistics import median
+from typing import Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from ltp_ros.backends.eager import EagerBackend
+from ltp_ros.backends.graph import GraphBackend
+from ltp_ros.backends.onnx import OnnxBackend, choose_providers
+from ltp_ros.backends.onnx_export import VERSION
+from ltp_ros.backends.protocol import Backend, Log
+from ltp_ros.model.preprocessing import DataConfig
+
+# What 'auto' tries on each device; ONNX Runtime on a GPU only where it is asked for, since
+# TensorRT takes minutes for its engines
+BACKENDS = {'cuda': ('graph', 'eager'), 'cpu': ('eager', 'onnx')}
+AUTO_PRECISIONS = {
+    ('cuda', 'graph'): ('float16',), ('cuda', 'eager'): ('float16',),
+    ('cpu', 'eager'): ('float32', 'bfloat16'), ('cpu', 'onnx'): ('float32',),
+    ('cpu', 'graph'): ('float32',)}
+TRIAL_RUNS = 5
+
+
+def candidates(backend: str, precision: str, device: torch.device) -> List[Tuple[str, str]]:
+    """Return what may be used: (backend, precision), more than one where one of them is 'auto'.
+
+    'auto' never means int8, whose answers are slightly others.
+    """
+    names = (backend,) if backend != 'auto' else BACKENDS[device.type]
+    if (backend, precision) == ('auto', 'int8'):
+        names = ('onnx',)
+    return [(name, number_format) for name in names for number_format in (
+        _auto_precisions(name, device) if precision == 'auto' else (precision,))]
+
+
+def _auto_precisions(name: str, device: torch.device) -> Tuple[str, ...]:
+    if (device.type, name) != ('cuda', 'onnx'):
+        return AUTO_PRECISIONS[device.type, name]
+    try:  # not both, since each would have minutes of engines built
+        choose_providers('cuda', 'float16')
+    except (ImportError, RuntimeError):
+        return ('float32',)
+    return ('float16',)
+
+
+def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
+           device: torch.device, folder: Path, log: Log = lambda message: None) -> Backend:
+    """Return a backend with a model of its own, since it changes its number format.
+
+    Args:
+        name: 'eager', 'graph' or 'onnx'.
+        precision: number format.
+        model: the Vision Transformer, in float32 on the CPU; it is copied.
+        data_config: what the model expects of its input.
+        device: where it runs.
+        folder: for exported levels and engines.
+        log: told of what does not go as it should, and of what takes long.
+
+    Raises:
+        ImportError, RuntimeError: if it cannot be had here; the message says why.
+    """
+    if precision == 'int8' and name != 'onnx':
+        raise RuntimeError('int8 comes with ONNX Runtime alone; use backend:=onnx')
+    model = copy.deepcopy(model)
+    if name == 'onnx':
+        return OnnxBackend(model, data_config, device, precision, folder, log)
+    if name == 'graph':
+        return GraphBackend(model, data_config, device, precision, log)
+    return EagerBackend(model, data_config, device, precision)
+
+
+def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], rgb: np.ndarray,
+            keep_ratio: float, log: Log) -> Backend:
+    """Return the backend that classifies an image fastest, by the median of interleaved runs.
+
+    Args:
+        pairs: (backend, precision); one alone is not timed.
+        make: as `create`.
+        rgb: (H, W, 3) uint8.
+        keep_ratio: level of the ladder that the trial runs at.
+        log: told what was found, and what could not be had and why.
+
+    Raises:
+        ImportError, RuntimeError, OSError: if none can be had; why the first could not.
+    """
+    if len(pairs) == 1:
+        return make(*pairs[0])
+    backends: List[Backend] = []
+    errors: List[Exception] = []
+    for pair in pairs:
+        backend = _try(pair, make, rgb, keep_ratio, errors)
+        if backend is not None:
+            backends.append(backend)
+        else:
+            log(f'{" ".join(pair)} cannot be had: {errors[-1]}')
+            _free_memory()
+    if not backends:
+        raise errors[0]
+    times: Dict[int, List[float]] = {index: [] for index in range(len(backends))}
+    for _ in range(TRIAL_RUNS):
+        for index, backend in enumerate(backends):
+            start = time.perf_counter()
+            backend(rgb, keep_ratio, 1)
+            times[index].append(1e3 * (time.perf_counter() - start))
+    medians = {index: median(runs) for index, runs in times.items()}
+    best = min(medians, key=lambda index: medians[index])
+    log(', '.join(f'{backend.name} {backend.precision} {medians[index]:.1f} ms'
+                   for index, backend in enumerate(backends)) + f' at keep_ratio {keep_ratio:g}')
+    winner = backends[best]
+    del backend
+    backends.clear()
+    _free_memory()
+    return winner
+
+
+def _try(pair: Tuple[str, str], make: Callable[[str, str], Backend], rgb: np.ndarray,
+         keep_ratio: float, errors: List[Exception]) -> Optional[Backend]:
+    """Return a backend that has run once; None, with one more of `errors`, if it cannot."""
+    try:
+        backend = make(*pair)
+        backend(rgb, keep_ratio, 1)
+        return backend
+    except (ImportError, RuntimeError, OSError) as error:
+        # Its frames hold the backend, and with it the memory that the next one may need
+        error.__cause__ = error.__context__ = None
+        errors.append(error.with_traceback(None))
+        return None
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # what torch keeps is lost to all others, on a Jetson to the CPU
+
+
+def model_folder(cache: str, model: str, model_hash: str, method: str, score: str,
+                 alpha: float) -> Path:
+    """Return where the exported levels of a model belong.
+
+    Args:
+        cache: the folder for those of all models; '' is the user's cache.
+        model: its name, for a human reader.
+        model_hash: of its weights.
+        method: that its levels are reduced by.
+        score: of the method 'ltp'.
+        alpha: of the score 'srb'.
+    """
+    base = Path(cache) if cache else Path(
+        os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'ltp_ros'
+    how = f'{method}_{score}_{alpha:g}' if method == 'ltp' else method
+    return base / f'{model}-{model_hash[:12]}' / f'{how}-v{VERSION}'

@@ -1,0 +1,32 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every backend is to those who use one."""
+from typing import Callable, NamedTuple, Protocol
+
+import numpy as np
+
+Log = Callable[[str], None]
+
+
+class BackendAnswer(NamedTuple):
+    """What a backend makes of one image."""
+
+    scores: np.ndarray        # (top_k,) float32, softmax probabilities, descending
+    class_ids: np.ndarray     # (top_k,) int64
+    keep_indices: np.ndarray  # (K,) int64, ascending: the patches seen in full
+
+
+class Backend(Protocol):
+    """A model that is ready to run in one runtime and number format."""
+
+    name: str
+    precision: str
+
+    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int) -> BackendAnswer:
+        """Classify one image (H, W, 3) uint8 RGB at a level of the ladder.
+
+        Raises:
+            ltp_ros.model.preprocessing.ImageSizeError: if the image cannot be resized for the
+                model.
+            RuntimeError: if the runtime fails.
+        """

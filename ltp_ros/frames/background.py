@@ -1,0 +1,56 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Work that may be late or left out, in a thread that yields to all others."""
+import os
+import threading
+import time
+from typing import Callable, Generic, Optional, TypeVar
+
+T = TypeVar('T')
+NICENESS = 10
+
+
+class Background(Generic[T]):
+    """Does something with the newest item offered, at a limited rate; older ones are forgotten.
+
+    Args:
+        work: called with each item in the background thread.
+    """
+
+    def __init__(self, work: Callable[[T], None]):
+        self._work = work
+        self._condition = threading.Condition()
+        self._item: Optional[T] = None
+        self._period_s = 0.0
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name='ltp_background', daemon=True)
+        self._thread.start()
+
+    def offer(self, item: T, period_s: float) -> None:
+        """Offer an item; the one after it is worked on no sooner than `period_s` later."""
+        with self._condition:
+            self._item, self._period_s = item, period_s
+            self._condition.notify()
+
+    def stop(self) -> None:
+        """Forget what waits, and wait for what is in work."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)  # of this thread
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._stopped or self._item is not None)
+                if self._stopped:
+                    return
+                item, self._item = self._item, None
+                period_s = self._period_s
+            began = time.monotonic()
+            assert item is not None  # it was waited for
+            self._work(item)
+            with self._condition:
+                self._condition.wait_for(lambda: self._stopped,
+                                         began + period_s - time.monotonic())

@@ -1,0 +1,125 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`Mailbox`: the newest frame of each camera, taken in turn, every drop counted by its reason."""
+import math
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Any, Deque, Dict, Optional
+
+from ltp_ros.frames.latency import NS_PER_MS
+
+ARRIVALS = 10  # frames that the period is taken from: a third of a second at 30 Hz
+DROP_REASONS = ('superseded', 'too old', 'bad stamp', 'undecodable', 'inactive')
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image as it came in."""
+
+    topic: str
+    message: Any  # opaque to the core; the pipeline is given a function that decodes it
+    receive_ns: int  # monotonic clock
+    age_at_receive_ms: float  # receive - stamp; NaN where the stamp is no use
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the frames of all cameras, at one moment."""
+
+    received: int
+    published: int
+    dropped: Dict[str, int]  # by reason
+
+
+class Mailbox:
+    """Hand the newest frame of each camera from the receiving thread to the working one.
+
+    An older frame that still waits is superseded: a queue would only add to the age of what is
+    published. Cameras take turns, so a fast one cannot starve a slow one.
+
+    At any time received = published + dropped + waiting + in work, for each camera.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: Dict[str, Frame] = {}
+        self._turns: Deque[str] = deque()  # the camera served longest ago comes first
+        self._arrivals_ns: Deque[int] = deque(maxlen=ARRIVALS)
+        self._closed = False
+        self.received: Counter = Counter()  # by topic
+        self.published: Counter = Counter()  # by topic
+        self.dropped: Counter = Counter()  # by (topic, reason)
+        self._dropped_since_last: Counter = Counter()  # by topic
+
+    def put(self, frame: Frame) -> None:
+        """Leave a frame; it replaces an older one of its camera that was not taken yet."""
+        with self._condition:
+            self.received[frame.topic] += 1
+            if self._closed:
+                self._count_drop(frame.topic, 'inactive')
+                return
+            self._arrivals_ns.append(frame.receive_ns)
+            if frame.topic in self._waiting:
+                self._count_drop(frame.topic, 'superseded')
+            if frame.topic not in self._turns:
+                self._turns.append(frame.topic)
+            self._waiting[frame.topic] = frame
+            self._condition.notify()
+
+    def take(self) -> Optional[Frame]:
+        """Wait for a frame and return it; None once the mailbox is closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            topic = next(topic for topic in self._turns if topic in self._waiting)
+            self._turns.remove(topic)
+            self._turns.append(topic)
+            return self._waiting.pop(topic)
+
+    def mark_dropped(self, frame: Frame, reason: str) -> None:
+        """Count a taken frame that was given up, for one of DROP_REASONS."""
+        if reason not in DROP_REASONS:
+            raise ValueError(f'{reason!r} is no reason; expected one of {DROP_REASONS}')
+        with self._condition:
+            self._count_drop(frame.topic, reason)
+
+    def mark_published(self, frame: Frame) -> int:
+        """Count a taken frame that was answered; return the camera's drops since its last one."""
+        with self._condition:
+            self.published[frame.topic] += 1
+            return self._dropped_since_last.pop(frame.topic, 0)
+
+    @property
+    def period_ms(self) -> float:
+        """Milliseconds from one frame of any camera to the next, lately; inf where not known."""
+        with self._condition:
+            span_ns = self._arrivals_ns[-1] - self._arrivals_ns[0] if self._arrivals_ns else 0
+            return span_ns / (len(self._arrivals_ns) - 1) / NS_PER_MS if span_ns > 0 else math.inf
+
+    def counts(self) -> Counts:
+        """Return the counters, all of the same moment."""
+        with self._condition:
+            dropped = dict.fromkeys(DROP_REASONS, 0)
+            for (_, reason), count in self.dropped.items():
+                dropped[reason] += count
+            return Counts(sum(self.received.values()), sum(self.published.values()), dropped)
+
+    def discard(self) -> None:
+        """Give up the frames that wait; they are counted as inactive."""
+        with self._condition:
+            for topic in list(self._waiting):
+                del self._waiting[topic]
+                self._count_drop(topic, 'inactive')
+
+    def close(self) -> None:
+        """Discard the frames that wait, and whatever comes; wake whoever waits for one."""
+        with self._condition:
+            self._closed = True
+            self.discard()
+            self._condition.notify_all()
+
+    def _count_drop(self, topic: str, reason: str) -> None:
+        self.dropped[topic, reason] += 1
+        self._dropped_since_last[topic] += 1

@@ -1,0 +1,57 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Draw an answer on its image: what the model did not look at in full is dimmed."""
+from typing import Tuple
+
+import cv2
+import numpy as np
+
+from ltp_ros.classifier import Prediction
+from ltp_ros.model.preprocessing import DataConfig
+
+MAX_WIDTH = 640  # pixels: the picture is for people, and publishing costs by the byte
+DIMMED = 0.3
+
+
+def kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tuple[int, int],
+              data_config: DataConfig) -> np.ndarray:
+    """Return (H, W) bool: the pixels of the patches that were kept, in an image of that shape."""
+    height, width = shape
+    top, left, crop_height, crop_width = data_config.crop_box(height, width)
+    kept = np.zeros(grid_size, bool)
+    kept.reshape(-1)[keep_indices] = True
+    rows = np.floor((np.arange(height) + 0.5 - top) / crop_height * grid_size[0]).astype(int)
+    columns = np.floor((np.arange(width) + 0.5 - left) / crop_width * grid_size[1]).astype(int)
+    inside = np.logical_and.outer((rows >= 0) & (rows < grid_size[0]),
+                                  (columns >= 0) & (columns < grid_size[1]))
+    return inside & kept[rows.clip(0, grid_size[0] - 1)[:, None],
+                         columns.clip(0, grid_size[1] - 1)[None]]
+
+
+def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
+         data_config: DataConfig) -> np.ndarray:
+    """Return a new (H, W, 3) uint8 RGB picture, at most `MAX_WIDTH` wide.
+
+    Args:
+        rgb: the classified image, (H, W, 3) uint8.
+        prediction: its answer.
+        grid_size: rows and columns of the model's patches.
+        data_config: how the model cuts its input out of an image.
+    """
+    if rgb.shape[1] > MAX_WIDTH:
+        height = max(1, round(rgb.shape[0] * MAX_WIDTH / rgb.shape[1]))
+        rgb = cv2.resize(rgb, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
+    mask = kept_mask(rgb.shape[:2], prediction.keep_indices, grid_size, data_config)
+    picture = np.where(mask[..., None], rgb, (rgb * DIMMED).astype(np.uint8))
+    answer = (f'{prediction.labels[0]} {prediction.scores[0]:.2f}' if prediction.labels
+              else 'nothing above the threshold')
+    kept = f'{prediction.num_keep}/{prediction.num_patches} tokens'
+    scale = max(rgb.shape[1] / 900.0, 0.35)
+    banner = picture[:round(80 * scale)]
+    banner[:] = banner * DIMMED  # so that the text can be read on any image
+    for line, text in enumerate((answer, kept), 1):
+        # OpenCV's fonts hold ASCII only
+        text = text.encode('ascii', 'replace').decode()
+        cv2.putText(picture, text, (round(12 * scale), round(34 * scale * line)),
+                    cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    return picture

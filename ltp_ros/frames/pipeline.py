@@ -1,0 +1,156 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The work on one frame: take, process, (publish,) finish. No ROS."""
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Callable, Deque, Optional, Sequence
+
+import numpy as np
+
+from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.config import Config, TunerConfig
+from ltp_ros.frames.decoding import ImageError
+from ltp_ros.frames.latency import FrameLatency, StageTimer
+from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.model.preprocessing import ImageSizeError
+from ltp_ros.tuner.controller import KeepRatioController
+from ltp_ros.tuner.levels import LevelCost
+
+
+class FrameDropped(Exception):
+    """A frame that is not answered; `reason` is one of `mailbox.DROP_REASONS`."""
+
+    def __init__(self, reason: str, detail: str):
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class ProcessedFrame:
+    """A frame that was classified and is still to be published."""
+
+    frame: Frame
+    rgb: np.ndarray  # (H, W, 3) uint8
+    prediction: Prediction
+    timer: StageTimer
+    tuner: TunerConfig  # in force when it was taken
+
+
+class Pipeline:
+    """The work on one frame after the other, in the thread that calls it.
+
+    For each frame: `take`, `process`, publish the prediction by whatever means, then `finish`,
+    or `give_up` where it could not be published.
+
+    Args:
+        classifier: warmed up.
+        costs: how long each level of its ladder takes.
+        mailbox: where the frames come from; it counts what becomes of them.
+        decode: message -> (H, W, 3) uint8 RGB; ImageError if the message is not such an image.
+        now_ns: the monotonic clock of `Frame.receive_ns`.
+        config: parameters; replace the attribute to change them from the next frame on.
+    """
+
+    def __init__(self, classifier: Classifier, costs: Sequence[LevelCost], mailbox: Mailbox,
+                 decode: Callable[[object], np.ndarray], now_ns: Callable[[], int],
+                 config: Config):
+        self.classifier = classifier
+        self.mailbox = mailbox
+        self.config = config
+        self.busy_since_ns: Optional[int] = None  # when the frame in work was taken
+        self._decode = decode
+        self._now_ns = now_ns
+        self._num_finished = 0
+        self._manual: Deque[float] = deque(maxlen=1)  # set in another thread, not yet in use
+        self._controller = KeepRatioController(costs, config.tuner, config.classifier.keep_ratio)
+
+    @property
+    def keep_ratio(self) -> float:
+        """The level of the next frame, as far as is known now."""
+        try:
+            return self._manual[-1]
+        except IndexError:
+            return self._controller.keep_ratio
+
+    def set_keep_ratio(self, keep_ratio: float) -> None:
+        """Use a manual keep ratio from the next frame on; any thread may call this."""
+        self._manual.append(keep_ratio)
+
+    def take(self) -> Optional[Frame]:
+        """Wait for a frame and return it; None once the mailbox is closed."""
+        return self.mailbox.take()
+
+    def process(self, frame: Frame) -> ProcessedFrame:
+        """Decode and classify a frame.
+
+        Raises:
+            FrameDropped: if it is older than `max_age_ms`, or is not an image.
+        """
+        self.busy_since_ns = self._now_ns()
+        try:
+            return self._process(frame)
+        except FrameDropped as drop:
+            self.mailbox.mark_dropped(frame, drop.reason)
+            self.busy_since_ns = None
+            raise
+
+    def _process(self, frame: Frame) -> ProcessedFrame:
+        config = self.config  # one snapshot a frame: a change never splits a frame in two
+        timer = StageTimer(self._now_ns, frame.receive_ns)
+        timer.mark('queue')
+        check_age(frame.age_at_receive_ms + timer.total_ms, config.input.max_age_ms)
+        # Here rather than where the parameters are set: the controller knows one thread alone
+        self._controller.configure(config.tuner)
+        if self._manual:
+            self._controller.set_keep_ratio(self._manual.pop())
+        try:
+            rgb = self._decode(frame.message)
+            timer.mark('decode')
+            prediction = self.classifier.classify(
+                rgb, self._controller.keep_ratio, config.classifier.top_k,
+                config.classifier.score_threshold)
+        except (ImageError, ImageSizeError) as error:
+            raise FrameDropped('undecodable', str(error)) from error
+        timer.mark('inference')
+        return ProcessedFrame(frame, rgb, prediction, timer, config.tuner)
+
+    def finish(self, processed: ProcessedFrame) -> FrameLatency:
+        """Time a frame whose prediction was just published, tune, and count it."""
+        timer, frame, tuner = processed.timer, processed.frame, processed.tuner
+        timer.mark('publish')
+        budget_used_ms = frame.age_at_receive_ms + timer.total_ms
+        if tuner.deadline_from == 'receive' or math.isnan(budget_used_ms):
+            budget_used_ms = timer.total_ms
+        stages_ms = timer.stages_ms
+        decision = self._controller.update(
+            stages_ms['inference'], budget_used_ms, wait_ms=stages_ms['queue'],
+            service_ms=stages_ms['decode'] + stages_ms['publish'],
+            period_ms=self.mailbox.period_ms)
+        latency = FrameLatency(
+            frame_index=self._num_finished, keep_ratio=processed.prediction.keep_ratio,
+            age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,
+            dropped_since_last=self.mailbox.mark_published(frame),
+            deadline_ms=tuner.deadline_ms,
+            deadline_met=not tuner.deadline_ms or budget_used_ms <= tuner.deadline_ms,
+            decision=int(decision),
+            **{f'{stage}_ms': duration for stage, duration in stages_ms.items()})
+        self._num_finished += 1
+        self.busy_since_ns = None
+        return latency
+
+    def give_up(self, processed: ProcessedFrame) -> None:
+        """Count a frame that was not published, because the node was deactivated meanwhile."""
+        self.mailbox.mark_dropped(processed.frame, 'inactive')
+        self.busy_since_ns = None
+
+
+def check_age(age_ms: float, max_age_ms: float) -> None:
+    """Raise FrameDropped if an image is older than `max_age_ms`, or of unknown age; 0: never."""
+    if max_age_ms == 0.0 or age_ms <= max_age_ms:
+        return
+    if math.isnan(age_ms):
+        raise FrameDropped('bad stamp', 'the age of an image without a usable stamp is unknown, '
+                           f'so it cannot be held to max_age_ms {max_age_ms:g}')
+    raise FrameDropped('too old', f'an image was {age_ms:.1f} ms old; max_age_ms is '
+                       f'{max_age_ms:g}')

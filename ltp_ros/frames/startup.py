@@ -1,0 +1,99 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Before the first frame: load the model, warm it up, know what its levels cost."""
+import gc
+import os
+from typing import Callable, List, Tuple
+
+import torch
+
+from ltp_ros.backends.protocol import Log
+from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.config import ClassifierConfig
+from ltp_ros.machine import hardware, power_mode
+from ltp_ros.tuner import ladder_profile
+from ltp_ros.tuner.ladder_profile import ProfileError, Setup
+from ltp_ros.tuner.levels import LevelCost
+
+
+def prepare(config: ClassifierConfig, log: Log, warn: Log,
+            is_running: Callable[[], bool]) -> Tuple[Classifier, List[LevelCost]]:
+    """Load a model, warm it up, and find out the costs of its ladder.
+
+    Args:
+        config: of the classifier.
+        log: told of every step, since a slow board takes minutes.
+        warn: told why a profile that was given is not used.
+        is_running: false once the program is told to stop, which must not wait for the rest.
+
+    Raises:
+        ltp_ros.model.vit.ModelError: if the model, its weights or its labels cannot be used.
+        ClassifierError: if it cannot run as configured, or is told to stop.
+    """
+    def progress(keep_ratio: float) -> None:
+        if not is_running():
+            raise ClassifierError('told to stop while warming up')
+        log(f'warmed up at keep_ratio {keep_ratio:g}')
+
+    set_priority(config.priority)
+    log(f'loading {config.model}')
+    classifier = Classifier(config, log)
+    classifier.warm_up(progress)
+    costs = level_costs(classifier, warn)
+    gc.collect()
+    gc.freeze()  # the model is here to stay: no collection looks through it again
+    return classifier, costs
+
+
+def set_priority(priority: int) -> None:
+    """Set the real-time priority of the calling thread; 0 leaves it as it is.
+
+    Raises:
+        ClassifierError: if this process may not have that priority.
+    """
+    if not priority:
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError as error:
+        raise ClassifierError(
+            f'priority {priority} is not allowed to this process ({error}); give it '
+            'CAP_SYS_NICE or an rtprio limit in /etc/security/limits.conf, or set '
+            'priority:=0') from error
+
+
+def level_costs(classifier: Classifier, warn: Log) -> List[LevelCost]:
+    """Return the costs of the ladder: from the profile that the config names, else timed now.
+
+    Args:
+        classifier: warmed up.
+        warn: told why a profile that was given is not used.
+
+    Raises:
+        ClassifierError: if the profile cannot be read.
+    """
+    config = classifier.config
+    if not config.profile:
+        return classifier.measure()
+    try:
+        found = ladder_profile.read(config.profile)
+    except ProfileError as error:
+        raise ClassifierError(str(error)) from error
+    clauses = ladder_profile.mismatches(found, setup_of(classifier), config.ladder)
+    if clauses:
+        warn(f'profile {config.profile!r} does not fit: {"; ".join(clauses)}. Timing the ladder '
+             'instead; run ltp_profile here')
+        return classifier.measure()
+    return [LevelCost(level.keep_ratio, level.p50_ms, level.p99_ms)
+            for level in found.levels if level.keep_ratio in config.ladder]
+
+
+def setup_of(classifier: Classifier) -> Setup:
+    """Return what the speed of a classifier depends on."""
+    device = classifier.device.type
+    return Setup(
+        device=device, hardware=hardware(str(classifier.device)), power_mode=power_mode(),
+        threads=torch.get_num_threads() if device == 'cpu' else 0,
+        backend=classifier.backend.name, precision=classifier.precision,
+        torch=str(torch.__version__), model=classifier.model_name,
+        method=classifier.config.method, model_hash=classifier.model_hash)

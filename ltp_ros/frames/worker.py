@@ -1,0 +1,81 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that works on the frames, so that the one that receives them never waits."""
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Callable, Optional, Protocol, TypeVar
+
+from ltp_ros.classifier import Prediction
+from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+
+T = TypeVar('T')
+
+
+class FrameListener(Protocol):
+    """Whoever is told what becomes of the frames, in the worker's thread."""
+
+    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+        """Publish a prediction; return False if nothing may be published now."""
+
+    def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
+        """Take the latency of a frame that was published."""
+
+    def on_drop(self, frame: Frame, drop: FrameDropped) -> None:
+        """Take the reason why a frame was not answered."""
+
+    def on_failure(self, error: BaseException) -> None:
+        """Take whatever else was raised. It ends the work: the program should end with it."""
+
+
+class Worker:
+    """One thread that first prepares a pipeline and then feeds it from its mailbox."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='ltp_worker')
+        self._mailbox: Optional[Mailbox] = None
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a function in the worker's thread; return its result or raise its exception.
+
+        A model is warmed up here: torch keeps a pool of threads for each thread that calls it.
+        """
+        return self._thread.submit(function).result()
+
+    def start(self, pipeline: Pipeline, listener: FrameListener) -> None:
+        """Process frames until `stop`.
+
+        Args:
+            pipeline: called in the worker's thread alone; its mailbox is closed by `stop`.
+            listener: see there.
+        """
+        self._mailbox = pipeline.mailbox
+
+        def finished(work: 'Future[None]') -> None:
+            error = work.exception()
+            if error is not None:
+                listener.on_failure(error)
+
+        self._thread.submit(_work, pipeline, listener).add_done_callback(finished)
+
+    def stop(self) -> None:
+        """Let the worker finish its frame and end."""
+        if self._mailbox is not None:
+            self._mailbox.close()
+        self._thread.shutdown()
+
+
+def _work(pipeline: Pipeline, listener: FrameListener) -> None:
+    while True:
+        frame = pipeline.take()
+        if frame is None:
+            return
+        try:
+            processed = pipeline.process(frame)
+        except FrameDropped as drop:
+            listener.on_drop(frame, drop)
+            continue
+        if listener.publish(frame, processed.prediction):
+            listener.on_answer(processed, pipeline.finish(processed))
+        else:
+            pipeline.give_up(processed)

@@ -1,0 +1,158 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every method of token reduction shares: how many, which, and the slot it sits in.
+
+Everything in this room is plain torch with static shapes, so it can be captured in a CUDA graph
+or exported. B images, N patch tokens, D channels, K kept tokens.
+"""
+from typing import Any, Optional, Tuple
+
+import torch
+from torch import nn
+
+
+def check_keep_ratio(keep_ratio: float) -> float:
+    """Return `keep_ratio` as a float; raise ValueError unless it lies in (0, 1]."""
+    if not 0.0 < keep_ratio <= 1.0:  # NaN fails both comparisons
+        raise ValueError(f'keep_ratio {keep_ratio} is not allowed; it must lie in (0, 1]')
+    return float(keep_ratio)
+
+
+def num_keep_tokens(num_patches: int, keep_ratio: float) -> int:
+    """Return K = max(1, round(keep_ratio * N)); ValueError unless 0 < keep_ratio <= 1."""
+    return max(1, round(check_keep_ratio(keep_ratio) * num_patches))
+
+
+def ranked(scores: torch.Tensor, num_best: int) -> torch.Tensor:
+    """Return the indices (B, num_best) int64 of the highest scores of each row of (B, N).
+
+    Best first; equal scores go to the lower index, so every backend keeps the same tokens.
+    """
+    if torch.onnx.is_in_onnx_export():  # ONNX has no stable sort; its TopK is as stable
+        return scores.topk(num_best, dim=-1).indices
+    return scores.sort(dim=-1, descending=True, stable=True).indices[:, :num_best]
+
+
+def keep_indices(scores: torch.Tensor, num_keep: int) -> torch.Tensor:
+    """Return the indices (B, K) int64, ascending, of the K highest scores of each row of (B, N).
+
+    Equal scores go to the lower index.
+    """
+    return ascending(ranked(scores, num_keep))
+
+
+def ascending(indices: torch.Tensor) -> torch.Tensor:
+    """Sort each row of indices (B, K) int64, each below 2**24."""
+    if torch.onnx.is_in_onnx_export():  # TensorRT 8 sorts no integers
+        return indices.float().topk(indices.shape[-1], largest=False).values.long()
+    return indices.sort(dim=-1).values
+
+
+def gather_tokens(tokens: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """Return tokens (B, N, D) at `indices` (B, K) as (B, K, D)."""
+    if len(tokens) == 1:  # whole rows are copied: a third of the time on a CPU
+        return tokens.index_select(1, indices[0])
+    return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+class TokenReducer(nn.Module):
+    """Passes every token on; what a method of token reduction has in common with the others.
+
+    Made for timm's `patch_drop` slot, which sees the tokens just before the first block.
+
+    Args:
+        num_patches: N, patch tokens before any reduction.
+        num_prefix_tokens: class, distillation and register tokens in front; never scored or
+            dropped.
+        keep_ratio: (0, 1]; how much of the work remains. 1 leaves the model as it is.
+    """
+
+    def __init__(self, num_patches: int, num_prefix_tokens: int = 1, keep_ratio: float = 1.0):
+        super().__init__()
+        self.num_patches = num_patches
+        self.num_prefix_tokens = num_prefix_tokens
+        self.keep_ratio = keep_ratio
+        self.trace = False
+        self.last_keep_indices: Optional[torch.Tensor] = None  # (B, n) int64, if `trace`
+
+    @property
+    def num_keep(self) -> int:
+        """K, the number of patch tokens left now."""
+        return self.num_patches
+
+    @property
+    def keep_ratio(self) -> float:
+        """Share of the patch tokens kept, (0, 1]; ValueError on anything else."""
+        return self._keep_ratio
+
+    @keep_ratio.setter
+    def keep_ratio(self, value: float) -> None:
+        self._keep_ratio = check_keep_ratio(value)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return (B, P + N, D) as it is; with `trace`, note that every patch is kept."""
+        if self.trace:
+            every = torch.arange(self.num_patches, device=tokens.device)
+            self.last_keep_indices = every.expand(tokens.shape[0], -1)
+        return tokens
+
+    def extra_repr(self) -> str:
+        """Show the settings where torch prints the model."""
+        return f'keep_ratio={self.keep_ratio}, num_keep={self.num_keep}'
+
+
+class PixelReader(TokenReducer):
+    """Looks at the image before it becomes tokens; a subclass says what for."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._seen: Optional[torch.Tensor] = None  # what `forward` has not used yet
+
+    def attach(self, patch_embed: nn.Module) -> None:
+        """Look at every image that goes into `patch_embed`."""
+        # A bound method: a copy of the model then looks with its own reducer
+        patch_embed.register_forward_pre_hook(self._before_patch_embed)
+
+    def _before_patch_embed(self, patch_embed: nn.Module, inputs: Tuple[Any, ...]) -> None:
+        self.look(inputs[0])
+
+    def look(self, pixels: torch.Tensor) -> None:
+        """Take from the ViT's input (B, 3, H, W) what `forward` will need, if any token goes."""
+        if self.num_keep < self.num_patches:
+            self._seen = self.read(pixels)
+
+    def read(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return what `forward` needs of the ViT's input (B, 3, H, W)."""
+        raise NotImplementedError
+
+    def take_seen(self) -> Optional[torch.Tensor]:
+        """Return what `read` returned for the tokens to come, once; None if it saw no image."""
+        seen, self._seen = self._seen, None
+        return seen
+
+
+class PatchSelector(TokenReducer):
+    """Keeps the best-scored share of the patch tokens; a subclass says what is best."""
+
+    @property
+    def num_keep(self) -> int:
+        """K, the number of patch tokens kept now."""
+        return num_keep_tokens(self.num_patches, self.keep_ratio)
+
+    def scores(self, patches: torch.Tensor) -> torch.Tensor:
+        """Return (B, N), higher is kept, for patch tokens (B, N, D) with their positions."""
+        raise NotImplementedError
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Drop patches of (B, P + N, D) with their positions added; return (B, P + K, D).
+
+        With `trace` set, `last_keep_indices` holds the kept patches (B, K) afterwards.
+        """
+        if self.num_keep == self.num_patches:
+            return super().forward(tokens)
+        prefix = tokens[:, :self.num_prefix_tokens]
+        patches = tokens[:, self.num_prefix_tokens:]
+        indices = keep_indices(self.scores(patches), self.num_keep)
+        if self.trace:
+            self.last_keep_indices = indices
+        return torch.cat([prefix, gather_tokens(patches, indices)], dim=1)

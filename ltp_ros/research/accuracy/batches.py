@@ -1,0 +1,74 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images as a model takes them, and the class that it knows each by."""
+from typing import Iterator, List, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ltp_ros.images import EncodedImage, ImageFileError, decode_rgb
+from ltp_ros.model.preprocessing import DataConfig, Preprocessor
+from ltp_ros.research.datasets import DatasetError, ImageSet
+
+
+class Pixels(Dataset):
+    """Decodes and preprocesses each image as the node does, on the CPU: (3, H, W) float32.
+
+    Args:
+        images: each of its own size.
+        config: what the model expects of its input.
+    """
+
+    def __init__(self, images: Sequence[EncodedImage], config: DataConfig):
+        self._images = images
+        self._preprocessor = Preprocessor(config)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        image = self._images[index]
+        try:
+            return self._preprocessor(torch.from_numpy(decode_rgb(image)))[0]
+        except ImageFileError:
+            raise
+        except ValueError as error:
+            raise DatasetError(f'{image}: {error}') from error
+
+
+def batches(images: Sequence[EncodedImage], config: DataConfig, batch: int, workers: int,
+            device: torch.device, dtype: torch.dtype) -> Iterator[torch.Tensor]:
+    """Yield (B, 3, H, W) on the device, in order; processes beside this one decode, if any."""
+    loader = DataLoader(Pixels(images, config), batch_size=batch, num_workers=workers,
+                        pin_memory=device.type == 'cuda')
+    for pixels in loader:
+        yield pixels.to(device, non_blocking=True).to(dtype)
+
+
+def model_classes(image_set: ImageSet, names: List[str], source: str) -> np.ndarray:
+    """Return the model's class (n,) int64 of every image.
+
+    Classes are matched by name where the model knows the names, else by their order.
+
+    Args:
+        image_set: the images, with their own classes.
+        names: of the model's classes.
+        source: where the images come from, for the error.
+
+    Raises:
+        DatasetError: if the model cannot have these classes.
+    """
+    own = image_set.class_names
+    unknown = [name for name in own if name not in names]
+    if own and not unknown:
+        return np.array([names.index(name) for name in own], np.int64)[image_set.labels]
+    if own and (len(unknown) < len(own) or len(own) != len(names)):
+        raise DatasetError(
+            f'{source!r} has {len(own)} classes and the model {len(names)}, which has none named '
+            f'{unknown[0]!r}; name the classes as the model does, or give --labels')
+    highest = int(image_set.labels.max())
+    if highest >= len(names):
+        raise DatasetError(f'{source!r} has the class index {highest}, but the model has '
+                           f'{len(names)} classes, 0 to {len(names) - 1}')
+    return image_set.labels

@@ -1,0 +1,89 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of what LTP makes of an image: its score, the two terms, and what is kept."""
+from typing import Any, Tuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from ltp_ros.frames.overlay import DIMMED, kept_mask
+from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.reduction.ltp import TokenPruner, min_max, redundancy, srb_scores
+
+
+def draw_positions(figure: Any, model: nn.Module) -> None:
+    """Draw the heatmap of the norms of the positions (LTP-ViT, Fig. 3); with a `TokenPruner`."""
+    axes = figure.subplots()
+    norms = model.patch_drop.patch_pos_embed.float().norm(dim=-1)
+    _heatmap(figure, axes, norms.cpu(), model.patch_embed.grid_size)
+    axes.set_title('norm of the positional embedding')
+
+
+@torch.inference_mode()
+def score_maps(model: nn.Module, pixels: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+    """Return Norm(R), Norm(I) and S, LTP-ViT, eqs. (2) to (4), each (N,), of one image.
+
+    Args:
+        model: with a `TokenPruner` in `patch_drop`.
+        pixels: its input (1, 3, H, W).
+    """
+    reducer: TokenPruner = model.patch_drop
+    patches = model.patch_embed(pixels)
+    scores = srb_scores(patches, reducer.importance, reducer.alpha)[0]
+    return min_max(redundancy(patches.float()))[0].cpu(), reducer.importance.cpu(), scores.cpu()
+
+
+@torch.inference_mode()
+def seen_pixels(model: nn.Module, pixels: torch.Tensor) -> np.ndarray:
+    """Return (H, W, 3) in 0..1: `pixels` with what the model did not look at in full dimmed.
+
+    Args:
+        model: with any `TokenReducer`, set to a keep ratio.
+        pixels: its input (1, 3, H, W).
+    """
+    reducer = model.patch_drop
+    before, reducer.trace = reducer.trace, True
+    model(pixels)
+    reducer.trace = before
+    size = tuple(pixels.shape[-2:])
+    whole = DataConfig(size, mean=(), std=(), crop_pct=1.0)  # nothing is cut off any more
+    mask = kept_mask(size, reducer.last_keep_indices[0].cpu().numpy(),
+                     model.patch_embed.grid_size, whole)
+    image = min_max(pixels[0].float().cpu().flatten()).view(pixels.shape[1:]).permute(1, 2, 0)
+    return np.where(mask[..., None], image, DIMMED * image)
+
+
+def draw_maps(figure: Any, model: nn.Module, others: Any, pixels: torch.Tensor,
+              keep_ratio: float) -> None:
+    """Draw one image, its redundancy, importance and score, and what each method keeps of it.
+
+    Args:
+        figure: an empty matplotlib Figure.
+        model: with a `TokenPruner` in `patch_drop`.
+        others: further models by method.
+        pixels: (1, 3, H, W).
+        keep_ratio: that everything is kept at.
+    """
+    grid_size = model.patch_embed.grid_size
+    models = {'ltp': model, **others}
+    panels = figure.subplots(1, 4 + len(models))
+    titles = ('redundancy R', 'spatial importance I', f'score S, alpha {model.patch_drop.alpha:g}')
+    model.patch_drop.keep_ratio = 1.0
+    panels[0].imshow(seen_pixels(model, pixels))
+    panels[0].set_title('what the model is given')
+    for axes, values, title in zip(panels[1:], score_maps(model, pixels), titles):
+        _heatmap(figure, axes, values, grid_size)
+        axes.set_title(title)
+    for axes, (method, each) in zip(panels[4:], models.items()):
+        each.patch_drop.keep_ratio = keep_ratio
+        axes.imshow(seen_pixels(each, pixels))
+        axes.set_title(f'{method} at {keep_ratio:g}')
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+    figure.tight_layout()
+
+
+def _heatmap(figure: Any, axes: Any, values: torch.Tensor, grid_size: Tuple[int, int]) -> None:
+    shown = axes.imshow(values.view(grid_size).numpy(), cmap='viridis')
+    figure.colorbar(shown, ax=axes, shrink=0.6)

@@ -1,0 +1,47 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A model whose levels run in ONNX Runtime, to be evaluated like one of torch."""
+from pathlib import Path
+from typing import Any, Dict, Tuple
+
+import torch
+from torch import nn
+
+from ltp_ros.backends.onnx import open_session
+from ltp_ros.backends.onnx_export import export_level
+
+
+class Int8Model(nn.Module):
+    """Answers with linear layers of 8 bits, as the backend onnx does with `precision:=int8`.
+
+    Each setting of the reducer is exported when it is first asked for.
+
+    Args:
+        model: with a `TokenReducer` in `patch_drop`, in float32 on the CPU.
+        folder: for the exported files, one of its own.
+    """
+
+    def __init__(self, model: nn.Module, folder: Path):
+        super().__init__()
+        self.patch_drop = model.patch_drop
+        self._model = model
+        self._folder = folder
+        self._sessions: Dict[Tuple[Any, ...], Any] = {}
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the probabilities (B, classes) of images (B, 3, H, W); 0 beyond the best 100."""
+        found = images.new_zeros(len(images), self._model.num_classes)
+        session = self._session()
+        for image, row in zip(images, found):
+            scores, class_ids, _ = session.run(None, {'pixels': image.unsqueeze(0).numpy()})
+            row[torch.from_numpy(class_ids[0])] = torch.from_numpy(scores[0])
+        return found
+
+    def _session(self) -> Any:
+        reducer = self.patch_drop
+        setting = tuple(getattr(reducer, name, None) for name in ('keep_ratio', 'score', 'alpha'))
+        if setting not in self._sessions:
+            path = self._folder / f'{len(self._sessions)}.onnx'
+            export_level(self._model, reducer.keep_ratio, path, int8=True)
+            self._sessions[setting] = open_session(path)
+        return self._sessions[setting]

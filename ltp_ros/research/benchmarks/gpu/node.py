@@ -1,0 +1,31 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real node with a camera over DDS, where ROS is there."""
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from ltp_ros.research.benchmarks.gpu.parts import Skip, Task
+
+KEEP_RATIO = 0.53
+START_S = 20.0  # to load the model, warm up, and end
+
+
+def run(task: Task) -> None:
+    """Run `ltp_benchmark node` as a program of its own."""
+    for module in ('rclpy', 'ltp_ros.msg'):
+        if importlib.util.find_spec(module) is None:
+            raise Skip(f'no {module}')
+    seconds = task.left_s - START_S
+    if seconds < 3.0:
+        raise Skip('no time left')
+    found = Path(task.settings.output) / 'node.json'
+    subprocess.run(
+        [sys.executable, '-m', 'ltp_ros.tools.benchmark', 'node', '--quiet', '--model', 'demo',
+         '--device', task.settings.device, '--keep-ratios', f'{KEEP_RATIO:g}', '--seconds',
+         f'{min(seconds, 20.0):.0f}', '--json', str(found)], check=True, timeout=task.left_s)
+    for row in json.loads(found.read_text(encoding='utf-8'))['rows']:
+        task.row('demo in the node, 640x480 at 30 Hz', **row)
+    found.unlink()

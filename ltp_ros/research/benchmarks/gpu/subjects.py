@@ -1,0 +1,106 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the parts try: models, backends, pictures."""
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from ltp_ros.backends import choice
+from ltp_ros.backends.protocol import BackendAnswer
+from ltp_ros.config import METHODS, ClassifierConfig
+from ltp_ros.images import decode_rgb, image_files
+from ltp_ros.model import vit
+from ltp_ros.research.benchmarks.gpu.parts import LEVELS, Settings
+
+LADDER = ClassifierConfig.keep_ratios
+FEW_LEVELS = (1.0, 0.53, 0.25)
+PAPER_MODELS = ('vit_small_patch16_224', 'vit_base_patch16_224')
+SMALL_MODEL = 'vit_tiny_patch16_224'
+CAMERA_SIZES = ((480, 640), (720, 1280), (1080, 1920), (2160, 3840))
+NUM_PHOTOS = 30
+CPU = torch.device('cpu')
+
+
+class Subject(NamedTuple):
+    """A model by name, with its weights."""
+
+    name: str
+    checkpoint: str = ''
+
+    def model(self, method: str) -> nn.Module:
+        """Return it with a method of token reduction; weights that are not given are random."""
+        torch.manual_seed(0)
+        return vit.create_vit(self.name, self.checkpoint, method=method, pretrained=False)
+
+
+def subjects(settings: Settings) -> List[Subject]:
+    """Return the models with real weights: the checkpoint, if one is given, and the packaged."""
+    given = [Subject(settings.model, settings.checkpoint)] if settings.checkpoint else []
+    return [*given, Subject(vit.DEMO)]
+
+
+def backend_of(name: str, precision: str, model: nn.Module, settings: Settings,
+               tell: Callable[[str], None] = print) -> Any:
+    """Return a backend with a copy of the model on the device."""
+    folder = Path(settings.output) / LEVELS
+    folder.mkdir(exist_ok=True)
+    return choice.create(name, precision, model, vit.data_config(model),
+                           torch.device(settings.device), Path(mkdtemp(dir=str(folder))), tell)
+
+
+def main_pair(settings: Settings) -> Tuple[str, str]:
+    """Return the backend and precision that matter most here."""
+    return ('eager', 'float32') if settings.small else ('graph', 'float16')
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Return a picture that no two pixels of are alike."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Return a picture with what photos have: areas, edges, a little noise."""
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    for _ in range(6):
+        centre = (int(generator.integers(width)), int(generator.integers(height)))
+        cv2.circle(picture, centre, max(width // 12, 1),
+                   [float(value) for value in generator.integers(0, 256, 3)], -1)
+    picture += generator.normal(0, 4, picture.shape)
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def photos(settings: Settings) -> List[np.ndarray]:
+    """Return the photos of the settings, RGB; made-up pictures where there are none."""
+    count = 4 if settings.small else NUM_PHOTOS
+    files = image_files(Path(settings.photos)) if settings.photos else []
+    step = max(len(files) // count, 1)
+    return [decode_rgb(path) for path in files[::step][:count]] or [
+        scene(480, 640, seed) for seed in range(count)]
+
+
+def levels(settings: Settings) -> Sequence[float]:
+    """Return the ladder levels to try."""
+    return FEW_LEVELS if settings.small else LADDER
+
+
+def methods() -> Iterator[str]:
+    """Yield the methods, LTP first."""
+    yield from sorted(METHODS, key=lambda method: method != 'ltp')
+
+
+def spread_ms(times_ms: Sequence[float]) -> Dict[str, float]:
+    """Return median and tail of some times."""
+    p50, p99 = np.percentile(times_ms, (50, 99))
+    return {'p50_ms': round(float(p50), 4), 'p99_ms': round(float(p99), 4), 'n': len(times_ms)}
+
+
+def same(found: BackendAnswer, expected: BackendAnswer) -> bool:
+    """Return whether two answers are the same, bit for bit."""
+    return all(np.array_equal(mine, other) for mine, other in zip(found, expected))

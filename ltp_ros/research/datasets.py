@@ -1,0 +1,119 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled images on disk: class folders, a CSV beside the images, or JPEG bytes in an npz."""
+import csv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Sequence, Union
+
+import numpy as np
+
+from ltp_ros.images import IMAGE_SUFFIXES, EncodedImage, ImageFileError, image_files
+
+LABELS_CSV = 'labels.csv'
+EXPECTED = ('expected a folder of class folders, a folder of images with labels.csv (columns '
+            'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
+
+
+class DatasetError(ImageFileError):
+    """Images or labels that cannot be used; the message names them and what is expected."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Encoded images, each a path or the bytes (n,) uint8 of a file, with their classes."""
+
+    images: Sequence[EncodedImage]
+    labels: np.ndarray  # (len(images),) int64
+    class_names: List[str]  # empty where the source does not name its classes
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def open_image_set(path: Union[str, Path]) -> ImageSet:
+    """Return the labelled images at `path`; nothing is decoded yet.
+
+    Class folders count in alphabetical order, as in torchvision's ImageFolder.
+
+    Raises:
+        DatasetError: if there is nothing at `path`, or nothing of a known form.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix == '.npz':
+        found = _from_npz(path)
+    elif (path / LABELS_CSV).is_file():
+        found = _from_csv(path)
+    elif path.is_dir():
+        found = _from_class_folders(path)
+    else:
+        raise DatasetError(f'{str(path)!r} is not there or of an unknown form; {EXPECTED}')
+    if not len(found):
+        raise DatasetError(f'{str(path)!r} has no images; {EXPECTED}')
+    return found
+
+
+def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
+    """Return every image at `path`, a folder with or without order in it, or an npz.
+
+    Raises:
+        DatasetError: if there are none.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix == '.npz':
+        return open_image_set(path).images
+    found = image_files(path)
+    if not found:
+        raise DatasetError(f'{str(path)!r} has no images; expected a folder of '
+                           f'{", ".join(IMAGE_SUFFIXES)}, or an .npz with jpeg and offsets')
+    return found
+
+
+def _from_npz(path: Path) -> ImageSet:
+    try:
+        with np.load(str(path), allow_pickle=False) as arrays:
+            jpeg, offsets = arrays['jpeg'], arrays['offsets']
+            labels = arrays['labels'].astype(np.int64)
+            class_names = [str(name) for name in arrays['class_names']]
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise DatasetError(f'{str(path)!r} cannot be used: {error}; {EXPECTED}') from error
+    if len(offsets) != len(labels) + 1:
+        raise DatasetError(f'{str(path)!r} has {len(labels)} labels and {len(offsets)} offsets; '
+                           'expected one offset more than labels')
+    images = [jpeg[start:stop] for start, stop in zip(offsets[:-1], offsets[1:])]
+    return ImageSet(images, _checked(labels, class_names, path), class_names)
+
+
+def _from_csv(folder: Path) -> ImageSet:
+    table = folder / LABELS_CSV
+    images, labels = [], []
+    with table.open(newline='', encoding='utf-8') as lines:
+        for row in csv.DictReader(lines):
+            try:
+                images.append(folder / row['file'])
+                labels.append(int(row['class_index']))
+            except (KeyError, TypeError, ValueError) as error:
+                raise DatasetError(f'{str(table)!r}, row {len(images)}: {error!r}; expected the '
+                                   'columns file and class_index, a whole number') from error
+    return ImageSet(images, _checked(np.array(labels, np.int64), [], table), [])
+
+
+def _from_class_folders(folder: Path) -> ImageSet:
+    class_names = sorted(entry.name for entry in folder.iterdir()
+                         if entry.is_dir() and not entry.name.startswith('.'))
+    images, labels = [], []
+    for index, name in enumerate(class_names):
+        members = image_files(folder / name)
+        images += members
+        labels += [index] * len(members)
+    return ImageSet(images, np.array(labels, np.int64), class_names)
+
+
+def _checked(labels: np.ndarray, class_names: List[str], source: Path) -> np.ndarray:
+    highest = len(class_names) - 1 if class_names else np.iinfo(np.int64).max
+    wrong = labels[(labels < 0) | (labels > highest)]
+    if wrong.size:
+        raise DatasetError(f'{str(source)!r} has the class index {wrong[0]}; expected 0 to '
+                           f'{highest}')
+    return labels

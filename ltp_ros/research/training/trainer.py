@@ -1,0 +1,187 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A training run: one step, one epoch, and how to go on after a stop."""
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict
+
+import torch
+from torch.nn import functional as F
+
+from ltp_ros.model.preprocessing import Preprocessor
+from ltp_ros.model.vit import ModelError
+from ltp_ros.research.training.built_model import (
+    TrainingPruner,
+    build_model,
+    draw_pruning,
+    pruned_accuracy,
+)
+from ltp_ros.research.training.images import (
+    TrainingData,
+    augment,
+    channel_statistics,
+    epoch_order,
+    normalise,
+)
+from ltp_ros.research.training.optim import make_optimizers, one_cycle
+from ltp_ros.research.training.state import load_state, read_progress, save_state
+
+VALIDATION_KEEP_RATIOS = (1.0, 0.53, 0.25)
+WHITENING_IMAGES = 5000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the weights a run ends with; a resumed run must have the same."""
+
+    model: str = 'vit_demo'
+    checkpoint: str = ''
+    img_size: int = 32
+    epochs: int = 12
+    batch: int = 256
+    lr: float = 6e-3
+    weight_decay: float = 0.1
+    label_smoothing: float = 0.1
+    min_keep_ratio: float = 0.25
+    hold_out: float = 0.02
+    seed: int = 0
+
+
+class Trainer:
+    """Model, optimisers and how far the run is. Every step seeds its own randomness.
+
+    Args:
+        settings: what decides the outcome.
+        data: what `load_data` returned.
+        stem: path of the files written, without their endings.
+        device: 'cuda' or 'cpu'.
+        precision: 'float32' or 'bfloat16'.
+        minutes: time that the steps may take; 0 for no limit.
+    """
+
+    def __init__(self, settings: Settings, data: TrainingData, stem: Path, device: str,
+                 precision: str, minutes: float = 0.0):
+        self.settings, self.data, self.stem, self.minutes = settings, data, stem, minutes
+        self.device, self.precision = device, precision
+        torch.manual_seed(settings.seed)
+        self.built = build_model(
+            settings.model, settings.checkpoint, settings.img_size, len(data.class_names),
+            lambda: channel_statistics(data.pixels))
+        self.vit = self.built.vit.to(device, memory_format=torch.channels_last).train()
+        self.preprocessor = Preprocessor(self.built.config).to(device)
+        self._prepare_stem()
+        if device == 'cpu':
+            for block in self.vit.blocks:
+                block.attn.fused_attn = False  # plain products: a backward pass twice as fast
+        self.pruner = self.vit.patch_drop = TrainingPruner(self.vit)
+        self.optimizers = make_optimizers(self.vit, settings.lr, settings.weight_decay)
+        self.progress: Dict[str, Any] = {
+            'step': 0, 'seconds': 0.0, 'loss_sum': 0.0, 'correct': 0, 'seen': 0, 'history': []}
+        self._order_of_epoch = (-1, torch.empty(0))
+
+    def _prepare_stem(self) -> None:
+        whiten = getattr(self.vit.patch_embed, 'init_whitening', None)
+        if whiten and self.settings.checkpoint:
+            self.vit.patch_embed.whiten.weight.requires_grad_(False)  # keep what was learned
+        elif whiten:
+            some = self.data.pixels[:WHITENING_IMAGES].to(self.device)
+            whiten(normalise(some, self.preprocessor))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; the images left over wait for the next order."""
+        return max(1, len(self.data.pixels) // self.settings.batch)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps in all epochs."""
+        return self.steps_per_epoch * self.settings.epochs
+
+    def share_done(self) -> float:
+        """Return how much of the run is over, 0..1: by steps, or by the clock if that is more."""
+        by_clock = self.progress['seconds'] / (60.0 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(self.progress['step'] / self.total_steps, by_clock))
+
+    def step(self) -> float:
+        """Take one optimiser step; return its loss."""
+        number = self.progress['step']
+        seed = self.settings.seed * 1_000_003 + number
+        torch.manual_seed(seed)
+        self.pruner.keep_ratio, self.pruner.by_score = draw_pruning(
+            random.Random(seed), self.settings.min_keep_ratio)
+        chosen = self._batch_indices(number)
+        images = normalise(self.data.pixels[chosen].to(self.device), self.preprocessor)
+        images = augment(images, pad=max(1, self.settings.img_size // 10))
+        labels = self.data.labels[chosen].to(self.device)
+
+        lr = self.settings.lr * one_cycle(self.share_done())
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group['lr'] = lr
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == 'bfloat16'):
+            logits = self.vit(images).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
+        loss.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.progress['step'] += 1
+        self.progress['seen'] += len(labels)
+        self.progress['loss_sum'] += loss.item() * len(labels)
+        self.progress['correct'] += int((logits.argmax(dim=1) == labels).sum())
+        return loss.item()
+
+    def _batch_indices(self, step: int) -> torch.Tensor:
+        epoch, number = divmod(step, self.steps_per_epoch)
+        if self._order_of_epoch[0] != epoch:
+            self._order_of_epoch = (
+                epoch, epoch_order(len(self.data.pixels), epoch, self.settings.seed))
+        start = number * self.settings.batch
+        return self._order_of_epoch[1][start:start + self.settings.batch]
+
+    def end_epoch(self) -> Dict[str, Any]:
+        """Measure, save, and log one line of JSON; return it."""
+        seen = max(1, self.progress['seen'])
+        line: Dict[str, Any] = {
+            'epoch': round(self.progress['step'] / self.steps_per_epoch, 3),
+            'step': self.progress['step'], 'seconds': round(self.progress['seconds'], 1),
+            'loss': round(self.progress['loss_sum'] / seen, 4),
+            'train_top1': round(100.0 * self.progress['correct'] / seen, 2)}
+        if len(self.data.val_labels):
+            line['val_top1'] = pruned_accuracy(
+                self.vit, self.data.val_pixels, self.data.val_labels, self.preprocessor,
+                VALIDATION_KEEP_RATIOS)
+        self.progress.update(loss_sum=0.0, correct=0, seen=0)
+        self.progress['history'].append(line)
+        self.save()
+        # Rewritten as a whole, so that after a kill the log agrees with the state
+        log = ''.join(json.dumps(entry) + '\n' for entry in self.progress['history'])
+        Path(f'{self.stem}.log.jsonl').write_text(log, encoding='utf-8')
+        return line
+
+    @property
+    def state_path(self) -> Path:
+        """The file to resume from."""
+        return Path(f'{self.stem}.state.safetensors')
+
+    def save(self) -> None:
+        """Write the state to resume from."""
+        save_state(self.state_path, self.vit, self.optimizers,
+                   {**self.progress, 'settings': vars(self.settings)})
+
+    def resume(self) -> None:
+        """Go on from the saved state.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ModelError: it was made with other settings.
+        """
+        saved = read_progress(self.state_path)['settings']
+        for name, asked in vars(self.settings).items():
+            if saved.get(name, asked) != asked:
+                raise ModelError(f'{self.state_path} was made with {name}={saved[name]!r}, not '
+                                 f'{asked!r}; give the same settings or another --output')
+        self.progress = load_state(self.state_path, self.vit, self.optimizers)
+        del self.progress['settings']

@@ -1,0 +1,74 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A lifecycle node that can start itself, and whose ROS parameters are a `Config`."""
+from typing import Any, Collection, List
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from ltp_ros.config import ConfigError, value_of
+from ltp_ros.ros import parameters
+
+
+class ConfiguredNode(LifecycleNode):
+    """Hold `config` and the parameters in step, whoever changes them.
+
+    Raises:
+        ConfigError: if a parameter given at the start is not allowed.
+    """
+
+    def __init__(self, name: str, **kwargs: Any):
+        super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
+        self.config = parameters.declare(self)
+        self.failed = False
+
+    def start(self) -> None:
+        """Configure and activate, once the executor spins; on failure end the process."""
+        def start_once() -> None:
+            self.destroy_timer(timer)
+            self.failed = not (self.trigger_configure() == TransitionCallbackReturn.SUCCESS ==
+                               self.trigger_activate())
+            if self.failed:
+                self.context.try_shutdown()
+
+        timer = self.create_timer(0.0, start_once)
+
+    @property
+    def configured(self) -> bool:
+        """Whether only live parameters may change; for the subclass to say."""
+        raise NotImplementedError
+
+    def config_changed(self, asked: Collection[str]) -> None:
+        """Called with the names that somebody set, once `config` holds their values."""
+        raise NotImplementedError
+
+    def show_parameter(self, name: str, value: Any) -> None:
+        """Write a value that the node itself chose, if it is another."""
+        if value != value_of(self.config, name):
+            self._change([Parameter(name, value=value)])
+
+    def set_parameters_atomically(self, parameter_list: List[Parameter]) -> SetParametersResult:
+        """Refuse what is not allowed; store what is in use, such as a keep_ratio on the ladder.
+
+        rclpy lets a callback refuse a value but, before Iron, not correct it.
+        """
+        result = self._change(parameter_list)
+        if result.successful:
+            self.config_changed([parameter.name for parameter in parameter_list])
+        return result
+
+    def set_parameters(self, parameter_list: List[Parameter]) -> List[SetParametersResult]:
+        """Set one after the other, each as `set_parameters_atomically` does."""
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
+
+    def _change(self, parameter_list: List[Parameter]) -> SetParametersResult:
+        try:
+            config, parameter_list = parameters.change(self.config, parameter_list,
+                                                       self.configured)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        result = super().set_parameters_atomically(parameter_list)
+        if result.successful:
+            self.config = config
+        return result

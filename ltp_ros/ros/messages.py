@@ -1,0 +1,99 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pure conversions between the core and ROS messages."""
+import array
+import dataclasses
+from typing import Any, Iterable, Union
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from ltp_ros.classifier import Prediction
+from ltp_ros.frames import decoding as image
+from ltp_ros.frames.health import Status
+from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.msg import Classification
+from ltp_ros.msg import FrameLatency as FrameLatencyMsg
+
+try:  # knows a few encodings that image.py does not; not in the wheels
+    from cv_bridge import CvBridge, CvBridgeError
+except ImportError:
+    CvBridge = None
+try:  # not in the wheels either
+    from vision_msgs.msg import Classification as VisionClassification
+    from vision_msgs.msg import ObjectHypothesis
+except ImportError:
+    VisionClassification = None
+
+
+def to_rgb(message: Union[Image, CompressedImage]) -> np.ndarray:
+    """Decode an image message to (H, W, 3) uint8 RGB, without a copy where the bytes allow it.
+
+    Raises:
+        ltp_ros.frames.decoding.ImageError: if the bytes are not the image that the fields promise,
+            or neither this package nor cv_bridge knows the encoding.
+    """
+    if isinstance(message, CompressedImage):
+        return image.decode(image.CompressedImage(message.format, message.data))
+    if CvBridge is not None and message.encoding not in image.SUPPORTED_ENCODINGS:
+        try:
+            return CvBridge().imgmsg_to_cv2(message, 'rgb8')
+        except CvBridgeError as error:
+            raise image.ImageError(f'cv_bridge cannot convert {message.encoding!r}: '
+                                   f'{error}') from error
+    return image.decode(image.RawImage(
+        height=message.height, width=message.width, encoding=message.encoding,
+        is_bigendian=bool(message.is_bigendian), step=message.step, data=message.data))
+
+
+def from_rgb(header: Header, rgb: np.ndarray) -> Image:
+    """Return (H, W, 3) uint8 RGB as a message."""
+    height, width = rgb.shape[:2]
+    # rclpy checks any other sequence item by item: 73 ms for a camera frame
+    data = array.array('B', np.ascontiguousarray(rgb).tobytes())
+    return Image(header=header, height=height, width=width, encoding='rgb8', step=3 * width,
+                 data=data)
+
+
+def stamp_ns(header: Header) -> int:
+    """Return a header's stamp in nanoseconds."""
+    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+def from_prediction(header: Header, topic: str, model: str,
+                    prediction: Prediction) -> Classification:
+    """Return a prediction as a message that carries the image's own header."""
+    return Classification(
+        header=header, image_topic=topic, model=model, labels=list(prediction.labels),
+        class_ids=list(prediction.class_ids), scores=list(prediction.scores),
+        keep_ratio=prediction.keep_ratio, tokens_kept=prediction.num_keep,
+        tokens_total=prediction.num_patches)
+
+
+def from_latency(header: Header, topic: str, latency: FrameLatency) -> FrameLatencyMsg:
+    """Return a frame's latency as a message that carries the image's own header."""
+    return FrameLatencyMsg(
+        header=header, image_topic=topic,
+        capture_to_publish_ms=latency.capture_to_publish_ms, **dataclasses.asdict(latency))
+
+
+def from_health(stamp: Time, node_name: str, statuses: Iterable[Status]) -> DiagnosticArray:
+    """Return statuses as REP-107 has them: named 'node: part', one array a second."""
+    return DiagnosticArray(header=Header(stamp=stamp), status=[
+        DiagnosticStatus(
+            # The field is a byte, which rclpy wants as bytes
+            level=bytes([status.level]), name=f'{node_name}: {status.part}',
+            message=status.message, hardware_id='',
+            values=[KeyValue(key=key, value=value) for key, value in status.values.items()])
+        for status in statuses])
+
+
+def to_vision_msgs(message: Classification) -> Any:
+    """Return the same answer as vision_msgs/Classification, for nodes that speak that."""
+    result = VisionClassification(header=message.header)
+    for label, score in zip(message.labels, message.scores):
+        result.results.append(ObjectHypothesis(class_id=label, score=score))
+    return result

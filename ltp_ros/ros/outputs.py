@@ -1,0 +1,90 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Everything the node publishes about a frame."""
+from typing import Iterable
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.config import Config
+from ltp_ros.frames import overlay
+from ltp_ros.frames.background import Background
+from ltp_ros.frames.health import Status
+from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.frames.mailbox import Frame
+from ltp_ros.frames.pipeline import ProcessedFrame
+from ltp_ros.msg import Classification
+from ltp_ros.msg import FrameLatency as FrameLatencyMsg
+from ltp_ros.ros import messages
+
+
+class Outputs:
+    """The publishers of the node; silent while it is inactive.
+
+    Args:
+        node: not yet active.
+        classifier: whose answers are published.
+        config: replace the attribute to change the live parameters.
+    """
+
+    def __init__(self, node: LifecycleNode, classifier: Classifier, config: Config):
+        self._node = node
+        self._classifier = classifier
+        self._classification = node.create_lifecycle_publisher(
+            Classification, 'classification', 10)
+        self._latency = node.create_lifecycle_publisher(FrameLatencyMsg, 'latency', 10)
+        self._vision = messages.VisionClassification and node.create_lifecycle_publisher(
+            messages.VisionClassification, 'vision_msgs/classification', 10)
+        self._debug_image = node.create_lifecycle_publisher(
+            Image, 'debug_image',
+            QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT))
+        self._diagnostics = node.create_lifecycle_publisher(
+            DiagnosticArray, '/diagnostics', 10)
+        # In a thread of its own: drawing takes longer than some frames have
+        self._drawing = Background(self._publish_debug_image)
+        self.config = config
+
+    def destroy(self) -> None:
+        """Close every topic."""
+        self._drawing.stop()
+        for publisher in (self._classification, self._latency, self._vision, self._debug_image,
+                          self._diagnostics):
+            if publisher is not None:
+                self._node.destroy_lifecycle_publisher(publisher)
+
+    def publish_prediction(self, frame: Frame, prediction: Prediction) -> bool:
+        """Publish the answer to a frame, under its own header; return False while inactive."""
+        if not self._classification.is_activated:
+            return False
+        message = messages.from_prediction(frame.message.header, frame.topic,
+                                           self._classifier.model_name, prediction)
+        self._classification.publish(message)
+        if self._vision is not None:
+            self._vision.publish(messages.to_vision_msgs(message))
+        return True
+
+    def publish_latency(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
+        """Publish how the answer was made, and have it drawn if somebody looks."""
+        frame = processed.frame
+        self._latency.publish(messages.from_latency(frame.message.header, frame.topic, latency))
+        output = self.config.output
+        if output.publish_debug_image and self._debug_image.get_subscription_count():
+            self._drawing.offer(processed, 1.0 / output.debug_image_rate)
+
+    def publish_health(self, statuses: Iterable[Status]) -> None:
+        """Publish the diagnostics."""
+        self._diagnostics.publish(messages.from_health(
+            self._node.get_clock().now().to_msg(),
+            self._node.get_fully_qualified_name().lstrip('/'), statuses))
+
+    def _publish_debug_image(self, processed: ProcessedFrame) -> None:
+        picture = overlay.draw(processed.rgb, processed.prediction, self._classifier.grid_size,
+                               self._classifier.data_config)
+        try:
+            self._debug_image.publish(messages.from_rgb(processed.frame.message.header, picture))
+        except RuntimeError:
+            if self._node.context.ok():  # else the signal to stop came in the middle
+                raise

@@ -1,0 +1,91 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""ROS parameters derived from the config dataclasses: declare, describe, validate."""
+import dataclasses
+from typing import Any, Dict, List, Tuple
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ltp_ros.config import Config, ConfigError, fields, update, value_of
+
+# Declared by rclpy itself, or read by it for every node.
+_NOT_OURS = ('use_sim_time', 'start_type_description_service')
+_NAMES = [field.name for _, field in fields()]
+_LIVE = {field.name for _, field in fields() if field.metadata['live']}
+
+
+def declare(node: Node) -> Config:
+    """Declare every parameter of `Config` on a node and return the values it starts with.
+
+    The node must have been created with `automatically_declare_parameters_from_overrides`:
+    rclpy keeps values for undeclared names to itself, and a misspelt name in a YAML file would
+    be ignored.
+
+    Raises:
+        ConfigError: if a value given at the start is not allowed or has an unknown name.
+    """
+    given: Dict[str, Any] = {}
+    for name, value in node.get_parameters_by_prefix('').items():
+        if name.startswith(_NOT_OURS):
+            continue
+        if name.startswith('qos_overrides.'):
+            raise ConfigError(f'{name} is not supported, since the depth and the durability of a '
+                              'camera subscription are fixed; set image_reliability instead')
+        given[name] = value.value
+        node.undeclare_parameter(name)
+    config = update(Config(), given)
+    for _, field in fields():
+        node.declare_parameter(field.name, _to_ros(value_of(config, field.name)),
+                               descriptor(field), ignore_override=True)
+    return config
+
+
+def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
+    """Return the descriptor of a parameter: its meaning, its unit, and its range for sliders."""
+    allowed, unit = field.metadata['allowed'], field.metadata['unit']
+    constraints = '' if field.metadata['live'] else 'fixed while the node is configured'
+    result = ParameterDescriptor(
+        name=field.name, description=field.metadata['description'] + (unit and f' [{unit}]'),
+        additional_constraints='; '.join(filter(None, [str(allowed), constraints])),
+        dynamic_typing=True)  # so that the integer 1 can stand for 1.0; `update` checks the type
+    if None not in (allowed.minimum, allowed.maximum):
+        if field.type is int:
+            result.integer_range = [IntegerRange(
+                from_value=int(allowed.minimum), to_value=int(allowed.maximum), step=1)]
+        elif field.type is float:
+            result.floating_point_range = [FloatingPointRange(
+                from_value=allowed.minimum, to_value=allowed.maximum)]
+    return result
+
+
+def change(config: Config, parameters: List[Parameter],
+           configured: bool) -> Tuple[Config, List[Parameter]]:
+    """Apply new values to `config`.
+
+    Args:
+        config: the values in use.
+        parameters: as asked for; those of rclpy itself pass through.
+        configured: whether the model is loaded, so that only live parameters may change.
+
+    Returns:
+        The changed config, and the parameters with the values that are now in use.
+
+    Raises:
+        ConfigError: if a value is not allowed, or may not change now.
+    """
+    ours = {p.name: p.value for p in parameters if not p.name.startswith(_NOT_OURS)}
+    changed = update(config, ours)
+    for name in ours:
+        if configured and name not in _LIVE and value_of(changed, name) != value_of(config, name):
+            raise ConfigError(f'{name} is fixed while the node is configured; restart the node '
+                              'with it, or set it after a lifecycle cleanup')
+    # keep_ratio may have moved with the ladder, without being asked for
+    moved = [n for n in _NAMES if n in ours or value_of(changed, n) != value_of(config, n)]
+    return changed, [p for p in parameters if p.name not in ours] + [
+        Parameter(name, value=_to_ros(value_of(changed, name))) for name in moved]
+
+
+def _to_ros(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,82 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribe to a camera, and say why when nothing comes from it."""
+import time
+from typing import Any, Callable
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+from ltp_ros.config import InputConfig
+from ltp_ros.frames.latency import StampClock
+from ltp_ros.frames.mailbox import Frame
+from ltp_ros.ros import messages
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # its place on Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+SILENCE_S = 5.0
+
+
+class CameraSubscription:
+    """The images of one camera, handed to `callback` with their age.
+
+    Args:
+        node: whose namespace the topic is resolved in, and who logs.
+        topic: without '/compressed', whatever the transport.
+        config: transport and reliability.
+        callback: called in the executor's thread with each `Frame`; must return at once.
+    """
+
+    def __init__(self, node: Node, topic: str, config: InputConfig,
+                 callback: Callable[[Frame], None]):
+        self._node = node
+        self._callback = callback
+        self.topic = node.resolve_topic_name(topic)
+        compressed = config.image_transport == 'compressed'
+        # A queue would only make images older before they are seen: depth 1
+        qos = QoSProfile(depth=1, reliability=(
+            QoSReliabilityPolicy.RELIABLE if config.image_reliability == 'reliable'
+            else QoSReliabilityPolicy.BEST_EFFORT))
+        self._subscription = node.create_subscription(
+            CompressedImage if compressed else Image,
+            self.topic + ('/compressed' if compressed else ''), self._receive, qos,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._warn_of_qos))
+        self._received = False
+        self._stamps = StampClock()
+        self._warned_of_stamps = False
+        self._watch = node.create_timer(SILENCE_S, self._warn_of_silence)
+
+    def destroy(self) -> None:
+        """Stop listening."""
+        self._node.destroy_timer(self._watch)
+        self._node.destroy_subscription(self._subscription)
+
+    def _receive(self, message: Any) -> None:
+        receive_ns = time.monotonic_ns()
+        self._received = True
+        age_ms, fault = self._stamps.age_ms(messages.stamp_ns(message.header),
+                                            self._node.get_clock().now().nanoseconds)
+        if fault and not self._warned_of_stamps:
+            self._warned_of_stamps = True
+            self._node.get_logger().warning(
+                f'{self.topic}: {fault}; while its stamps are no use, latencies and the deadline '
+                'count from the arrival here')
+        self._callback(Frame(self.topic, message, receive_ns, age_ms))
+
+    def _warn_of_silence(self) -> None:
+        if not self._received:
+            name = self._subscription.topic_name
+            self._node.get_logger().warning(
+                f'no image for {SILENCE_S:g} s on {name}, {self._node.count_publishers(name)} '
+                'publishers; check image_topics and image_transport, and that both sides of '
+                'Fast DDS use config/fastdds.xml')
+        self._received = False
+
+    def _warn_of_qos(self, event: Any) -> None:
+        self._node.get_logger().warning(
+            f'a publisher on {self._subscription.topic_name} offers a QoS that does not match '
+            f'({event.last_policy_kind}); set image_reliability:=best_effort')

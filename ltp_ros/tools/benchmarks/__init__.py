@@ -1,0 +1,3 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The sub-commands of `ltp_benchmark`, one file each, and what those of the node share."""

@@ -1,0 +1,122 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_benchmark deadline`: how well the tuner holds a deadline, against fixed keep ratios.
+
+The real node and a camera (640x480, 30 Hz) run as processes of their own in four situations: a
+steady one; another process takes a core for a while; the frame rate doubles; the deadline is
+halved. The oracle is the best fixed keep ratio of each phase, known only afterwards.
+"""
+import argparse
+import math
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from ltp_ros.config import ClassifierConfig, TunerConfig
+from ltp_ros.research.benchmarks.deadline import ORACLE, SITUATIONS, TUNED, Run, policy_name, rows
+from ltp_ros.research.benchmarks.deadline_plot import draw
+from ltp_ros.research.benchmarks.figures import new_figure
+from ltp_ros.tools.benchmarks.deadline_report import make_table, write_frames
+from ltp_ros.tools.benchmarks.deadline_runner import PolicyRunner
+from ltp_ros.tools.benchmarks.session import Session, head_of, model_parameters, ros
+from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, common_flags, positive
+from ltp_ros.tools.support.output_files import check_writable, write_json
+
+NAME = 'deadline'
+PARENTS = [common_flags(CLASSIFIER_FLAGS)]
+LADDER: Tuple[float, ...] = ClassifierConfig.keep_ratios
+REFERENCE = 0.53       # the keep ratio whose latency makes the default deadline ...
+DEADLINE_FACTOR = 1.5  # ... so many times
+
+
+def parse_policy(text: str) -> Union[str, float]:
+    """Parse 'tuned', or a keep ratio of the ladder."""
+    try:
+        if text == TUNED or float(text) in LADDER:
+            return text if text == TUNED else float(text)
+    except ValueError:
+        pass  # not a number either
+    levels = ', '.join(format(level, 'g') for level in LADDER)
+    raise argparse.ArgumentTypeError(f'{text!r} is no policy; expected {TUNED!r} or a level of '
+                                     f'the ladder: {levels}')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command alone."""
+    add = parser.add_argument
+    add('--deadline-ms', type=positive, metavar='MS',
+        help=f'from capture to publish; none: {DEADLINE_FACTOR:g} times the median latency at '
+        f'keep ratio {REFERENCE:g}, measured first')
+    add('--seconds', type=positive, default=10.0, metavar='S',
+        help='how long each phase of a situation lasts')
+    add('--situations', nargs='+', choices=list(SITUATIONS), default=list(SITUATIONS),
+        help='what to go through')
+    add('--policies', nargs='+', type=parse_policy, metavar='POLICY',
+        default=[TUNED, 1.0, REFERENCE], help="'tuned', or a keep ratio to be fixed at")
+    add('--no-oracle', action='store_true',
+        help='leave out the other levels of the ladder, which the oracle needs')
+    add('--plot', metavar='FILE', help='draw latency, deadline and keep ratio over time')
+    add('--frames', metavar='FILE', help='write every answer as a line of CSV')
+
+
+def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Dict[str, Any], List[Run]]:
+    """Return the head of the JSON file with its `rows`, and the runs in their order."""
+    levels = fixed_levels(args.policies)
+    others = [level for level in LADDER if level not in levels]
+    # The tuner first, in a fresh process: see Session
+    policies: List[Optional[float]] = [None] if TUNED in args.policies else []
+    policies += levels + ([] if args.no_oracle else others)
+    situations = {name: SITUATIONS[name] for name in dict.fromkeys(args.situations)}
+    head = {
+        **head_of(args, NAME), 'seconds_per_phase': args.seconds,
+        'target_miss_rate': TunerConfig.target_miss_rate, 'keep_ratios': LADDER,
+        'order': [policy_name(policy) for policy in policies]}
+
+    num_phases = sum(len(phases) for phases in situations.values()) * len(policies)
+    task = bar.add_task('starting', total=args.seconds * (num_phases + (not args.deadline_ms)))
+
+    def session() -> Session:
+        return Session(model_parameters(args), lambda passed_s: bar.advance(task, passed_s))
+
+    deadline_ms = args.deadline_ms
+    if not deadline_ms:
+        with session() as running:
+            bar.update(task, description=f'deadline: {policy_name(REFERENCE)}')
+            run = PolicyRunner(running, LADDER, args.seconds).run(
+                'deadline', SITUATIONS['steady'], REFERENCE, math.inf)
+        deadline_ms = DEADLINE_FACTOR * float(np.median([frame.age_ms for frame in run.frames]))
+    runs, conserved = [], True
+    for situation, phases in situations.items():
+        with session() as running:
+            runner = PolicyRunner(running, LADDER, args.seconds)
+            for policy in policies:
+                bar.update(task, description=f'{situation}: {policy_name(policy)}')
+                runs.append(runner.run(situation, phases, policy, deadline_ms))
+            conserved = conserved and running.conserved
+            head.update(running.running)
+    return {**head, 'deadline_ms': deadline_ms, 'conserved': conserved,
+            'rows': rows(runs, LADDER, TunerConfig.target_miss_rate)}, runs
+
+
+def fixed_levels(policies: List[Union[str, float]]) -> List[float]:
+    """Return those policies that are keep ratios, each once."""
+    return [policy for policy in dict.fromkeys(policies) if isinstance(policy, float)]
+
+
+def run(args: argparse.Namespace, bar: Progress) -> None:
+    """Run the command: print, and write what the flags name."""
+    check_writable(args.json, args.plot, args.frames)
+    shown = ([None] if TUNED in args.policies else []) + fixed_levels(args.policies)
+    figure = new_figure(args.plot, 12, 4.5 * len(args.situations)) if args.plot else None
+    with ros():
+        result, runs = measure(args, bar)
+    bar.stop()
+    Console().print(make_table(result, {ORACLE, *map(policy_name, shown)}))
+    write_json(args.json, result)
+    if args.frames:
+        write_frames(args.frames, runs)
+    if figure:
+        draw(figure, runs, shown)
+        figure.savefig(args.plot)

@@ -1,0 +1,199 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_benchmark methods`: LTP beside its peers and the unpruned model, at equal work.
+
+The forward pass alone, from a normalised batch to the logits, in every backend and number format
+asked for. Everything of a batch size runs in turns, round after round; ratios are taken within a
+round. Without a checkpoint the weights are random: how long a model takes does not depend on them.
+"""
+import argparse
+import itertools
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from torch import nn
+
+from ltp_ros.classifier import resolve_device
+from ltp_ros.config import METHODS
+from ltp_ros.model.vit import create_vit, model_name
+from ltp_ros.research.benchmarks import BenchmarkError
+from ltp_ros.research.benchmarks.figures import new_figure
+from ltp_ros.research.benchmarks.methods import (
+    LTP,
+    NO_REDUCTION,
+    Contender,
+    contenders_of,
+    paper_keep_ratio,
+    row,
+)
+from ltp_ros.research.benchmarks.methods_plot import draw
+from ltp_ros.research.benchmarks.runners import interleave, make, peak_mib
+from ltp_ros.tools.support.flags import common_flags, positive_int
+from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.provenance import provenance
+
+NAME = 'methods'
+PARENTS = [common_flags(('model', 'checkpoint', 'papr_checkpoint', 'device', 'num_threads'))]
+PRECISIONS = {'eager': ('float32', 'float16', 'bfloat16'),
+              'graph': ('float32', 'float16', 'bfloat16'), 'onnx': ('float32', 'int8')}
+DEFAULT_PAIRS = {'cpu': ('eager:float32', 'eager:bfloat16', 'onnx:float32', 'onnx:int8'),
+                 'cuda': ('graph:float16', 'eager:float16')}
+MIN_ROUNDS = 5
+
+
+def parse_pair(text: str) -> str:
+    """Parse 'backend:precision'."""
+    backend, _, precision = text.partition(':')
+    if precision not in PRECISIONS.get(backend, ()):
+        allowed = '; '.join(f'{name}: {", ".join(found)}' for name, found in PRECISIONS.items())
+        raise argparse.ArgumentTypeError(f'{text!r} is not allowed; expected {allowed}')
+    return text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command alone."""
+    add = parser.add_argument
+    add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['all'],
+        help='what to compare; the unpruned model always runs')
+    add('--keep-ratios', nargs='+', type=float, metavar='RATIO',
+        help="of LTP; none: the paper's setting (ViT-S 2.34 GMACs, ViT-B 8.89, others 55 %%)")
+    add('--batch', nargs='+', type=positive_int, default=[1], metavar='B',
+        help='images at once')
+    add('--run', nargs='+', type=parse_pair, metavar='BACKEND:PRECISION',
+        help='none: ' + '; '.join(f'{" ".join(pairs)} on {device}'
+                                  for device, pairs in DEFAULT_PAIRS.items()))
+    add('--rounds', type=positive_int, default=50,
+        help=f'runs of each at batch 1; fewer at larger ones, at least {MIN_ROUNDS}')
+    add('--plot', metavar='FILE', help='draw latency, pruning step and memory over the batch')
+
+
+def measure(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
+    """Return the head of the JSON file with its `rows`."""
+    device = resolve_device(args.device).type
+    if args.num_threads:
+        torch.set_num_threads(args.num_threads)
+    pairs = list(dict.fromkeys(args.run or DEFAULT_PAIRS[device]))
+    wanted = METHODS if 'all' in args.methods else args.methods
+    torch.manual_seed(0)
+    models = {method: create_vit(args.model, args.checkpoint, method=method,
+                                 pretrained=False, papr_checkpoint=args.papr_checkpoint)
+              for method in dict.fromkeys((NO_REDUCTION, *(m for m in METHODS if m in wanted)))}
+    name = model_name(args.model, args.checkpoint)
+    pixels = torch.randn(1, 3, *models[NO_REDUCTION].patch_embed.img_size)
+    keep_ratios = args.keep_ratios
+    if not keep_ratios:
+        reference = models.get(LTP) or create_vit(args.model, args.checkpoint, pretrained=False)
+        keep_ratios = [paper_keep_ratio(name, reference, pixels)]
+    contenders = contenders_of(models, keep_ratios, pixels)
+    rows: List[Dict[str, Any]] = []
+    started, load = time.strftime('%Y-%m-%dT%H:%M:%S%z'), os.getloadavg()
+    for batch in args.batch:
+        rows += measure_batch(models, contenders, pairs, batch, device,
+                              max(args.rounds // batch, MIN_ROUNDS), bar)
+    return {'program': 'ltp_benchmark methods', **provenance(device), 'model': name,
+            'checkpoint': args.checkpoint, 'cores': os.cpu_count(), 'load_at_start': load,
+            'started': started, 'num_patches': models[NO_REDUCTION].patch_drop.num_patches,
+            'rows': rows}
+
+
+def measure_batch(models: Dict[str, nn.Module], contenders: Sequence[Contender],
+                  pairs: Sequence[str], batch: int, device: str, rounds: int,
+                  bar: Progress) -> List[Dict[str, Any]]:
+    """Return a row of each contender in each pair of backend and number format."""
+    pixels = torch.randn(batch, 3, *models[NO_REDUCTION].patch_embed.img_size)
+    cells = list(itertools.product(pairs, contenders))
+    task = bar.add_task(f'batch {batch}: preparing', total=len(cells) + rounds + 2)
+    memory: Dict[Any, Optional[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        runs, steps = [], []
+        for number, (pair, contender) in enumerate(cells):
+            backend, precision = pair.split(':')
+            try:
+                run, step, model = make(backend, precision, models[contender.method],
+                                        contender.keep_ratio, pixels, device,
+                                        Path(folder) / str(number))
+            except (ImportError, RuntimeError) as error:
+                raise BenchmarkError(f'{pair} cannot run {contender.method} here: {error}; choose '
+                                     'others with --run') from error
+            runs.append(run)
+            steps.append(step)
+            memory[pair, contender] = None if backend == 'onnx' else peak_mib(
+                model, pixels.to(next(model.parameters()).device,
+                                 next(model.parameters()).dtype))
+            bar.advance(task)
+        bar.update(task, description=f'batch {batch}: {rounds} rounds')
+        times = dict(zip(cells, interleave(runs, rounds, progress=lambda: bar.advance(task))))
+        timed_steps = [step for step in steps if step]
+        step_times = iter(interleave(timed_steps, rounds))
+        prune_ms = {cell: next(step_times) if step else None for cell, step in zip(cells, steps)}
+    return [{**row(contender, batch, *pair.split(':'), times[pair, contender],
+                   baselines(times, pair, contender)),
+             'peak_mib': memory[pair, contender],
+             'prune_ms': None if (prune_ms[pair, contender] is None or
+                                  contender.method == NO_REDUCTION)
+             else float(torch.tensor(prune_ms[pair, contender]).median())}
+            for pair, contender in cells]
+
+
+def baselines(times: Dict[Any, Sequence[float]], pair: str,
+              contender: Contender) -> Dict[str, Sequence[float]]:
+    """Return the times that those of a contender are compared with, by name."""
+    found = {}
+    for (other_pair, other), milliseconds in times.items():
+        if other.method == NO_REDUCTION and other_pair == pair:
+            found['unpruned'] = milliseconds
+        if other.method == NO_REDUCTION and other_pair == 'eager:float32':
+            found['eager_float32'] = milliseconds
+    ltp = [other for other_pair, other in times if other_pair == pair and other.method == LTP]
+    if ltp:
+        nearest = min(ltp, key=lambda other: abs(other.keep_ratio - contender.keep_ratio))
+        found['ltp'] = times[pair, nearest]
+    return found
+
+
+def make_table(result: Dict[str, Any]) -> Table:
+    """Return the rows as a table of 80 characters."""
+    table = Table(
+        title='{model} on {hardware}'.format(**result),
+        caption='*: as many GMACs as LTP in all; the others at its keep ratio. Times in ms; '
+        'prune: the pruning step alone;\nx: to unpruned on the same backend, round by round; '
+        'MiB: peak of the forward pass', box=box.SIMPLE_HEAD, padding=0)
+    columns = {
+        'batch': '{batch}', 'run': '{run}', 'method': '{shown}', 'keep': '{keep_ratio:.2f}',
+        'GMAC': '{gmacs:.2f}', 'p50': '{p50_ms:.1f}', 'p95': '{p95_ms:.1f}',
+        'prune': '{prune}', 'x': '{ratio_to_unpruned:.2f}', 'img/s': '{images_per_s:.0f}',
+        'MiB': '{memory}'}
+    for heading in columns:
+        table.add_column(heading, justify='left' if heading in ('run', 'method') else 'right',
+                         no_wrap=True)
+    rows = result['rows']
+    for each, following in zip(rows, [*rows[1:], None]):
+        numbers = {
+            **each, 'run': f'{each["backend"]} {each["precision"]}',
+            'shown': each['method'] + ('*' if each['setting'] == 'equal GMACs' else ''),
+            'prune': '' if each['prune_ms'] is None else f'{each["prune_ms"]:.2f}',
+            'memory': '' if each['peak_mib'] is None else f'{each["peak_mib"]:.0f}'}
+        table.add_row(*(text.format(**numbers) for text in columns.values()),
+                      end_section=bool(following) and following['method'] == NO_REDUCTION)
+    return table
+
+
+def run(args: argparse.Namespace, bar: Progress) -> None:
+    """Run the command: print, and write what the flags name."""
+    check_writable(args.json, args.plot)
+    figure = new_figure(args.plot, 12, 4.5) if args.plot else None
+    result = measure(args, bar)
+    bar.stop()
+    Console().print(make_table(result))
+    write_json(args.json, result)
+    if figure:
+        draw(figure, result)
+        figure.savefig(args.plot)

@@ -1,0 +1,156 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo saw: the live table, the summary, and the annotated picture."""
+import json
+from collections import Counter, defaultdict, deque
+from typing import Any, DefaultDict, Deque, Dict, List, Tuple
+
+import cv2
+import numpy as np
+from rich.table import Table
+
+from ltp_ros.model import vit
+from ltp_ros.msg import Classification, FrameLatency
+from ltp_ros.tools.support.frame_sources import SAMPLES
+
+LIVE_ROWS = 10
+NO_LABEL = '(below the threshold)'
+
+
+class DemoReport:
+    """Gather answers and latencies of one run.
+
+    Args:
+        model: as given to the classifier.
+        checkpoint: likewise; the labels of its card tell which of `SAMPLES` it can know.
+    """
+
+    def __init__(self, model: str, checkpoint: str):
+        self.num_answered = 0
+        self.last_answer_s = 0.0
+        self._recent: Deque[Classification] = deque(maxlen=LIVE_ROWS)
+        self._labels: DefaultDict[str, Counter] = defaultdict(Counter)  # by picture
+        self._latencies: Dict[Tuple[int, int], FrameLatency] = {}  # by stamp
+        self._pictures: Dict[str, np.ndarray] = {}  # RGB
+        known = vit.read_model_card(checkpoint or model).get('label_names', [])
+        self._has_class = {name: not known or any(_names(label, words) for label in known)
+                           for name, words in SAMPLES.items()}
+
+    def add_answer(self, message: Classification, now_s: float) -> None:
+        """Note a classification that came at `now_s`."""
+        self.num_answered += 1
+        self.last_answer_s = now_s
+        self._recent.append(message)
+        label = message.labels[0] if message.labels else NO_LABEL
+        self._labels[message.header.frame_id][label] += 1
+
+    def add_latency(self, message: FrameLatency) -> None:
+        """Note how an answer was made."""
+        self._latencies[_stamp(message)] = message
+
+    def add_picture(self, name: str, rgb: np.ndarray) -> None:
+        """Note the newest annotated picture of a name."""
+        self._pictures[name] = rgb
+
+    def answered_all(self, num_frames: int) -> bool:
+        """Return whether that many frames were answered, latency and picture included."""
+        return (self.num_answered >= num_frames and len(self._latencies) >= num_frames
+                and bool(self._pictures))
+
+    def live_table(self) -> Table:
+        """Return the newest answers as a table."""
+        table = Table(title=f'/ltp/classification: {self.num_answered} images')
+        for name in ('frame', 'picture', 'label', 'score', 'keep ratio', 'tokens', 'latency'):
+            table.add_column(name, justify='left' if name in ('picture', 'label') else 'right')
+        first = self.num_answered - len(self._recent)
+        for index, answer in enumerate(self._recent, first):
+            latency = self._latencies.get(_stamp(answer))
+            table.add_row(
+                str(index), answer.header.frame_id,
+                _short(answer.labels[0]) if answer.labels else NO_LABEL,
+                f'{answer.scores[0]:.2f}' if answer.labels else '', f'{answer.keep_ratio:.2f}',
+                f'{answer.tokens_kept}/{answer.tokens_total}',
+                f'{latency.total_ms:.1f} ms' if latency else 'n/a')
+        return table
+
+    def summary_table(self) -> Table:
+        """Return what each picture was taken for."""
+        table = Table(title='Summary')
+        for name in ('picture', 'frames', 'most often', 'share', 'right?'):
+            table.add_column(name, justify='right' if name in ('frames', 'share') else 'left')
+        for row in self._rows():
+            table.add_row(row['picture'], str(row['frames']), _short(row['label']),
+                          f'{row["share"]:.0%}', row['verdict'])
+        return table
+
+    def latency_line(self) -> str:
+        """Return the latencies of the run in one sentence."""
+        numbers = self._latency_numbers()
+        return (f'Received to published: p50 {numbers["total_p50_ms"]:.1f} ms, '
+                f'p95 {numbers["total_p95_ms"]:.1f} ms; inference alone: p50 '
+                f'{numbers["inference_p50_ms"]:.1f} ms; frames dropped for newer ones: '
+                f'{numbers["dropped"]}')
+
+    def save_picture(self, path: str) -> None:
+        """Write the newest annotated picture of each name, side by side.
+
+        Raises:
+            OSError: if there is none, or the file cannot be written.
+        """
+        if not self._pictures:
+            raise OSError('no debug picture came; is publish_debug_image on?')
+        pictures = list(self._pictures.values())[:len(SAMPLES)]
+        height = min(picture.shape[0] for picture in pictures)
+        row = np.hstack([cv2.resize(p, (round(p.shape[1] * height / p.shape[0]), height),
+                                    interpolation=cv2.INTER_AREA) for p in pictures])
+        try:
+            written = cv2.imwrite(path, row[..., ::-1])
+        except cv2.error as error:  # an ending that OpenCV does not know
+            raise OSError(f'{path}: {error.err}') from error
+        if not written:
+            raise OSError(f'{path} cannot be written')
+
+    def save_json(self, path: str) -> None:
+        """Write the summary as JSON."""
+        with open(path, 'w', encoding='utf-8') as file:
+            json.dump({**self._latency_numbers(), 'answered': self.num_answered,
+                       'pictures': self._rows()}, file, indent=2)
+
+    def _rows(self) -> List[Dict[str, Any]]:
+        rows = []
+        for picture, labels in self._labels.items():
+            label, count = labels.most_common(1)[0]
+            rows.append({'picture': picture, 'frames': sum(labels.values()), 'label': label,
+                         'share': count / sum(labels.values()),
+                         'verdict': self._verdict(picture, label)})
+        return rows
+
+    def _verdict(self, picture: str, label: str) -> str:
+        words = SAMPLES.get(picture)
+        if words is None:
+            return ''
+        if not self._has_class[picture]:
+            return 'not one of its classes'
+        return 'yes' if _names(label, words) else 'no'
+
+    def _latency_numbers(self) -> Dict[str, float]:
+        total = [latency.total_ms for latency in self._latencies.values()]
+        inference = [latency.inference_ms for latency in self._latencies.values()]
+        return {
+            'total_p50_ms': float(np.percentile(total, 50)),
+            'total_p95_ms': float(np.percentile(total, 95)),
+            'inference_p50_ms': float(np.percentile(inference, 50)),
+            'dropped': sum(item.dropped_since_last for item in self._latencies.values())}
+
+
+def _names(label: str, words: Tuple[str, ...]) -> bool:
+    return any(word in label.lower() for word in words)
+
+
+def _short(label: str) -> str:
+    # ImageNet's names list synonyms
+    return label.split(',')[0]
+
+
+def _stamp(message: Any) -> Tuple[int, int]:
+    return message.header.stamp.sec, message.header.stamp.nanosec

@@ -1,0 +1,233 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The keep-ratio tuner: measured latencies in, ladder level out. docs/tuner.md says why.
+
+Pure numbers, milliseconds and frames: no clock, no torch, no ROS.
+"""
+import dataclasses
+import math
+from enum import IntEnum
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+from ltp_ros.config import TunerConfig
+from ltp_ros.tuner.levels import LevelCost, nearest, useful_levels
+from ltp_ros.tuner.replay import RECENT, WINDOW, FrameTimes, Replay
+
+CLEAN = 35           # frames in a row that meet the deadline easily before a climb
+LUCK = 1e-6          # a clean run less likely than this means that the machine has changed
+FIRST_WAIT, LONGEST_WAIT = 80, 5120  # frames after a failed climb; doubles with each one
+NEW_REGIME = 0.85    # the wait ends at this share of the latency typical before the failure
+
+
+class Decision(IntEnum):
+    """What one update did; the values of FrameLatency.msg."""
+
+    HOLD = 0
+    LOWERED = 1  # the keep ratio
+    RAISED = 2
+    FLOOR = 3   # at the lowest level allowed, and that one is too slow as well
+    MANUAL = 4  # no deadline: the keep ratio is set by hand
+
+
+class Failure(NamedTuple):
+    """A level that was climbed to and given up within WINDOW frames."""
+
+    wait: int          # frames before the next try
+    retry_at: int      # frame number
+    typical_ms: float  # latency predicted for this level when the climb was decided
+
+
+class KeepRatioController:
+    """Moves the keep ratio so that the share of late frames stays within `target_miss_rate`.
+
+    Read `keep_ratio` before each frame, call `update` after it. `configure` and `set_keep_ratio`
+    may move it too. A value that is not allowed raises a ValueError that names it and what is.
+    Not thread-safe.
+
+    Args:
+        costs: of each level of the ladder.
+        config: deadline, target and bounds.
+        keep_ratio: where to start; lower if the table says that it is too slow.
+    """
+
+    def __init__(self, costs: Sequence[LevelCost], config: TunerConfig, keep_ratio: float) -> None:
+        ratios = [cost.keep_ratio for cost in costs]
+        if not ratios or len(set(ratios)) < len(ratios):
+            raise ValueError(f'{ratios} is not a ladder; expected keep ratios, none of them twice')
+        for cost in costs:
+            if not (0 < cost.keep_ratio <= 1 and 0 < cost.median_ms < math.inf and
+                    0 < cost.p99_ms < math.inf):
+                raise ValueError(f'{cost} must have keep_ratio in (0, 1], finite times > 0')
+        self._ladder = sorted(costs, key=lambda cost: cost.keep_ratio)
+        self._levels, self._level = self._ladder, 0
+        self._replay = Replay([cost.median_ms for cost in self._ladder], 0.0)
+        self._inside: List[LevelCost] = []   # levels in the bounds
+        self._frames = self._changed_at = 0  # frames processed, at all and at the last change
+        self._deadline_ms = 0.0
+        self._allowance = 0.0  # misses forgiven: earns target_miss_rate a frame, a miss costs 1
+        self.configure(dataclasses.replace(config, deadline_ms=0.0))
+        self.set_keep_ratio(keep_ratio)
+        self.configure(config)
+        self._reported, self._untried = self.keep_ratio, False  # untried: manual, not run yet
+
+    @property
+    def keep_ratio(self) -> float:
+        """The level in use."""
+        return self._levels[self._level].keep_ratio
+
+    def update(self, inference_ms: float, latency_ms: float, keep_ratio: Optional[float] = None, *,
+               wait_ms: float = 0.0, service_ms: float = 0.0,
+               period_ms: float = math.inf) -> Decision:
+        """Learn from one processed frame, move the level, return how it moved.
+
+        Args:
+            inference_ms: inference time of this frame.
+            latency_ms: budget it used, from `deadline_from` to publish; less than inference and
+                wait together counts as these.
+            keep_ratio: level it ran at, where that is not the one in use now.
+            wait_ms: the part of the latency in which it waited for the frames before it.
+            service_ms: what is neither inference nor wait and yet keeps the next frame waiting.
+            period_ms: from one image to the next; inf where that is not known.
+
+        A frame with a number that is NaN, negative or infinite is left out, and so is one whose
+        inference, latency, level or period is 0.
+        """
+        ran_at = self.keep_ratio if keep_ratio is None else keep_ratio
+        if not (all(0 < number < math.inf for number in (inference_ms, latency_ms, ran_at)) and
+                0 <= wait_ms < math.inf and 0 <= service_ms < math.inf and period_ms > 0):
+            return Decision.HOLD if self._deadline_ms else Decision.MANUAL
+        cost = self._ladder[nearest(self._ladder, ran_at)]
+        self._frames += 1
+        self._replay.add(FrameTimes(
+            cost.median_ms, inference_ms / cost.median_ms,
+            max(latency_ms - inference_ms - wait_ms, 0.0), service_ms, wait_ms, period_ms))
+        self._untried = self._untried and cost.keep_ratio != self.keep_ratio
+        if self._deadline_ms and not self._untried:
+            self._tune()
+        before, self._reported = self._reported, self.keep_ratio
+        if not self._deadline_ms:
+            return Decision.MANUAL
+        if self._reported != before:
+            return Decision.LOWERED if self._reported < before else Decision.RAISED
+        return Decision.FLOOR if self._level == 0 and self._too_slow(0) else Decision.HOLD
+
+    def set_keep_ratio(self, keep_ratio: float) -> None:
+        """Move by hand to the nearest level; with a deadline, a useful one in the bounds."""
+        if not 0 < keep_ratio <= 1:
+            raise ValueError(f'keep_ratio {keep_ratio} must lie in (0, 1]')
+        level = nearest(self._levels, keep_ratio)
+        if level != self._level:
+            self._move(level)
+            self._untried = True
+        self._reported = self.keep_ratio
+
+    def configure(self, config: TunerConfig) -> None:
+        """Use another deadline, target or other bounds; go down at once if that demands it."""
+        check(config)
+        low, high = config.min_keep_ratio, config.max_keep_ratio
+        inside = [cost for cost in self._ladder  # the bounds may have been float32 on their way
+                  if low - 1e-6 <= cost.keep_ratio <= high + 1e-6]
+        if not inside:
+            raise ValueError(f'no level of {[cost.keep_ratio for cost in self._ladder]} lies in '
+                             f'[min_keep_ratio {low}, max_keep_ratio {high}]')
+        self.config = config
+        self._miss_rate = float(config.target_miss_rate)
+        self._no_accident = min(2 + int(20 * self._miss_rate), RECENT)  # one more for each 5 %
+        if inside != self._inside or config.deadline_ms != self._deadline_ms:
+            self._inside, self._deadline_ms = inside, float(config.deadline_ms)
+            self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Judge the frames that are known by another deadline or in other bounds."""
+        ratio = self.keep_ratio
+        self._levels = useful_levels(self._inside) if self._deadline_ms else self._ladder
+        self._level = nearest(self._levels, ratio)
+        self._failures: Dict[int, Failure] = {}
+        self._climbed_at = self._frames - WINDOW
+        self._replay = Replay([level.median_ms for level in self._levels], self._deadline_ms,
+                              self._replay.frames)
+        while self._deadline_ms and self._level > 0 and self._too_slow(self._level):
+            self._level -= 1
+
+    def _too_slow(self, level: int) -> bool:
+        if not len(self._replay):  # the table is all there is
+            return self._levels[level].p99_ms > self._deadline_ms
+        return (self._replay.recent_fit(self._no_accident) < level or
+                self._replay.misses(level) > self._miss_rate * len(self._replay))
+
+    def _misses_allowed(self) -> float:
+        """Return how many misses in the window do not stand against a climb."""
+        return max(1.0, self._miss_rate * len(self._replay) / 2)
+
+    def _tune(self) -> None:
+        earned = min(self._allowance + self._miss_rate, self._miss_rate * WINDOW / 2)
+        if self._frames - self._climbed_at == WINDOW:  # probation is over
+            self._failures = {level: failure for level, failure in self._failures.items()
+                              if level > self._level}
+        if self._replay.missed_at(self._level):
+            self._consider_down(earned - 1)
+        else:
+            self._allowance = earned
+            if self._frames - self._changed_at >= CLEAN:
+                self._consider_up()
+
+    def _move(self, level: int) -> None:
+        if level > self._level:
+            self._climbed_at = self._frames
+            self._typical_at_climb_ms = [self._replay.typical_ms(index, CLEAN)
+                                         for index in range(len(self._levels))]
+        self._level, self._changed_at = level, self._frames
+
+    def _consider_down(self, allowance: float) -> None:
+        on_probation = self._frames - self._climbed_at < WINDOW
+        target = max(self._replay.recent_fit(self._no_accident), 0)
+        self._allowance = max(allowance, 0.0)
+        if target < self._level:
+            if not on_probation:  # not the climb was wrong: the machine has changed
+                self._replay.forget_all_but(RECENT)
+        elif self._level > 0 and allowance < 0:
+            target = self._level - 1
+        else:
+            return
+        for level in range(target + 1, self._level + 1) if on_probation else ():
+            before = self._failures.get(level)
+            wait = min(2 * before.wait, LONGEST_WAIT) if before else FIRST_WAIT
+            self._failures[level] = Failure(wait, self._frames + wait,
+                                            self._typical_at_climb_ms[level])
+        self._move(target)
+
+    def _must_wait(self, level: int) -> bool:
+        failure = self._failures.get(level)
+        return (failure is not None and self._frames < failure.retry_at and
+                self._replay.typical_ms(level, CLEAN) > NEW_REGIME * failure.typical_ms)
+
+    def _consider_up(self) -> None:
+        self._forget_a_slower_machine()
+        target = self._level
+        while (target + 1 < len(self._levels) and self._replay.easy_run(target + 1) >= CLEAN and
+               self._replay.misses(target + 1) <= self._misses_allowed() and
+               not self._must_wait(target + 1)):
+            target += 1
+        if target > self._level:
+            self._move(target)
+
+    def _forget_a_slower_machine(self) -> None:
+        """Drop what came before a clean run too long to be luck, given the misses before it."""
+        for level in range(self._level, len(self._levels)):
+            run, misses = self._replay.run(level), self._replay.misses(level)
+            if run < CLEAN:
+                return
+            if misses > self._misses_allowed() and (
+                    1 - misses / (len(self._replay) - run)) ** run <= LUCK:
+                self._replay.forget_all_but(run)
+
+
+def check(config: TunerConfig) -> None:
+    """Raise ValueError if a setting of the tuner is not allowed."""
+    low, high = config.min_keep_ratio, config.max_keep_ratio
+    if not 0 <= config.target_miss_rate < 1:
+        raise ValueError(f'target_miss_rate {config.target_miss_rate} must lie in [0, 1)')
+    if not 0 < low <= high <= 1:
+        raise ValueError(f'0 < min_keep_ratio {low} <= max_keep_ratio {high} <= 1 must hold')
+    if not 0 <= config.deadline_ms < math.inf:
+        raise ValueError(f'deadline_ms {config.deadline_ms} must be finite and not negative')

@@ -1,0 +1,83 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Background work: the newest item, one at a time, and an end that waits."""
+import os
+import threading
+
+import pytest
+
+from ltp_ros.frames.background import NICENESS, Background
+
+TIMEOUT_S = 30.0
+
+
+@pytest.fixture
+def work():
+    """Return a `Background` that stays in each item until it is let go, and what it has done."""
+    work = Gated()
+    yield work
+    work.let_go()
+    work.background.stop()
+
+
+class Gated:
+    """Work that waits in each item until it is let go."""
+
+    def __init__(self):
+        self.done, self.niceness = [], None
+        self._begun, self._go_on = threading.Semaphore(0), threading.Semaphore(0)
+        self.background = Background(self)
+
+    def __call__(self, item):
+        self._begun.release()
+        assert self._go_on.acquire(timeout=TIMEOUT_S)
+        self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        self.done.append(item)
+
+    def wait_until_in_work(self):
+        assert self._begun.acquire(timeout=TIMEOUT_S)
+
+    def let_go(self, times=100):
+        for _ in range(times):
+            self._go_on.release()
+
+
+def test_of_the_items_offered_meanwhile_the_newest_is_worked_on(work):
+    work.background.offer('first', 0.0)
+    work.wait_until_in_work()
+    for item in ('second', 'third', 'fourth'):
+        work.background.offer(item, 0.0)
+    work.let_go(1)
+    work.wait_until_in_work()
+    work.let_go()
+    work.background.stop()
+    assert work.done == ['first', 'fourth']
+
+
+def test_it_yields_to_every_other_thread(work):
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    work.let_go()
+    work.background.offer('item', 0.0)
+    work.wait_until_in_work()
+    work.background.stop()
+    assert work.niceness == before + NICENESS
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+def test_an_item_that_comes_before_its_time_waits_and_a_stop_does_not_wait_for_it(work):
+    work.let_go()
+    work.background.offer('first', 3600.0)
+    work.wait_until_in_work()
+    work.background.offer('second', 3600.0)
+    work.background.stop()
+    assert work.done == ['first']
+
+
+def test_stopping_waits_for_the_item_in_work(work):
+    work.background.offer('first', 0.0)
+    work.wait_until_in_work()
+    stopping = threading.Thread(target=work.background.stop, daemon=True)
+    stopping.start()
+    work.let_go()
+    stopping.join(TIMEOUT_S)
+    assert not stopping.is_alive() and work.done == ['first']

@@ -1,0 +1,94 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The diagnostics, on a clock of the test's own."""
+import dataclasses
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from ltp_ros.config import Config, update
+from ltp_ros.frames.health import Health, Severity
+from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.tuner.controller import Decision
+
+SECOND = 1_000_000_000
+LATENCY = FrameLatency(
+    frame_index=0, keep_ratio=0.7, age_at_receive_ms=3.0, queue_ms=1.0, decode_ms=1.0,
+    inference_ms=10.0, publish_ms=1.0, total_ms=13.0, dropped_since_last=0, deadline_ms=20.0,
+    deadline_met=True, decision=int(Decision.HOLD))
+
+
+@pytest.fixture
+def pipeline():
+    return SimpleNamespace(
+        mailbox=Mailbox(), config=update(Config(), {'deadline_ms': 20.0}), keep_ratio=0.7,
+        busy_since_ns=None, classifier=SimpleNamespace(
+            model_name='demo', device='cpu', precision='float32',
+            backend=SimpleNamespace(name='eager')))
+
+
+def report(health, now_ns=SECOND):
+    return {status.part: status for status in health.report(now_ns)}
+
+
+def test_before_the_first_frame_numbers_are_not_available(pipeline):
+    statuses = report(Health(pipeline, 0))
+    assert statuses['latency'].values['p99 (ms)'] == 'n/a'
+    assert statuses['deadline'].values['miss rate'] == 'n/a'
+    assert all(status.level == Severity.OK for status in statuses.values())
+
+
+def test_latencies_are_given_as_percentiles_with_their_unit(pipeline):
+    health = Health(pipeline, 0)
+    for total_ms in range(1, 101):
+        health.add(dataclasses.replace(LATENCY, total_ms=float(total_ms)))
+    values = report(health)['latency'].values
+    assert (values['p50 (ms)'], values['p99 (ms)'], values['max (ms)']) == (
+        '50.0', '99.0', '100.0')
+
+
+def test_an_unknown_age_is_not_available_rather_than_zero(pipeline):
+    health = Health(pipeline, 0)
+    health.add(dataclasses.replace(LATENCY, age_at_receive_ms=math.nan))
+    assert report(health)['latency'].values['newest, capture to publish (ms)'] == 'n/a'
+
+
+def test_counts_and_rate_of_the_input_are_reported(pipeline):
+    health = Health(pipeline, 0)
+    for _ in range(10):
+        pipeline.mailbox.put(Frame('left', None, 0, 0.0))
+    values = report(health, 2 * SECOND)['input'].values
+    assert (values['rate (Hz)'], values['received'], values['dropped, superseded']) == (
+        '5.0', '10', '9')
+
+
+def test_silence_is_a_warning_until_an_image_comes(pipeline):
+    health = Health(pipeline, 0)
+    assert report(health, 6 * SECOND)['input'].level == Severity.WARN
+    pipeline.mailbox.put(Frame('left', None, 0, 0.0))
+    assert report(health, 7 * SECOND)['input'].level == Severity.OK
+
+
+def test_the_floor_is_an_error_and_recovers(pipeline):
+    health = Health(pipeline, 0)
+    health.add(dataclasses.replace(LATENCY, decision=int(Decision.FLOOR)))
+    assert report(health)['deadline'].level == Severity.ERROR
+    health.add(LATENCY)
+    assert report(health)['deadline'].level == Severity.OK
+
+
+def test_too_many_misses_are_a_warning(pipeline):
+    health = Health(pipeline, 0)
+    for index in range(100):
+        health.add(dataclasses.replace(LATENCY, deadline_met=index % 10 != 0))
+    status = report(health)['deadline']
+    assert status.level == Severity.WARN and status.values['miss rate'] == '0.100'
+
+
+def test_a_stuck_worker_is_an_error(pipeline):
+    health = Health(pipeline, 0)
+    pipeline.busy_since_ns = 0
+    assert report(health, 4 * SECOND)['device'].level == Severity.OK
+    assert report(health, 6 * SECOND)['device'].level == Severity.ERROR

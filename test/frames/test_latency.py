@@ -1,0 +1,103 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stage times on a clock that the test turns, and which stamps tell an age."""
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltp_ros.frames.latency import (
+    FUTURE_TOLERANCE_MS,
+    MAX_PLAUSIBLE_AGE_MS,
+    NS_PER_MS,
+    FrameLatency,
+    LatencyWindow,
+    StageTimer,
+    StampClock,
+)
+
+NOW_NS = 1_700_000_000_000_000_000
+
+
+def timer_read_at(start_ns, *times_ns):
+    """Return a timer whose clock shows these times, one a reading, and no more."""
+    return StageTimer(iter(times_ns).__next__, start_ns)
+
+
+def test_each_stage_lasts_from_the_end_of_the_one_before():
+    timer = timer_read_at(0, 2_000_000, 5_000_000, 5_500_000)
+    assert [timer.mark(stage) for stage in ('queue', 'decode', 'inference')] == [2.0, 3.0, 0.5]
+    assert timer.stages_ms == {'queue': 2.0, 'decode': 3.0, 'inference': 0.5}
+
+
+def test_the_first_stage_begins_at_the_start_and_not_with_the_timer():
+    assert timer_read_at(NOW_NS - 7 * NS_PER_MS, NOW_NS).mark('queue') == 7.0
+
+
+@given(st.integers(0, 2 ** 62), st.lists(st.integers(0, 10 ** 12), min_size=1, max_size=8))
+def test_the_stages_sum_to_the_total(start_ns, durations_ns):
+    times = [start_ns + sum(durations_ns[:n + 1]) for n in range(len(durations_ns))]
+    timer = timer_read_at(start_ns, *times)
+    for index in range(len(durations_ns)):
+        timer.mark(f'stage {index}')
+    assert math.fsum(timer.stages_ms.values()) == pytest.approx(timer.total_ms)
+    assert timer.total_ms == pytest.approx(sum(durations_ns) / NS_PER_MS)
+
+
+def test_time_after_the_last_stage_does_not_count():
+    timer = timer_read_at(0, 4_000_000)
+    timer.mark('queue')
+    assert timer.total_ms == 4.0  # another reading would be a StopIteration
+
+
+@pytest.mark.parametrize('back_ms, age', [
+    (0.0, 0.0), (0.001, 0.001), (40.0, 40.0), (MAX_PLAUSIBLE_AGE_MS, MAX_PLAUSIBLE_AGE_MS)])
+def test_the_age_is_the_time_since_the_stamp(back_ms, age):
+    assert StampClock().age_ms(NOW_NS - int(back_ms * NS_PER_MS), NOW_NS) == (age, '')
+
+
+@pytest.mark.parametrize('ahead_ms', [0.001, FUTURE_TOLERANCE_MS])
+def test_a_stamp_a_little_ahead_is_of_this_moment(ahead_ms):
+    assert StampClock().age_ms(NOW_NS + int(ahead_ms * NS_PER_MS), NOW_NS) == (0.0, '')
+
+
+@pytest.mark.parametrize('stamp_ns, now_ns, fault', [
+    (0, NOW_NS, 'zero'), (-1, NOW_NS, 'zero'), (0, 1_000_000, 'zero'), (1, NOW_NS, 's old'),
+    (NOW_NS + int(FUTURE_TOLERANCE_MS * NS_PER_MS) + 1000, NOW_NS, 'in the future'),
+    (2 * NOW_NS, NOW_NS, 'in the future'),
+    (NOW_NS - int(MAX_PLAUSIBLE_AGE_MS * NS_PER_MS) - 1000, NOW_NS, 's old')])
+def test_a_stamp_that_no_camera_on_this_clock_set_has_a_fault_and_no_age(stamp_ns, now_ns, fault):
+    age, said = StampClock().age_ms(stamp_ns, now_ns)
+    assert math.isnan(age) and fault in said
+
+
+@pytest.mark.parametrize('step_ns', [0, -1, -NS_PER_MS])
+def test_a_stamp_no_newer_than_the_one_before_has_no_age_and_the_next_one_has(step_ns):
+    clock = StampClock()
+    clock.age_ms(NOW_NS, NOW_NS)
+    age, fault = clock.age_ms(NOW_NS + step_ns, NOW_NS)
+    assert math.isnan(age) and 'no newer' in fault
+    assert clock.age_ms(NOW_NS + step_ns + 1, NOW_NS + NS_PER_MS)[1] == ''
+
+
+def test_a_window_keeps_the_newest_latencies_only():
+    window = LatencyWindow(size=3)
+    for latency_ms in (100.0, 1.0, 2.0, 3.0):
+        window.add(latency_ms, met=latency_ms < 3.0)
+    assert len(window) == 3
+    assert [window.percentile(share) for share in (0.0, 0.5, 0.99, 1.0)] == [1.0, 2.0, 3.0, 3.0]
+    assert window.miss_rate == pytest.approx(1 / 3)
+
+
+def test_an_empty_window_knows_nothing():
+    assert math.isnan(LatencyWindow().percentile(0.5)) and math.isnan(LatencyWindow().miss_rate)
+
+
+@pytest.mark.parametrize('age, expected', [(30.0, 42.0), (math.nan, math.nan)])
+def test_the_time_since_capture_is_the_age_and_the_total_or_unknown(age, expected):
+    latency = FrameLatency(
+        frame_index=0, keep_ratio=1.0, age_at_receive_ms=age, queue_ms=1.0, decode_ms=2.0,
+        inference_ms=8.0, publish_ms=1.0, total_ms=12.0, dropped_since_last=0,
+        deadline_ms=0.0, deadline_met=True, decision=0)
+    assert latency.capture_to_publish_ms == pytest.approx(expected, nan_ok=True)

@@ -1,0 +1,262 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The order of the work on a frame, its times, and what is dropped; all around it is faked."""
+import math
+
+import numpy as np
+import pytest
+
+from ltp_ros.classifier import Prediction
+from ltp_ros.config import Config, update
+from ltp_ros.frames.decoding import ImageError
+from ltp_ros.frames.latency import NS_PER_MS
+from ltp_ros.frames.mailbox import DROP_REASONS, Frame, Mailbox
+from ltp_ros.frames.pipeline import FrameDropped, Pipeline
+from ltp_ros.model.preprocessing import ImageSizeError
+from ltp_ros.tuner.controller import Decision
+from ltp_ros.tuner.levels import LevelCost
+
+RGB = np.zeros((4, 6, 3), np.uint8)
+# 30 ms at ratio 1: what the faked classifier takes for every level unless told otherwise
+COSTS = [LevelCost(ratio, 30.0 * ratio, 33.0 * ratio) for ratio in (0.25, 0.45, 0.7, 1.0)]
+
+
+class Bench:
+    """A pipeline whose decoder, classifier and publisher write down what they are asked."""
+
+    def __init__(self, **changes):
+        self.calls = []
+        self.now_ms = 100.0
+        self.durations_ms = {'decode': 2.0, 'classify': 30.0, 'publish': 0.5}
+        self.like_the_table = False
+        self.error = {}
+        self.mailbox = Mailbox()
+        self.pipeline = Pipeline(self, COSTS, self.mailbox, self.decode,
+                                 lambda: int(self.now_ms * NS_PER_MS), update(Config(), changes))
+
+    def run(self, receive_ms=95.0, age_ms=10.0):
+        """Put a frame through mailbox and pipeline; return its latency."""
+        self.processed = self.process(receive_ms, age_ms)
+        self.publish(self.processed.frame, self.processed.prediction)
+        return self.pipeline.finish(self.processed)
+
+    def process(self, receive_ms=95.0, age_ms=10.0):
+        """Put a frame through the mailbox and process it."""
+        self.mailbox.put(Frame('image', 'message', int(receive_ms * NS_PER_MS), age_ms))
+        return self.pipeline.process(self.pipeline.take())
+
+    def decode(self, message):
+        self._work('decode', message)
+        return RGB
+
+    def classify(self, rgb, keep_ratio, top_k, score_threshold):
+        assert rgb is RGB
+        if self.like_the_table:
+            self.durations_ms['classify'] = 30.0 * keep_ratio
+        self._work('classify', keep_ratio, top_k, score_threshold)
+        return Prediction((3,), ('cat',), (0.9,), keep_ratio, 8, 16, np.arange(8))
+
+    def publish(self, frame, prediction):
+        self._work('publish', frame.message, prediction.labels)
+
+    def _work(self, stage, *arguments):
+        self.calls.append((stage, *arguments))
+        self.now_ms += self.durations_ms[stage]
+        if stage in self.error:
+            raise self.error[stage]
+
+    @property
+    def stages(self):
+        return [call[0] for call in self.calls]
+
+
+def test_a_frame_is_decoded_then_classified_then_published():
+    bench = Bench(keep_ratio=0.7, top_k=2, score_threshold=0.1)
+    bench.run()
+    assert bench.calls == [('decode', 'message'), ('classify', 0.7, 2, 0.1),
+                           ('publish', 'message', ('cat',))]
+
+
+def test_each_stage_is_timed_from_the_receipt_to_the_publication():
+    latency = Bench().run(receive_ms=95.0, age_ms=10.0)
+    assert (latency.queue_ms, latency.decode_ms, latency.inference_ms, latency.publish_ms) == (
+        5.0, 2.0, 30.0, 0.5)
+    assert latency.total_ms == 37.5
+    assert latency.capture_to_publish_ms == 47.5
+
+
+def test_a_processed_frame_holds_image_prediction_and_the_keep_ratio_used():
+    bench = Bench(keep_ratio=0.25)
+    latency = bench.run()
+    assert bench.processed.rgb is RGB
+    assert bench.processed.prediction.labels == ('cat',)
+    assert latency.keep_ratio == bench.processed.prediction.keep_ratio == 0.25
+
+
+def test_answers_are_numbered_from_zero_without_the_drops():
+    bench = Bench(max_age_ms=20.0)
+    indices = [bench.run().frame_index]
+    with pytest.raises(FrameDropped):
+        bench.run(age_ms=1000.0)
+    bench.now_ms = 100.0
+    indices.append(bench.run().frame_index)
+    assert indices == [0, 1]
+
+
+def test_an_answer_is_counted_as_published():
+    bench = Bench()
+    bench.run()
+    assert bench.mailbox.published == {'image': 1}
+
+
+def test_a_frame_that_could_not_be_published_is_counted_and_tunes_nothing():
+    bench = Bench(deadline_ms=20.0, keep_ratio=1.0)
+    before = bench.pipeline.keep_ratio
+    bench.pipeline.give_up(bench.process(receive_ms=-1000.0))
+    assert bench.mailbox.dropped == {('image', 'inactive'): 1} and not bench.mailbox.published
+    assert bench.pipeline.keep_ratio == before and bench.pipeline.busy_since_ns is None
+    assert bench.run().frame_index == 0
+
+
+def test_an_answer_tells_the_drops_before_it():
+    bench = Bench()
+    bench.error['decode'] = ImageError('no image')
+    for _ in range(2):
+        with pytest.raises(FrameDropped):
+            bench.run()
+    bench.error.clear()
+    assert [bench.run().dropped_since_last for _ in range(2)] == [2, 0]
+
+
+@pytest.mark.parametrize('stage, error', [('decode', ImageError), ('classify', ImageSizeError)])
+def test_what_is_no_image_is_dropped_with_its_sentence_and_counted(stage, error):
+    bench = Bench()
+    bench.error[stage] = error('a sentence about the image')
+    with pytest.raises(FrameDropped, match='a sentence about the image') as drop:
+        bench.run()
+    assert drop.value.reason == 'undecodable'
+    assert bench.mailbox.dropped == {('image', 'undecodable'): 1}
+    assert 'publish' not in bench.stages
+
+
+@pytest.mark.parametrize('max_age_ms, age_ms, reason', [
+    (20.0, 15.1, 'too old'), (20.0, math.nan, 'bad stamp')])
+def test_a_frame_past_its_age_is_dropped_before_it_is_decoded(max_age_ms, age_ms, reason):
+    bench = Bench(max_age_ms=max_age_ms)
+    with pytest.raises(FrameDropped, match=f'max_age_ms.*{max_age_ms:g}') as drop:
+        bench.run(receive_ms=95.0, age_ms=age_ms)
+    assert drop.value.reason == reason
+    assert reason in DROP_REASONS
+    assert bench.mailbox.dropped == {('image', reason): 1}
+    assert not bench.calls
+
+
+def test_a_frame_of_just_the_age_allowed_is_answered():
+    assert Bench(max_age_ms=20.0).process(receive_ms=95.0, age_ms=15.0).prediction.labels
+
+
+@pytest.mark.parametrize('age_ms', [1e9, math.nan])
+def test_without_an_age_limit_no_frame_is_too_old(age_ms):
+    assert Bench(max_age_ms=0.0).process(age_ms=age_ms).prediction.labels
+
+
+def test_the_time_in_the_mailbox_adds_to_the_age():
+    bench = Bench(max_age_ms=20.0)
+    with pytest.raises(FrameDropped, match='90.0 ms old'):
+        bench.run(receive_ms=20.0, age_ms=10.0)
+
+
+def test_a_new_config_holds_from_the_next_frame_on():
+    bench = Bench(top_k=5)
+    bench.run()
+    bench.pipeline.config = update(bench.pipeline.config, {'top_k': 1})
+    bench.run()
+    assert [call[2] for call in bench.calls if call[0] == 'classify'] == [5, 1]
+
+
+def test_a_keep_ratio_set_by_hand_holds_from_the_next_frame_on():
+    bench = Bench(keep_ratio=1.0)
+    ratios = [bench.run().keep_ratio]
+    bench.pipeline.set_keep_ratio(0.25)
+    assert bench.pipeline.keep_ratio == 0.25
+    ratios.append(bench.run().keep_ratio)
+    assert ratios == [1.0, 0.25]
+
+
+def test_a_change_while_a_frame_is_in_work_does_not_touch_that_frame():
+    bench = Bench(top_k=5)
+    decode = bench.decode
+
+    def decode_while_the_config_changes(message):
+        bench.pipeline.config = update(bench.pipeline.config, {'top_k': 1})
+        return decode(message)
+
+    bench.pipeline._decode = decode_while_the_config_changes
+    bench.run()
+    assert bench.calls[1][2] == 5
+
+
+def run_like_the_table(bench, times, **kwargs):
+    """Run frames whose inference takes what the table says; return the latencies."""
+    bench.like_the_table = True
+    return [bench.run(receive_ms=bench.now_ms, **kwargs) for _ in range(times)]
+
+
+def test_without_a_deadline_every_frame_meets_it_and_the_ratio_is_the_hand_s():
+    latency = run_like_the_table(Bench(keep_ratio=0.7), 50)[-1]
+    assert (latency.keep_ratio, latency.deadline_ms, latency.deadline_met, latency.decision) == (
+        0.7, 0.0, True, Decision.MANUAL)
+
+
+def test_a_missed_deadline_lowers_the_keep_ratio_of_the_next_frames():
+    latencies = run_like_the_table(Bench(keep_ratio=1.0, deadline_ms=30.0), 10, age_ms=5.0)
+    assert not latencies[0].deadline_met or latencies[0].keep_ratio < 1.0
+    assert latencies[-1].deadline_met and latencies[-1].keep_ratio == 0.7
+
+
+def test_a_deadline_set_while_running_is_obeyed():
+    bench = Bench(keep_ratio=1.0)
+    assert run_like_the_table(bench, 5, age_ms=0.0)[-1].keep_ratio == 1.0
+    bench.pipeline.config = update(bench.pipeline.config, {'deadline_ms': 20.0})
+    assert run_like_the_table(bench, 5, age_ms=0.0)[-1].keep_ratio == 0.45
+
+
+@pytest.mark.parametrize('deadline_from, age_ms, met', [
+    ('capture', 50.0, False), ('capture', math.nan, True), ('receive', 50.0, True)])
+def test_the_budget_begins_at_the_stamp_if_it_can_be_believed(deadline_from, age_ms, met):
+    bench = Bench(deadline_ms=45.0, deadline_from=deadline_from)
+    assert bench.run(receive_ms=bench.now_ms, age_ms=age_ms).deadline_met is met
+
+
+def test_the_frame_in_work_tells_since_when():
+    bench = Bench()
+    seen = []
+    decode = bench.decode
+    bench.pipeline._decode = lambda message: seen.append(
+        bench.pipeline.busy_since_ns) or decode(message)
+    bench.run()
+    assert seen == [100 * NS_PER_MS] and bench.pipeline.busy_since_ns is None
+
+
+@pytest.mark.parametrize('stage, error', [
+    ('decode', KeyError('bug')), ('classify', RuntimeError('out of memory')),
+    ('classify', ValueError('top_k 0 is not allowed')),
+    ('publish', ValueError('a message that does not fit')), ('publish', RuntimeError('shut'))])
+def test_an_error_that_is_not_the_images_is_neither_hidden_nor_counted_as_a_drop(stage, error):
+    bench = Bench()
+    bench.error[stage] = error
+    with pytest.raises(type(error)) as raised:
+        bench.run()
+    assert raised.value is error
+    assert not bench.mailbox.dropped and not bench.mailbox.published
+
+
+def test_the_tuner_hears_of_waiting_service_and_period(monkeypatch):
+    bench = Bench()
+    heard = {}
+    update_controller = bench.pipeline._controller.update
+    monkeypatch.setattr(bench.pipeline._controller, 'update', lambda *args, **more: (
+        heard.update(more), update_controller(*args, **more))[1])
+    latency = bench.run()
+    assert heard == {'wait_ms': latency.queue_ms, 'period_ms': bench.mailbox.period_ms,
+                     'service_ms': latency.decode_ms + latency.publish_ms}

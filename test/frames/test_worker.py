@@ -1,0 +1,228 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's thread: what it hands back, and how it ends."""
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.frames.pipeline import FrameDropped
+from ltp_ros.frames.worker import Worker
+
+TIMEOUT_S = 30.0  # of waits that end at once unless the worker is broken
+
+
+class Bench:
+    """A worker, a pipeline of the test's choice, and the listener to which it hands back."""
+
+    def __init__(self, process):
+        self._process = process
+        self.mailbox = Mailbox()
+        self.handed_back = []
+        self.active = True
+        self.worker = Worker()
+        self._noted = threading.Event()
+
+    def start(self):
+        self.worker.start(self, self)
+
+    # As a pipeline
+
+    def take(self):
+        return self.mailbox.take()
+
+    def process(self, frame):
+        return SimpleNamespace(frame=frame, prediction=self._process(frame))
+
+    def finish(self, processed):
+        return f'latency of {processed.frame.message}'
+
+    def give_up(self, processed):
+        self.note('given up', processed.frame)
+
+    # As a listener
+
+    def publish(self, frame, prediction):
+        return self.active
+
+    def on_answer(self, processed, latency):
+        assert latency == f'latency of {processed.frame.message}'
+        self.note('answer', processed.frame, processed.prediction)
+
+    def on_drop(self, frame, drop):
+        self.note('drop', frame, drop.reason)
+
+    def on_failure(self, error):
+        self.note('failure', error)
+
+    def note(self, *what):
+        self.handed_back.append(what)
+        self._noted.set()
+
+    def work_on(self, frame):
+        """Hand a frame to the worker and wait for what it hands back."""
+        self._noted.clear()
+        self.mailbox.put(frame)
+        assert self._noted.wait(TIMEOUT_S)
+
+    def stopping(self):
+        """Begin to stop the worker; return the thread that waits for its end."""
+        thread = threading.Thread(target=self.worker.stop, daemon=True)
+        thread.start()
+        return thread
+
+
+@pytest.fixture
+def prepare():
+    """Return a function that makes a `Bench`; every worker is stopped afterwards."""
+    benches = []
+
+    def make(process):
+        benches.append(Bench(process))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        bench.mailbox.close()
+        bench.worker.stop()
+
+
+@pytest.fixture
+def start(prepare):
+    """Return a function that makes a `Bench` that works already."""
+    def make(process):
+        bench = prepare(process)
+        bench.start()
+        return bench
+    return make
+
+
+class Gate:
+    """A pipeline that stays in its first frame until it is let go."""
+
+    def __init__(self):
+        self._begun, self._go_on = threading.Event(), threading.Event()
+
+    def __call__(self, frame):
+        self._begun.set()
+        assert self._go_on.wait(TIMEOUT_S)
+        return 'finished'
+
+    def wait_until_in_work(self):
+        assert self._begun.wait(TIMEOUT_S)
+
+    def let_go(self):
+        self._go_on.set()
+
+
+def frame(index):
+    return Frame('image', index, receive_ns=0, age_at_receive_ms=0.0)
+
+
+def raising(error):
+    def process(frame):
+        raise error
+    return process
+
+
+def test_each_frame_is_handed_back_with_its_answer(start):
+    bench = start(lambda frame: f'answer {frame.message}')
+    for index in range(3):
+        bench.work_on(frame(index))
+    assert bench.handed_back == [('answer', frame(i), f'answer {i}') for i in range(3)]
+
+
+def test_a_frame_that_may_not_be_published_is_given_up_and_not_finished(start):
+    bench = start(lambda frame: 'answer')
+    bench.active = False
+    bench.work_on(frame(0))
+    assert bench.handed_back == [('given up', frame(0))]
+
+
+def test_the_model_is_prepared_in_the_thread_that_uses_it_and_in_no_other(prepare):
+    bench = prepare(lambda frame: threading.current_thread())
+    thread = bench.worker.call(threading.current_thread)
+    bench.start()
+    bench.work_on(frame(0))
+    assert bench.handed_back == [('answer', frame(0), thread)]
+    assert thread is not threading.current_thread()
+
+
+def test_what_preparing_raises_is_raised_to_the_caller(prepare):
+    error = ValueError('no such model')
+    with pytest.raises(ValueError) as raised:
+        prepare(None).worker.call(lambda: raising(error)(None))
+    assert raised.value is error
+
+
+def test_a_drop_is_handed_back_with_its_reason_and_the_next_frame_is_worked_on(start):
+    bench = start(raising(FrameDropped('too old', 'a sentence')))
+    bench.work_on(frame(0))
+    bench.work_on(frame(1))
+    assert bench.handed_back == [('drop', frame(0), 'too old'), ('drop', frame(1), 'too old')]
+
+
+@pytest.mark.parametrize('error', [KeyError('bug'), RuntimeError('out of memory'), SystemExit()])
+def test_anything_else_that_is_raised_is_handed_back_as_a_failure(start, error):
+    bench = start(raising(error))
+    bench.work_on(frame(0))
+    assert bench.handed_back == [('failure', error)]
+
+
+def test_an_error_while_handing_back_is_a_failure_too(start):
+    bench = start(lambda frame: 'answer')
+    error, note = TypeError('bug in the node'), bench.note
+    bench.note = lambda *what: note(*what) if what[0] == 'failure' else raising(error)(what)
+    bench.work_on(frame(0))
+    assert bench.handed_back == [('failure', error)]
+
+
+def test_after_a_failure_no_frame_is_worked_on(start):
+    bench = start(raising(KeyError('bug')))
+    bench.work_on(frame(0))
+    bench.mailbox.put(frame(1))
+    bench.worker.call(lambda: None)  # not before the work is over
+    assert len(bench.handed_back) == 1
+    assert bench.mailbox.take() == frame(1)
+
+
+def test_stopping_waits_for_the_frame_in_work(start):
+    gate = Gate()
+    bench = start(gate)
+    bench.mailbox.put(frame(0))
+    gate.wait_until_in_work()
+    stopping = bench.stopping()
+    gate.let_go()
+    stopping.join(TIMEOUT_S)
+    assert not stopping.is_alive()
+    assert bench.handed_back == [('answer', frame(0), 'finished')]
+
+
+def test_stopping_leaves_a_waiting_frame_undone_and_counted(start):
+    gate = Gate()
+    bench = start(gate)
+    bench.mailbox.put(frame(0))
+    gate.wait_until_in_work()
+    bench.mailbox.put(frame(1))
+    bench.mailbox.close()  # as `stop` does first
+    gate.let_go()
+    bench.worker.stop()
+    assert bench.handed_back == [('answer', frame(0), 'finished')]
+    assert bench.mailbox.dropped == {('image', 'inactive'): 1}
+
+
+@pytest.mark.parametrize('times', [1, 2])
+def test_an_idle_worker_can_be_stopped_and_tells_no_failure(start, times):
+    bench = start(lambda frame: 'answer')
+    for _ in range(times):
+        stopping = bench.stopping()
+        stopping.join(TIMEOUT_S)
+        assert not stopping.is_alive()
+    assert not bench.handed_back
+
+
+def test_a_worker_that_never_started_can_be_stopped(prepare):
+    stopping = prepare(None).stopping()
+    stopping.join(TIMEOUT_S)
+    assert not stopping.is_alive()

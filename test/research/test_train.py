@@ -1,0 +1,174 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_train`: it learns, and a stopped run goes on exactly."""
+import json
+import os
+import signal
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from ltp_ros.model.preprocessing import Preprocessor
+from ltp_ros.model.vit import ModelError, create_vit, data_config, label_names
+from ltp_ros.research.training import state
+from ltp_ros.research.training.images import TrainingData, normalise
+from ltp_ros.research.training.trainer import Settings, Trainer
+from ltp_ros.tools import train
+
+BATCH = 8
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Train with one thread: batches this small gain nothing from two, and lose on a busy CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Return a folder of two classes that differ in brightness, twelve images each."""
+    rng = np.random.default_rng(0)
+    for name, brightness in (('bright', 190), ('dark', 60)):
+        (tmp_path / 'images' / name).mkdir(parents=True)
+        for index in range(12):
+            picture = brightness + rng.integers(-40, 40, (32, 32, 3))
+            path = tmp_path / 'images' / name / f'{index}.png'
+            path.write_bytes(cv2.imencode('.png', picture.astype(np.uint8))[1].tobytes())
+    return tmp_path / 'images'
+
+
+def make_trainer(folder, minutes=0.0, **settings):
+    """Return a trainer on 24 random images: three steps an epoch, two epochs."""
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(0, 256, (24, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(24) % 3
+    data = TrainingData(pixels, labels, pixels[:0], labels[:0], ['a', 'b', 'c'])
+    settings = Settings(**{'batch': BATCH, 'epochs': 2, 'lr': 3e-3, **settings})
+    return Trainer(settings, data, folder / 'model', 'cpu', 'float32', minutes)
+
+
+def command(images, folder, *more):
+    return [str(images), '--output', str(folder), '--batch', str(BATCH), '--device', 'cpu',
+            '--precision', 'float32', '--hold-out', '0', '--quiet', *more]
+
+
+def test_a_run_stopped_and_resumed_ends_with_the_very_same_weights(tmp_path):
+    whole = make_trainer(tmp_path / 'whole')
+    for _ in range(5):
+        whole.step()
+    (tmp_path / 'parts').mkdir()
+    first = make_trainer(tmp_path / 'parts')
+    for _ in range(2):
+        first.step()
+    first.save()
+    second = make_trainer(tmp_path / 'parts')
+    second.resume()
+    for _ in range(3):
+        second.step()
+    assert second.progress['loss_sum'] == whole.progress['loss_sum']
+    for name, value in whole.vit.state_dict().items():
+        assert torch.equal(second.vit.state_dict()[name], value), name
+
+
+def test_a_state_of_other_settings_is_refused_by_name(tmp_path):
+    make_trainer(tmp_path).save()
+    with pytest.raises(ModelError, match='was made with lr=0.003, not 0.005'):
+        make_trainer(tmp_path, lr=5e-3).resume()
+
+
+def test_a_state_of_other_weights_is_refused(tmp_path):
+    progress = {'settings': vars(Settings(batch=BATCH, epochs=2, lr=3e-3))}
+    trainer = make_trainer(tmp_path)
+    state.save_state(trainer.state_path, nn.Linear(2, 2), [], progress)
+    with pytest.raises(RuntimeError, match='Missing key'):
+        trainer.resume()
+
+
+def test_a_failed_write_leaves_the_last_state_in_place(tmp_path, monkeypatch):
+    trainer = make_trainer(tmp_path)
+    trainer.save()
+
+    def fail_halfway(tensors, path, metadata):
+        with open(path, 'wb') as file:
+            file.write(b'half')
+        raise OSError('no space left')
+    monkeypatch.setattr(state, 'save_file', fail_halfway)
+    with pytest.raises(OSError, match='no space left'):
+        trainer.save()
+    trainer.resume()
+    assert trainer.progress['step'] == 0
+
+
+def test_an_interrupt_saves_the_step_and_says_how_to_go_on(images, tmp_path, monkeypatch, capsys):
+    step = Trainer.step
+
+    def interrupted_step(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return step(self)
+    monkeypatch.setattr(Trainer, 'step', interrupted_step)
+    assert train.main(command(images, tmp_path)) == train.INTERRUPTED
+    assert 'resume' in capsys.readouterr().err
+    assert state.read_progress(tmp_path / 'model.state.safetensors')['step'] == 1
+
+
+def test_it_learns_and_its_files_make_a_classifier(images, tmp_path):
+    out = tmp_path / 'out'
+    assert train.main(command(images, out, '--epochs', '4', '--val', str(images),
+                              '--json', str(tmp_path / 'run.json'))) == 0
+    card = json.loads((out / 'model.json').read_text())
+    assert set(card) == {'architecture', 'model_args', 'num_classes', 'label_names',
+                         'pretrained_cfg', 'training'}
+    assert card['training'] == json.loads((tmp_path / 'run.json').read_text())
+    assert str(tmp_path) not in json.dumps(card)
+    log = [json.loads(line) for line in (out / 'model.log.jsonl').read_text().splitlines()]
+    assert log == card['training']['history']
+    assert log[-1]['val_top1']['0.53'] >= 90.0
+
+    checkpoint = str(out / 'model.safetensors')
+    vit = create_vit('ignored, the card says', checkpoint)
+    assert label_names(vit, checkpoint) == ['bright', 'dark']
+    config = data_config(vit)
+    assert list(config.mean) == card['pretrained_cfg']['mean']
+    bright = normalise(torch.full((1, 3, 32, 32), 190, dtype=torch.uint8), Preprocessor(config))
+    assert vit(bright).argmax().item() == 0
+
+
+def test_a_checkpoint_of_other_classes_gets_a_new_head(images, tmp_path):
+    make_trainer(tmp_path).save()
+    trainer = make_trainer(tmp_path)
+    state.export_model(
+        tmp_path / 'start', trainer.vit, train.model_card(trainer.built, list('abc'), {}))
+    assert train.main(command(images, tmp_path / 'out', '--epochs', '1', '--checkpoint',
+                              str(tmp_path / 'start.safetensors'))) == 0
+    card = json.loads((tmp_path / 'out' / 'model.json').read_text())
+    assert card['num_classes'] == 2
+    start = json.loads((tmp_path / 'start.json').read_text())
+    assert card['pretrained_cfg'] == start['pretrained_cfg']
+
+
+def test_missing_images_end_with_a_sentence_and_exit_code_2(tmp_path, capsys):
+    assert train.main([str(tmp_path / 'nowhere'), '--output', str(tmp_path)]) == 2
+    assert 'nowhere' in capsys.readouterr().err
+
+
+def test_the_clock_ends_a_run_before_its_epochs_are_done(tmp_path):
+    trainer = make_trainer(tmp_path, minutes=1.0)
+    trainer.progress['seconds'] = 59.999999
+    assert train.run(trainer, QUIET, [], quiet=True)
+    assert trainer.progress['step'] == 1
+
+
+def test_a_pause_of_the_whole_program_counts_as_one_long_step(tmp_path, monkeypatch):
+    trainer = make_trainer(tmp_path, epochs=1)
+    times = iter(10_000.0 * count for count in range(100))
+    monkeypatch.setattr(train.time, 'monotonic', lambda: next(times))
+    train.run(trainer, QUIET, [], quiet=True)
+    assert trainer.progress['seconds'] <= 3 * train.LONGEST_STEP_S

@@ -1,0 +1,60 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The launch file, read by the real launch packages (they come with ROS, not with the wheels)."""
+from pathlib import Path
+
+import pytest
+
+from ltp_ros.config import fields
+
+pytest.importorskip('launch_ros', reason='launch and launch_ros come with ROS; not in the wheels')
+LAUNCH_FILE = Path(__file__).parents[2] / 'launch' / 'classify.launch.py'
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Return a function: launch arguments -> the parameters that the node would start with."""
+    from ament_index_python.packages import get_package_share_directory
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+    from launch_ros.actions import Node
+    try:
+        get_package_share_directory('ltp_ros')
+    except (LookupError, OSError) as error:
+        pytest.skip(f'ltp_ros is not in the ament index: {error}')
+    started = []
+    monkeypatch.setattr(Node, '__init__', lambda self, **kwargs: started.append(kwargs))
+
+    def run(**arguments):
+        context = LaunchContext()
+        context.launch_configurations.update(arguments)
+        description = PythonLaunchDescriptionSource(str(LAUNCH_FILE)).get_launch_description(
+            context)
+        for entity in description.entities:
+            entity.execute(context)
+            if isinstance(entity, DeclareLaunchArgument):
+                run.declared.append(entity.name)
+        return started[-1]
+
+    run.declared = []
+    return run
+
+
+def test_every_parameter_is_a_launch_argument(launched):
+    launched()
+    assert {field.name for _, field in fields()} <= set(launched.declared)
+
+
+def test_only_given_arguments_override_the_node_s_defaults(launched):
+    node = launched()
+    assert node['parameters'][1] == {}
+    assert (node['namespace'], node['name']) == ('ltp', 'classifier')
+
+
+def test_arguments_have_the_types_that_yaml_gives_them(launched):
+    node = launched(keep_ratio='0.5', top_k='3', publish_debug_image='false',
+                    image_topic='/camera/image_raw', keep_ratios='[1.0, 0.5]')
+    assert node['parameters'][1] == {
+        'keep_ratio': 0.5, 'top_k': 3, 'publish_debug_image': False,
+        'image_topics': ['/camera/image_raw'], 'keep_ratios': [1.0, 0.5]}

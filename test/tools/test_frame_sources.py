@@ -1,0 +1,143 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pictures of `ltp_image_source`: which, in what order, and what is refused."""
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+
+from ltp_ros.images import ImageFileError
+from ltp_ros.tools.support.frame_sources import SAMPLES, open_source, pan
+
+
+def save(path, grey):
+    cv2.imwrite(str(path), np.full((6, 8, 3), grey, np.uint8))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder of three pictures, not written in order, and a file that is none."""
+    for name, grey in (('b.png', 20), ('a.jpg', 10), ('c.PNG', 30)):
+        save(tmp_path / name, grey)
+    (tmp_path / 'labels.csv').write_text('a,1\n')
+    return tmp_path
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Return a video file of five frames, each brighter than the last."""
+    path = tmp_path / 'ramp.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (64, 48))
+    for index in range(5):
+        writer.write(np.full((48, 64, 3), 40 * index, np.uint8))
+    writer.release()
+    return path
+
+
+def read(source, loop=False, samples=(), count=100):
+    """Return the first `count` frames, more than there are: a broken source may never end."""
+    return list(islice(open_source(str(source), loop, samples), count))
+
+
+def brightness(frames):
+    return [round(float(image.mean()), -1) for _, image in frames]
+
+
+def test_a_folder_is_read_in_the_order_of_names_without_what_is_no_picture(folder):
+    frames = read(folder)
+    assert [name for name, _ in frames] == ['a', 'b', 'c']
+    assert brightness(frames) == [10, 20, 30]
+
+
+def test_colours_are_in_the_order_of_rgb(tmp_path, video):
+    cv2.imwrite(str(tmp_path / 'red.png'), np.full((4, 4, 3), (0, 0, 250), np.uint8))  # BGR
+    (_, image), *_ = read(tmp_path)
+    assert image[0, 0].tolist() == [250, 0, 0]
+
+
+def test_a_looped_folder_begins_again(folder):
+    frames = read(folder, loop=True, count=7)
+    assert [name for name, _ in frames] == ['a', 'b', 'c', 'a', 'b', 'c', 'a']
+
+
+def test_every_frame_is_rgb_of_8_bits(folder):
+    cv2.imwrite(str(folder / 'd.png'), np.zeros((6, 8), np.uint16))
+    for _, image in read(folder):
+        assert (image.shape, image.dtype) == ((6, 8, 3), np.uint8)
+
+
+def test_a_video_is_read_frame_by_frame_under_its_name(video):
+    frames = read(video)
+    assert [name for name, _ in frames] == ['ramp'] * 5
+    assert brightness(frames) == [0, 40, 80, 120, 160]
+
+
+def test_a_looped_video_begins_again(video):
+    frames = read(video, loop=True, count=7)
+    assert brightness(frames) == [0, 40, 80, 120, 160, 0, 40]
+
+
+@pytest.mark.parametrize('source', ['nowhere', 'nowhere/at/all.mp4'])
+def test_an_unknown_source_is_refused_with_what_is_allowed(source):
+    with pytest.raises(ImageFileError, match=f"'{source}' is neither a file nor a folder; exp"):
+        open_source(source, loop=False, samples=())
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    (tmp_path / 'notes.txt').write_text('no picture')
+    with pytest.raises(ImageFileError, match='holds no frame'):
+        open_source(str(tmp_path), loop=True, samples=())
+
+
+def test_a_file_that_is_no_video_is_refused_by_name(tmp_path):
+    (tmp_path / 'notes.txt').write_text('no video')
+    with pytest.raises(ImageFileError, match=r'cannot open the video .*notes\.txt'):
+        open_source(str(tmp_path / 'notes.txt'), loop=False, samples=())
+
+
+def test_an_unreadable_picture_is_named_when_its_turn_comes(folder):
+    (folder / 'b.png').write_bytes(b'no picture')
+    frames = open_source(str(folder), loop=False, samples=())
+    assert next(frames)[0] == 'a'
+    with pytest.raises(ImageFileError, match=r'b\.png cannot be read as an image'):
+        next(frames)
+
+
+@pytest.mark.parametrize('shape', [(30, 40), (200, 50), (50, 200), (48, 64), (400, 600)])
+@pytest.mark.parametrize('size', [(48, 64), (64, 48)])
+def test_panning_fills_the_view_whatever_the_shape_of_the_picture(shape, size):
+    views = list(pan(np.zeros((*shape, 3), np.uint8), size, num_frames=12))
+    assert [view.shape for view in views] == [(*size, 3)] * 12
+
+
+def test_panning_moves_and_comes_back():
+    x = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (100, 200, 3))
+    left_edges = [int(view[0, 0, 0]) for view in pan(np.array(x), (48, 64), num_frames=16)]
+    assert len(set(left_edges)) > 8
+    steps = np.abs(np.diff(left_edges + left_edges[:1]))  # back to the first without a jump
+    assert steps.max() < 0.25 * (max(left_edges) - min(left_edges))
+
+
+@pytest.mark.parametrize('name', SAMPLES)
+def test_each_sample_comes_with_the_package_and_is_shown_at_640x480(name):
+    frames = read('samples', samples=(name,), count=3)
+    assert [(shown, image.shape) for shown, image in frames] == [(name, (480, 640, 3))] * 3
+    assert all(image.std() > 20 for _, image in frames)
+
+
+def test_samples_follow_one_another():
+    names = [name for name, _ in read('samples', samples=('coffee', 'rocket'))]
+    assert names == sorted(names, key=('coffee', 'rocket').index)
+    assert set(names) == {'coffee', 'rocket'}
+
+
+def test_a_webcam_that_is_not_there_is_refused_at_once():
+    with pytest.raises(ImageFileError, match='cannot open the video 63'):
+        open_source('63', loop=False, samples=())
+
+
+@pytest.mark.parametrize('source', ['', '²'])
+def test_a_source_that_names_nothing_is_refused(source):
+    with pytest.raises(ImageFileError, match='is neither a file nor a folder'):
+        open_source(source, loop=False, samples=())

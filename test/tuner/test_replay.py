@@ -1,0 +1,104 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames that wait for the one before: what the tuner makes of a camera faster than the model."""
+import math
+from statistics import mean
+
+import pytest
+from plants import (
+    DEADLINE_MS,
+    LADDER,
+    OVERHEAD_MS,
+    TRUTH,
+    Camera,
+    film,
+    heavy_tailed,
+    noisy,
+    quiet,
+    step,
+    table,
+)
+
+from ltp_ros.config import TunerConfig
+from ltp_ros.tuner.controller import KeepRatioController
+from ltp_ros.tuner.replay import FrameTimes, Replay
+
+NOISES = {'quiet': quiet, 'noisy 3 %': noisy(0.03), 'noisy 10 %': noisy(0.1),
+          'heavy-tailed': heavy_tailed(3.0, 0.1)}
+PERIODS_MS = (10.0, 14.0, 16.7, 20.0, 25.0, 33.3)
+RANKED = sorted(TRUTH.values())
+
+
+def tuner(deadline_ms=DEADLINE_MS):
+    """Return a tuner as it starts."""
+    return KeepRatioController(table(), TunerConfig(deadline_ms=deadline_ms), 0.7)
+
+
+def best_fixed(camera, num_frames, deadline_ms, noise):
+    """Return the highest level that keeps the target in hindsight; the floor if none does."""
+    for keep_ratio in LADDER:
+        fixed = film(camera, [1.0] * num_frames, tuner(), deadline_ms, noise=noise,
+                     keep_ratio=keep_ratio)
+        if fixed.miss_rate <= 0.01:
+            return keep_ratio
+    return LADDER[-1]
+
+
+def replay_at(level, num_frames, period_ms, service_ms=0.0, deadline_ms=DEADLINE_MS):
+    """Return what is known after frames that ran at one level, none of which waited."""
+    frame = FrameTimes(RANKED[level], 1.0, OVERHEAD_MS, service_ms, 0.0, period_ms)
+    return Replay(RANKED, deadline_ms, [frame] * num_frames)
+
+
+@pytest.mark.parametrize('period_ms', PERIODS_MS)
+@pytest.mark.parametrize('deadline_ms', [DEADLINE_MS, 40.0])
+@pytest.mark.parametrize('noise', NOISES)
+def test_camera_faster_than_the_model_is_held_near_the_best_fixed_level(noise, deadline_ms,
+                                                                        period_ms):
+    camera = Camera(period_ms, jitter_ms=1.0)
+    trace = film(camera, [1.0] * 2000, tuner(deadline_ms), deadline_ms, noise=NOISES[noise])
+    best = best_fixed(camera, 2000, deadline_ms, NOISES[noise])
+    # Under heavy tails the frames that wait behind a slow one are late with it
+    assert trace.miss_rate <= (0.015 if noise == 'heavy-tailed' else 0.01)
+    assert trace.changes <= (25 if noise == 'heavy-tailed' else 20)  # one in a hundred images
+    below = 2 if noise == 'heavy-tailed' else 1
+    assert step(best, -below) <= mean(trace.keep_ratios[100:]) <= step(best, 1)
+
+
+def test_rate_that_doubles_leads_to_a_level_that_keeps_up_within_few_misses():
+    controller = tuner()
+    slow = film(Camera(33.3), [1.0] * 300, controller)
+    fast = film(Camera(16.7), [1.0] * 600, controller)
+    assert slow.keep_ratios[-1] == 0.8
+    assert set(fast.keep_ratios[10:]) == {best_fixed(Camera(16.7), 600, DEADLINE_MS, quiet)}
+    assert sum(fast.missed) <= 5
+
+
+def test_frames_behind_one_slow_frame_are_part_of_the_same_accident():
+    trace = film(Camera(33.3), [1.0] * 300 + [4.0] + [1.0] * 300, tuner())
+    assert sum(trace.missed[300:]) == 4  # those behind it are late because they waited
+    assert min(trace.keep_ratios[300:]) >= step(0.8, -2)
+
+
+def test_slower_level_is_known_to_make_frames_wait_before_it_is_tried():
+    # 20.4 ms of inference and 2 of service: too slow for 20 ms, at no other level a wait
+    replay = replay_at(level=3, num_frames=50, period_ms=20.0, service_ms=2.0)
+    assert replay.misses(3) == 0 and replay.run(3) == 50
+    assert replay.misses(5) > 40  # 0.7, whose latency by itself is 5 ms within the deadline
+
+
+def test_without_a_period_nothing_ever_waits():
+    replay = replay_at(level=3, num_frames=50, period_ms=math.inf, service_ms=2.0)
+    assert replay.misses(6) == 0 and replay.misses(7) == 50
+
+
+def test_wait_is_at_most_one_period():
+    replay = replay_at(level=8, num_frames=50, period_ms=10.0, deadline_ms=RANKED[8] + 10.0 +
+                       OVERHEAD_MS)
+    assert all(replay.misses(level) == 0 for level in range(9))
+
+
+def test_wait_counts_as_it_was_at_the_level_that_the_frame_ran_at():
+    waited = FrameTimes(RANKED[4], 1.0, OVERHEAD_MS, 0.0, 30.0, 1000.0)
+    replay = Replay(RANKED, DEADLINE_MS, [waited])
+    assert [replay.missed_at(level) for level in range(9)] == [False] * 4 + [True] * 5
