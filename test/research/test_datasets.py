@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ltp_ros.images import decode_rgb
+from ltp_ros.images import ImageFileError, decode_rgb
 from ltp_ros.research.datasets import DatasetError, open_image_set
 
 RED = (255, 0, 0)
