@@ -10,10 +10,14 @@ import difflib
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
 SCORES = ('srb', 'redundancy', 'spatial', 'random')
+
+
+T = TypeVar('T')
+Value = Union[bool, int, float, str, Tuple[float, ...], Tuple[str, ...]]  # of a parameter
 
 
 class ConfigError(ValueError):
@@ -31,7 +35,7 @@ class Allowed:
     pattern: str = ''  # of further strings beside the choices, a regular expression
     example: str = ''  # how the pattern is told to people
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: Union[float, str]) -> bool:
         if self.choices:
             return value in self.choices or bool(
                 self.pattern and re.fullmatch(self.pattern, str(value)))
@@ -62,21 +66,18 @@ def finite(number: float) -> bool:
         return False
 
 
-def parameter(default: Any, description: str, *, live: bool = False, unit: str = '',
-              path: bool = False, **allowed: Any) -> Any:
+def parameter(default: T, description: str, *, live: bool = False, unit: str = '',
+              path: bool = False, minimum: Optional[float] = None,
+              maximum: Optional[float] = None, above_minimum: bool = False,
+              choices: Tuple[str, ...] = (), pattern: str = '', example: str = '') -> T:
     """Declare a parameter as a dataclass field.
 
-    Args:
-        default: its value where none is given.
-        description: its meaning.
-        live: whether it may change while the node is configured.
-        unit: of a number.
-        path: whether it names a file or a folder.
-        **allowed: fields of `Allowed`.
+    `live`: it may change while the node is configured; `path`: it names a file or a folder. The
+    rest are the fields of `Allowed`.
     """
     return dataclasses.field(default=default, metadata={
         'description': description, 'live': live, 'unit': unit, 'path': path,
-        'allowed': Allowed(**allowed)})
+        'allowed': Allowed(minimum, maximum, above_minimum, choices, pattern, example)})
 
 
 @dataclass(frozen=True)
@@ -207,9 +208,9 @@ class Config:
 
 def fields() -> Iterator[Tuple[str, dataclasses.Field]]:
     """Yield (group, field) of every parameter."""
+    defaults = Config()
     for group in dataclasses.fields(Config):
-        group_type: Any = group.type
-        for field in dataclasses.fields(group_type):
+        for field in dataclasses.fields(getattr(defaults, group.name)):
             yield group.name, field
 
 
@@ -263,13 +264,13 @@ def snap(keep_ratio: float, keep_ratios: Sequence[float]) -> float:
     return min(keep_ratios, key=lambda level: (round(abs(level - keep_ratio), 9), -level))
 
 
-def update(config: Config, changes: Mapping[str, Any]) -> Config:
+def update(config: Config, changes: Mapping[str, object]) -> Config:
     """Return `config` with parameters changed by name: checked, then keep_ratio snapped.
 
     Raises:
         ConfigError: as `check`, or if no level of the ladder lies within the tuner's bounds.
     """
-    grouped: Dict[str, Dict[str, Any]] = {}
+    grouped: Dict[str, Dict[str, Value]] = {}
     for name, value in changes.items():
         value = check(name, value)
         grouped.setdefault(_FIELDS[name][0], {})[name] = value
@@ -286,6 +287,6 @@ def update(config: Config, changes: Mapping[str, Any]) -> Config:
         config, classifier=dataclasses.replace(config.classifier, keep_ratio=level))
 
 
-def value_of(config: Config, name: str) -> Any:
+def value_of(config: Config, name: str) -> Value:
     """Return the value of parameter `name` in `config`."""
     return getattr(getattr(config, _FIELDS[name][0]), name)

@@ -5,7 +5,7 @@ import inspect
 import threading
 import weakref
 from collections import defaultdict
-from typing import Any, DefaultDict, Dict, List, NamedTuple
+from typing import DefaultDict, Dict, List, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ WARM_UP_RUNS = 3      # on a side stream before a capture, as torch asks for
 RETRY_FRAMES = 1000   # run eagerly after a failed capture, before the next is tried
 # torch has 32 streams and keeps a workspace for each that was used: those of backends that are
 # gone are used again
-_IDLE_STREAMS: DefaultDict[torch.device, List[Any]] = defaultdict(list)
+_IDLE_STREAMS: DefaultDict[torch.device, List['torch.cuda.Stream']] = defaultdict(list)
 # Two captures at a time would disturb each other
 _CAPTURE_LOCK = threading.Lock()
 

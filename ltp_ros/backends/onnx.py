@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 import torch
@@ -19,12 +19,16 @@ from ltp_ros.backends.protocol import BackendAnswer, Log
 from ltp_ros.backends.transfer import Transfer
 from ltp_ros.model.preprocessing import DataConfig
 
+if TYPE_CHECKING:
+    import onnxruntime  # not everywhere
+
 TENSORRT, CUDA, CPU = (f'{name}ExecutionProvider' for name in ('Tensorrt', 'CUDA', 'CPU'))
 PROVIDERS = {'cuda': (TENSORRT, CUDA), 'cpu': ()}
+Provider = Union[str, Tuple[str, Dict[str, object]]]  # its name, and options
 _DTYPES = {'tensor(float)': torch.float32, 'tensor(int64)': torch.int64}
 
 
-def session_options() -> Any:
+def session_options() -> 'onnxruntime.SessionOptions':
     """Return options for as many threads as torch has; idle ones spin if torch's do."""
     import onnxruntime  # noqa: PLC0415  not everywhere
     options = onnxruntime.SessionOptions()
@@ -35,8 +39,9 @@ def session_options() -> Any:
     return options
 
 
-def open_session(path: Path, providers: Sequence[Any] = (CPU,), needed: Sequence[str] = (),
-                 options: Optional[Any] = None) -> Any:
+def open_session(path: Path, providers: Sequence[Provider] = (CPU,), needed: Sequence[str] = (),
+                 options: 'Optional[onnxruntime.SessionOptions]' = None
+                 ) -> 'onnxruntime.InferenceSession':
     """Return a session of an ONNX file.
 
     Args:
@@ -79,7 +84,7 @@ class BoundSession:
         pixels: read by each run, on the device that runs the session.
     """
 
-    def __init__(self, session: Any, pixels: torch.Tensor):
+    def __init__(self, session: 'onnxruntime.InferenceSession', pixels: torch.Tensor):
         self._session = session
         self._binding = session.io_binding()
         self._device = pixels.device
@@ -109,7 +114,7 @@ class BoundSession:
         try:
             self._session.run_with_iobinding(self._binding)
             self._binding.synchronize_outputs()
-        except (RuntimeError, *errors()) as error:
+        except (RuntimeError,) + errors() as error:
             raise RuntimeError(f'ONNX Runtime cannot run this level: {error}') from error
         return self.outputs
 
@@ -210,7 +215,7 @@ def choose_providers(device_type: str, precision: str) -> List[str]:
 
 
 def provider_options(name: str, device: torch.device, precision: str,
-                     path: Path) -> Dict[str, Any]:
+                     path: Path) -> Dict[str, object]:
     """Return the options of an execution provider for a level's file.
 
     TensorRT's engines are kept beside the file, in a folder named after its content: their own
@@ -218,7 +223,7 @@ def provider_options(name: str, device: torch.device, precision: str,
     """
     if name == CPU:
         return {}
-    options: Dict[str, Any] = {'device_id': device.index or 0}
+    options: Dict[str, object] = {'device_id': device.index or 0}
     if name == TENSORRT:
         content = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         engines = path.parent / f'engines-{content}'

@@ -6,7 +6,7 @@ import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Sequence, Tuple
+from typing import Dict, Iterator, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -106,7 +106,7 @@ def _quantize(path: Path) -> None:
                      reduce_range=True)
 
 
-def _exporter() -> Dict[str, Any]:
+def _exporter() -> Dict[str, bool]:
     # The tracing exporter: the only one that the torch of a Jetson has
     known = inspect.signature(torch.onnx.export).parameters
     return {'dynamo': False} if 'dynamo' in known else {}

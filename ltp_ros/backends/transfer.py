@@ -52,7 +52,7 @@ class Transfer:
         """Return (H, W, 3) uint8 on the device; valid until the next image of this size."""
         if self.device.type == 'cpu':
             # torch has neither read-only tensors nor ones that run backwards
-            return torch.from_numpy(np.require(rgb, requirements='CW'))
+            return torch.from_numpy(np.require(rgb, requirements=['C', 'W']))
         pinned, image = self._buffers(rgb.shape)
         np.copyto(pinned.numpy(), rgb)
         return image.copy_(pinned, non_blocking=True)

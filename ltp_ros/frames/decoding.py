@@ -223,7 +223,7 @@ def _png_size(file: bytes) -> Tuple[int, int]:
     return height, width
 
 
-def _layout_of(encoding: Any) -> _Layout:
+def _layout_of(encoding: object) -> _Layout:
     layout = _LAYOUTS.get(encoding) if isinstance(encoding, str) else None
     if layout is None:
         raise ImageError(f'encoding {_short(encoding)} is not supported; expected one of '
@@ -244,7 +244,7 @@ def _check_size(height: int, width: int, layout: _Layout, encoding: str) -> None
                      f'{allowed}; check the publisher')
 
 
-def _integer(name: str, value: Any) -> int:
+def _integer(name: str, value: object) -> int:
     if not isinstance(value, (int, np.integer, np.bool_)):
         raise ImageError(f'{name} is {_short(value)}; expected an integer')
     return int(value)
@@ -261,7 +261,7 @@ def _as_bytes(data: Any) -> np.ndarray:
                      'memoryview, array.array or a numpy array')
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     """Return a repr that fits an error message; Python refuses to print very long integers."""
     if isinstance(value, int) and value.bit_length() > 64:
         return f'an integer of {value.bit_length()} bits'

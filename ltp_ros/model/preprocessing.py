@@ -3,7 +3,7 @@
 """Resize, crop and normalise an image on the device, as timm's evaluation transform does."""
 import math
 from dataclasses import dataclass
-from typing import Any, Optional, OrderedDict, Tuple
+from typing import Optional, OrderedDict, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -110,7 +110,7 @@ class Preprocessor(nn.Module):
         self.register_buffer('shift', torch.tensor(config.mean).view(1, -1, 1, 1) * 255.0)
         self.register_buffer('inverse_scale', 1.0 / scale)
         self.dtype = dtype
-        self._products: OrderedDict[Tuple[Any, ...], Tuple[torch.Tensor, torch.Tensor]] = (
+        self._products: OrderedDict[Tuple[object, ...], Tuple[torch.Tensor, torch.Tensor]] = (
             OrderedDict())
 
     def forward(self, rgb: torch.Tensor, out: Optional[torch.Tensor] = None) -> torch.Tensor:

@@ -40,7 +40,7 @@ class ModelError(ValueError):
 
 
 @register_model
-def vit_demo(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
+def vit_demo(pretrained: bool = False, **kwargs: object) -> VisionTransformer:
     """Create the architecture of the packaged demo model; timm knows it by this name."""
     del pretrained  # its weights are a checkpoint inside this package, not a timm download
     kwargs = {name: value for name, value in kwargs.items()
@@ -50,7 +50,7 @@ def vit_demo(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
 
 def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: str = 'srb',
                alpha: float = 0.5, keep_ratio: float = 1.0, pretrained: bool = True,
-               papr_checkpoint: str = '', **model_args: Any) -> VisionTransformer:
+               papr_checkpoint: str = '', **model_args: object) -> VisionTransformer:
     """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
 
     Args:
@@ -226,7 +226,7 @@ def _checkpoint_path(checkpoint: str) -> Path:
     return MODEL_DIRECTORY / f'{DEMO}.safetensors' if checkpoint == DEMO else Path(checkpoint)
 
 
-def _create(model: str, pretrained: bool, **model_args: Any) -> nn.Module:
+def _create(model: str, pretrained: bool, **model_args: object) -> nn.Module:
     if not timm.is_model(model):
         name = model.split('.')[0]
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -258,9 +258,9 @@ def _read_checkpoint(checkpoint: str) -> Dict[str, torch.Tensor]:
                          'Save the state dict as .safetensors') from error
 
 
-def _args_from_state_dict(state_dict: Dict[str, torch.Tensor]) -> Dict[str, Any]:
+def _args_from_state_dict(state_dict: Dict[str, torch.Tensor]) -> Dict[str, object]:
     """Read off the weights what timm must be told: number of classes, kind of pooling."""
-    model_args: Dict[str, Any] = {}
+    model_args: Dict[str, object] = {}
     if 'head.weight' in state_dict:
         model_args['num_classes'] = state_dict['head.weight'].shape[0]
     if 'fc_norm.weight' in state_dict:  # an MAE fine-tune averages the patches

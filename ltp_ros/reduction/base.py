@@ -5,7 +5,7 @@
 Everything in this room is plain torch with static shapes, so it can be captured in a CUDA graph
 or exported. B images, N patch tokens, D channels, K kept tokens.
 """
-from typing import Any, Optional, Tuple
+from typing import Optional, Tuple
 
 import torch
 from torch import nn
@@ -104,8 +104,8 @@ class TokenReducer(nn.Module):
 class PixelReader(TokenReducer):
     """Looks at the image before it becomes tokens; a subclass says what for."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(self, num_patches: int, num_prefix_tokens: int = 1, keep_ratio: float = 1.0):
+        super().__init__(num_patches, num_prefix_tokens, keep_ratio)
         self._seen: Optional[torch.Tensor] = None  # what `forward` has not used yet
 
     def attach(self, patch_embed: nn.Module) -> None:
@@ -113,7 +113,8 @@ class PixelReader(TokenReducer):
         # A bound method: a copy of the model then looks with its own reducer
         patch_embed.register_forward_pre_hook(self._before_patch_embed)
 
-    def _before_patch_embed(self, patch_embed: nn.Module, inputs: Tuple[Any, ...]) -> None:
+    def _before_patch_embed(self, patch_embed: nn.Module,
+                            inputs: Tuple[torch.Tensor, ...]) -> None:
         self.look(inputs[0])
 
     def look(self, pixels: torch.Tensor) -> None:

@@ -5,7 +5,7 @@
 Source: Kim, Rho and Chung, "LTP-ViT: Lightweight Token Pre-Pruning for Low-Latency Vision
 Transformer Inference", cited below as "LTP-ViT, eq. (n)". B images, N patch tokens, D channels.
 """
-from typing import Any, Callable, Dict, Optional
+from typing import Callable, Dict, Optional
 
 import torch
 
@@ -125,7 +125,8 @@ class TokenPruner(PatchSelector):
         return SCORES[self.score](patches - self.patch_pos_embed, self.importance, self.alpha,
                                   self.mask)
 
-    def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> 'TokenPruner':
+    def _apply(self, fn: Callable[..., torch.Tensor], *args: object,
+               **kwargs: object) -> 'TokenPruner':
         # `model.half()` moves what the scores are made of and does not round it: the importance of
         # neighbours differs by less
         exact = {name: getattr(self, name) for name in ('importance', 'mask')}

@@ -7,7 +7,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from ltp_ros.config import ConfigError, value_of
+from ltp_ros.config import ConfigError, Value, value_of
 from ltp_ros.ros import parameters
 
 
@@ -43,7 +43,7 @@ class ConfiguredNode(LifecycleNode):
         """Called with the names that somebody set, once `config` holds their values."""
         raise NotImplementedError
 
-    def show_parameter(self, name: str, value: Any) -> None:
+    def show_parameter(self, name: str, value: Value) -> None:
         """Write a value that the node itself chose, if it is another."""
         if value != value_of(self.config, name):
             self._change([Parameter(name, value=value)])

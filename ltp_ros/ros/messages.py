@@ -3,7 +3,7 @@
 """Pure conversions between the core and ROS messages."""
 import array
 import dataclasses
-from typing import Any, Iterable, Union
+from typing import Iterable, Union
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -91,7 +91,7 @@ def from_health(stamp: Time, node_name: str, statuses: Iterable[Status]) -> Diag
         for status in statuses])
 
 
-def to_vision_msgs(message: Classification) -> Any:
+def to_vision_msgs(message: Classification) -> 'VisionClassification':
     """Return the same answer as vision_msgs/Classification, for nodes that speak that."""
     result = VisionClassification(header=message.header)
     for label, score in zip(message.labels, message.scores):

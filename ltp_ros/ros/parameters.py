@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """ROS parameters derived from the config dataclasses: declare, describe, validate."""
 import dataclasses
-from typing import Any, Dict, List, Tuple
+from typing import Dict, List, Tuple
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ltp_ros.config import Config, ConfigError, fields, update, value_of
+from ltp_ros.config import Config, ConfigError, Value, fields, update, value_of
 
 # Declared by rclpy itself, or read by it for every node.
 _NOT_OURS = ('use_sim_time', 'start_type_description_service')
@@ -26,14 +26,14 @@ def declare(node: Node) -> Config:
     Raises:
         ConfigError: if a value given at the start is not allowed or has an unknown name.
     """
-    given: Dict[str, Any] = {}
-    for name, value in node.get_parameters_by_prefix('').items():
+    given: Dict[str, object] = {}
+    for name in node.get_parameters_by_prefix(''):
         if name.startswith(_NOT_OURS):
             continue
         if name.startswith('qos_overrides.'):
             raise ConfigError(f'{name} is not supported, since the depth and the durability of a '
                               'camera subscription are fixed; set image_reliability instead')
-        given[name] = value.value
+        given[name] = node.get_parameter(name).value
         node.undeclare_parameter(name)
     config = update(Config(), given)
     for _, field in fields():
@@ -87,5 +87,5 @@ def change(config: Config, parameters: List[Parameter],
         Parameter(name, value=_to_ros(value_of(changed, name))) for name in moved]
 
 
-def _to_ros(value: Any) -> Any:
+def _to_ros(value: Value) -> object:
     return list(value) if isinstance(value, tuple) else value

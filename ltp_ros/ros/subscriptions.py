@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subscribe to a camera, and say why when nothing comes from it."""
 import time
-from typing import Any, Callable
+from typing import Callable, Union
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -14,9 +14,9 @@ from ltp_ros.frames.mailbox import Frame
 from ltp_ros.ros import messages
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # its place on Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
+    from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
+except ImportError:  # their place on Humble
+    from rclpy.qos_event import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 
 SILENCE_S = 5.0
 
@@ -55,7 +55,7 @@ class CameraSubscription:
         self._node.destroy_timer(self._watch)
         self._node.destroy_subscription(self._subscription)
 
-    def _receive(self, message: Any) -> None:
+    def _receive(self, message: Union[Image, CompressedImage]) -> None:
         receive_ns = time.monotonic_ns()
         self._received = True
         age_ms, fault = self._stamps.age_ms(messages.stamp_ns(message.header),
@@ -76,7 +76,7 @@ class CameraSubscription:
                 'Fast DDS use config/fastdds.xml')
         self._received = False
 
-    def _warn_of_qos(self, event: Any) -> None:
+    def _warn_of_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
         self._node.get_logger().warning(
             f'a publisher on {self._subscription.topic_name} offers a QoS that does not match '
             f'({event.last_policy_kind}); set image_reliability:=best_effort')

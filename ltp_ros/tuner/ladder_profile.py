@@ -5,7 +5,7 @@ import hashlib
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import yaml
 
@@ -85,7 +85,7 @@ def mismatches(profile: Profile, setup: Setup, keep_ratios: Sequence[float]) -> 
     return clauses
 
 
-def write(path: Union[str, Path], profile: Profile, about: Mapping[str, Any]) -> None:
+def write(path: Union[str, Path], profile: Profile, about: Mapping[str, object]) -> None:
     """Write a profile, and what else is worth knowing `about` the run, as YAML."""
     content = {**asdict(profile.setup), 'break_even': profile.break_even,
                'levels': [asdict(level) for level in profile.levels], **about}
@@ -115,7 +115,7 @@ def read(path: Union[str, Path]) -> Profile:
                            'ltp_profile') from None
 
 
-def _levels(entries: List[Any]) -> Tuple[LevelTime, ...]:
+def _levels(entries: List[object]) -> Tuple[LevelTime, ...]:
     levels = []
     for entry in entries:
         if not isinstance(entry, dict):
@@ -132,7 +132,7 @@ def _levels(entries: List[Any]) -> Tuple[LevelTime, ...]:
     return tuple(sorted(levels, key=lambda level: -level.keep_ratio))
 
 
-def _value(mapping: Dict[str, Any], name: str, expected: Any) -> Any:
+def _value(mapping: Mapping[str, object], name: str, expected: Any) -> Any:
     if name not in mapping:
         raise ProfileError(f'it has no {name!r}')
     value = mapping[name]
