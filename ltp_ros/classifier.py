@@ -26,12 +26,12 @@ class ClassifierError(RuntimeError):
 
 
 def _silent(message: str) -> None:
-    """Tell nobody."""
+    """Log nothing."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The classes of one image, best first, and what they were computed from."""
+    """The classes of one image, best first, and the input they came from."""
 
     class_ids: Tuple[int, ...]
     labels: Tuple[str, ...]
@@ -48,7 +48,7 @@ class Classifier:
     Args:
         config: model, device, threads, precision and ladder; `keep_ratio`, `top_k` and
             `score_threshold` are what `classify` uses unless told otherwise.
-        log: told what the choice of a backend found.
+        log: called with the outcome of the choice of a backend.
 
     Raises:
         ltp_ros.model.vit.ModelError: if the model, its weights or its labels cannot be used.
@@ -61,7 +61,7 @@ class Classifier:
             torch.set_num_threads(config.num_threads)
         self.device = resolve_device(config.device)
         if self.device.index is not None:
-            torch.cuda.set_device(self.device)  # of this thread, for what names no device
+            torch.cuda.set_device(self.device)  # for code in this thread that names no device
         resolve_precision(config.precision, self.device)
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
                                score=config.score, alpha=config.alpha,
@@ -92,7 +92,7 @@ class Classifier:
                                   f'{error}') from error
 
     def warm_up(self, progress: Optional[Callable[[float], None]] = None) -> None:
-        """Run every level of the ladder until its caches are filled; tell `progress` each level.
+        """Run every level of the ladder until its caches are filled; call `progress` after each.
 
         Raises:
             ClassifierError: if the device cannot run the model at this precision.

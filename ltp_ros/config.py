@@ -21,7 +21,7 @@ Value = Union[bool, int, float, str, Tuple[float, ...], Tuple[str, ...]]  # of a
 
 
 class ConfigError(ValueError):
-    """A value that is not allowed; the message names it and what is allowed."""
+    """An invalid value; the message names it and the allowed range."""
 
 
 @dataclass(frozen=True)
@@ -82,87 +82,89 @@ def parameter(default: T, description: str, *, live: bool = False, unit: str = '
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """The model, where it runs, and what it answers."""
+    """The model, its runtime, and the form of its answers."""
 
     model: str = parameter(
         'vit_small_patch16_224.augreg_in21k_ft_in1k',
         "any timm VisionTransformer with absolute positions; 'demo' is the model inside the "
         'package')
     checkpoint: str = parameter(
-        '', 'a .safetensors file, or a .pth that holds weights only; empty takes the weights of '
-        'the model', path=True)
+        '', 'a .safetensors file, or a .pth that holds weights only; empty: the pretrained '
+        'weights of the model', path=True)
     labels: str = parameter(
-        '', 'a text file with one class name a line; empty takes the names of the model',
+        '', 'a text file with one class name a line; empty: the names of the model',
         path=True)
     device: str = parameter(
         'auto', "where the model runs; 'cuda:1' is the second GPU",
         choices=('auto', 'cuda', 'cpu'), pattern=r'cuda:\d+', example='cuda:N')
     precision: str = parameter(
         'auto', "number format of the model; 'auto' is float16 on a GPU, on a CPU the faster of "
-        'float32 and bfloat16. int8, ONNX Runtime on a CPU alone, is the fastest there; its '
-        'answers are slightly others', choices=('auto', 'float32', 'float16', 'bfloat16', 'int8'))
+        'float32 and bfloat16. int8 (ONNX Runtime on a CPU) is the fastest there; it '
+        'changes some predictions', choices=('auto', 'float32', 'float16', 'bfloat16', 'int8'))
     backend: str = parameter(
-        'auto', "what runs the model: CUDA graphs, plain torch, ONNX Runtime; 'auto' times those "
-        'that are here at the start', choices=('auto', 'graph', 'eager', 'onnx'))
+        'auto', "runtime of the model: CUDA graphs, plain torch, ONNX Runtime; 'auto' times those "
+        'that are available, at startup', choices=('auto', 'graph', 'eager', 'onnx'))
     num_threads: int = parameter(
         0, 'CPU threads of the model; 0: as many as there are cores', minimum=0, maximum=1024)
     priority: int = parameter(
-        0, 'real-time priority (SCHED_FIFO) of the thread that works on the images; needs '
-        'CAP_SYS_NICE or an rtprio limit. 0: none', minimum=0, maximum=99)
+        0, 'real-time priority (SCHED_FIFO) of the inference thread; needs CAP_SYS_NICE or an '
+        'rtprio limit. Stay below 50, the priority of interrupt threads. 0: none', minimum=0,
+        maximum=99)
     cache: str = parameter(
-        '', 'folder for exported models and engines of the backend onnx; empty is ltp_ros in '
+        '', 'folder for exported models and engines of the backend onnx; empty: ltp_ros in '
         'XDG_CACHE_HOME or ~/.cache', path=True)
     method: str = parameter(
-        'ltp', 'what reduces the tokens: LTP drops the least important; mixed turns quads of '
-        'patches without detail into one token each; the peers PaPr and ToMe, ToMe with as much '
-        'work as LTP at the same keep_ratio; nothing', choices=METHODS)
+        'ltp', 'token reduction: ltp drops the least important tokens; mixed merges quads of '
+        'patches without detail; papr and tome are the peers, tome with as much work as ltp at '
+        'the same keep_ratio; none', choices=METHODS)
     score: str = parameter(
-        'srb', "what LTP keeps tokens by: the paper's score, one of its two terms alone, or "
-        'chance, to compare with', choices=SCORES)
+        'srb', "token-ranking criterion of ltp: the paper's score, one of its two terms alone, or "
+        'chance, for comparison', choices=SCORES)
     papr_checkpoint: str = parameter(
-        '', "weights of timm's mobileone_s0, which the method papr looks with; empty takes those "
-        'of timm', path=True)
+        '', "weights of timm's mobileone_s0, which papr uses to choose patches; empty: the "
+        'pretrained ones', path=True)
     alpha: float = parameter(
         0.5, 'weight of the spatial term against redundancy in the SRB score', minimum=0.0,
         maximum=1.0)
     keep_ratios: Tuple[float, ...] = parameter(
         (1.0, 0.9, 0.8, 0.7, 0.6, 0.53, 0.45, 0.35, 0.25),
-        'the ladder: the keep ratios that the model is prepared for', minimum=0.0, maximum=1.0,
+        'the ladder: keep ratios that the model is warmed up for', minimum=0.0, maximum=1.0,
         above_minimum=True)
     profile: str = parameter(
-        '', 'a YAML file of ltp_profile with the times of the ladder on this machine; empty, or a '
-        'file that does not fit, takes them at the start', path=True)
+        '', 'a YAML file of ltp_profile with the times of the ladder on this machine; if empty or '
+        'for another machine, the ladder is timed at startup', path=True)
     keep_ratio: float = parameter(
         0.7, 'share of the patch tokens kept; snapped to the nearest level of the ladder',
         live=True, minimum=0.0, maximum=1.0, above_minimum=True)
-    top_k: int = parameter(5, 'how many classes are published', live=True, minimum=1, maximum=100)
+    top_k: int = parameter(
+        5, 'maximum number of classes published', live=True, minimum=1, maximum=100)
     score_threshold: float = parameter(
         0.0, 'classes below this probability are left out', live=True, minimum=0.0, maximum=1.0)
 
     @property
     def ladder(self) -> Tuple[float, ...]:
-        """The keep ratios that can be chosen from: `keep_ratios`, if there is a method at all."""
+        """The available keep ratios: `keep_ratios`, or 1 alone if nothing reduces the tokens."""
         return self.keep_ratios if self.method != 'none' else (1.0,)
 
 
 @dataclass(frozen=True)
 class TunerConfig:
-    """The deadline, and how far the tuner may go to hold it."""
+    """The deadline, and the bounds within which the tuner meets it."""
 
     deadline_ms: float = parameter(
-        0.0, 'budget for an answer; the tuner moves keep_ratio to hold it. 0: no tuning',
+        0.0, 'budget for an answer; the tuner adjusts keep_ratio to meet it. 0: no tuning',
         live=True, unit='ms', minimum=0.0)
     deadline_from: str = parameter(
-        'capture', "where the budget begins: 'capture' is the header's stamp (while that is no "
-        "use, as 'receive'), 'receive' is the arrival at this node", live=True,
+        'capture', "start of the budget: 'capture' is the header's stamp (while stamps are "
+        "unusable, as 'receive'), 'receive' is the arrival at this node", live=True,
         choices=('capture', 'receive'))
     target_miss_rate: float = parameter(
-        0.01, 'share of the answers that may be late', live=True, minimum=0.0, maximum=0.5)
+        0.01, 'share of answers that may be late', live=True, minimum=0.0, maximum=0.5)
     min_keep_ratio: float = parameter(
-        0.25, 'the tuner goes no lower: the guard of the accuracy', live=True, minimum=0.0,
+        0.25, 'lower bound of the tuner; protects accuracy', live=True, minimum=0.0,
         maximum=1.0, above_minimum=True)
     max_keep_ratio: float = parameter(
-        1.0, 'the tuner goes no higher', live=True, minimum=0.0, maximum=1.0,
+        1.0, 'upper bound of the tuner', live=True, minimum=0.0, maximum=1.0,
         above_minimum=True)
 
 
@@ -175,25 +177,25 @@ class InputConfig:
     image_transport: str = parameter(
         'raw', "'compressed' subscribes to <topic>/compressed", choices=('raw', 'compressed'))
     image_reliability: str = parameter(
-        'best_effort', 'reliability of the subscriptions; best effort also hears a reliable '
-        'publisher', choices=('best_effort', 'reliable'))
+        'best_effort', 'reliability of the subscriptions; best_effort also matches reliable '
+        'publishers', choices=('best_effort', 'reliable'))
     max_age_ms: float = parameter(
-        0.0, 'an image older than this, by its stamp, is dropped before it is classified; 0 '
-        'drops none', live=True, unit='ms', minimum=0.0)
+        0.0, 'images older than this, by their stamp, are dropped unclassified; 0 '
+        'disables', live=True, unit='ms', minimum=0.0)
 
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """What is published besides the classification and its latency."""
+    """Output besides the classification and its latency."""
 
     publish_debug_image: bool = parameter(
-        True, 'draw label and dropped patches on debug_image while somebody subscribes',
+        True, 'draw label and dropped patches on debug_image; published only while subscribed to',
         live=True)
     debug_image_rate: float = parameter(
-        5.0, 'debug images at the most', live=True, unit='Hz', minimum=0.0, maximum=60.0,
+        5.0, 'maximum debug-image rate', live=True, unit='Hz', minimum=0.0, maximum=60.0,
         above_minimum=True)
     autostart: bool = parameter(
-        True, 'configure and activate at the start; false waits for a lifecycle manager')
+        True, 'configure and activate at startup; false: wait for a lifecycle manager')
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ EncodedImage = Union[Path, np.ndarray]  # a file, or the bytes (n,) uint8 of one
 
 
 class ImageFileError(ValueError):
-    """Pictures that cannot be used; the message names them and says what is expected."""
+    """Unusable pictures; the message names them and the expected form."""
 
 
 def image_files(folder: Path) -> List[Path]:
@@ -46,7 +46,7 @@ def video_frames(source: Union[str, int], limit: Optional[int] = None) -> Iterat
     """Yield the frames of a video file (path) or a webcam (number), each (H, W, 3) RGB.
 
     Args:
-        source: what to open.
+        source: path or number.
         limit: at most so many frames, evenly spread over the file; None: all of them.
 
     Raises:

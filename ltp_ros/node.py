@@ -69,7 +69,7 @@ class ClassifierNode(ConfiguredNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the model and the topics."""
         self.release()
-        gc.unfreeze()  # what `prepare` froze, in case the model contains cycles
+        gc.unfreeze()  # undo `prepare`; the model may contain cycles
         gc.collect()
         return super().on_cleanup(state)
 
@@ -118,7 +118,7 @@ class ClassifierNode(ConfiguredNode):
 
 
 def main(args: Optional[List[str]] = None) -> int:
-    """Run the node until it is told to stop; return the exit code."""
+    """Run the node until it is asked to stop; return the exit code."""
     rclpy.init(args=args)
     node = None
     try:

@@ -31,9 +31,9 @@ TRIAL_RUNS = 5
 
 
 def candidates(backend: str, precision: str, device: torch.device) -> List[Tuple[str, str]]:
-    """Return what may be used: (backend, precision), more than one where one of them is 'auto'.
+    """Return the candidates (backend, precision); several where either is 'auto'.
 
-    'auto' never means int8, whose answers are slightly others.
+    'auto' never means int8, which changes some predictions.
     """
     names = (backend,) if backend != 'auto' else BACKENDS[device.type]
     if (backend, precision) == ('auto', 'int8'):
@@ -60,13 +60,13 @@ def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
         name: 'eager', 'graph' or 'onnx'.
         precision: number format.
         model: the Vision Transformer, in float32 on the CPU; it is copied.
-        data_config: what the model expects of its input.
+        data_config: the input that the model expects.
         device: where it runs.
         folder: for exported levels and engines.
-        log: told of what does not go as it should, and of what takes long.
+        log: called with failures that are recovered from, and before slow work.
 
     Raises:
-        ImportError, RuntimeError: if it cannot be had here; the message says why.
+        ImportError, RuntimeError: if it is unavailable here; the message says why.
     """
     if precision == 'int8' and name != 'onnx':
         raise RuntimeError('int8 comes with ONNX Runtime alone; use backend:=onnx')
@@ -87,10 +87,10 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], r
         make: as `create`.
         rgb: (H, W, 3) uint8.
         keep_ratio: level of the ladder that the trial runs at.
-        log: told what was found, and what could not be had and why.
+        log: called with the times, and with the reason why a candidate is unavailable.
 
     Raises:
-        ImportError, RuntimeError, OSError: if none can be had; why the first could not.
+        ImportError, RuntimeError, OSError: if none is available: the first reason.
     """
     if len(pairs) == 1:
         return make(*pairs[0])
@@ -101,7 +101,7 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], r
         if backend is not None:
             backends.append(backend)
         else:
-            log(f'{" ".join(pair)} cannot be had: {errors[-1]}')
+            log(f'{" ".join(pair)} is unavailable: {errors[-1]}')
             _free_memory()
     if not backends:
         raise errors[0]
@@ -139,7 +139,7 @@ def _try(pair: Tuple[str, str], make: Callable[[str, str], Backend], rgb: np.nda
 def _free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()  # what torch keeps is lost to all others, on a Jetson to the CPU
+        torch.cuda.empty_cache()  # torch's cache starves others, on a Jetson the CPU too
 
 
 def model_folder(cache: str, model: str, model_hash: str, method: str, score: str,

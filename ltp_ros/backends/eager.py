@@ -17,7 +17,7 @@ class EagerBackend:
 
     Args:
         model: the Vision Transformer with a `TokenReducer` in `patch_drop`, in eval mode.
-        data_config: what the model expects of its input.
+        data_config: the input that the model expects.
         device: where it runs.
         precision: number format of the weights and activations.
     """

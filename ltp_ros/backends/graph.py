@@ -45,10 +45,10 @@ class GraphBackend(EagerBackend):
 
     Args:
         model: the Vision Transformer with a `TokenReducer` in `patch_drop`, in eval mode.
-        data_config: what the model expects of its input.
+        data_config: the input that the model expects.
         device: a CUDA device.
         precision: number format of the weights and activations.
-        log: told when a capture fails.
+        log: called when a capture fails.
 
     Raises:
         RuntimeError: if the device is not a CUDA device.
@@ -91,7 +91,7 @@ class GraphBackend(EagerBackend):
         return self(rgb, keep_ratio, top_k)
 
     def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-        """Return what `EagerBackend.run` does, for the input that lies in `self.pixels`."""
+        """Return the answer of `EagerBackend.run` for the input in `self.pixels`."""
         if self._plain_frames:
             self._plain_frames -= 1
             return super().run(pixels, keep_ratio)

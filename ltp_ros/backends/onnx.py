@@ -70,7 +70,7 @@ def open_session(path: Path, providers: Sequence[Provider] = (CPU,), needed: Seq
 
 
 def errors() -> Tuple[Type[Exception], ...]:
-    """Return what ONNX Runtime raises; none of them is a RuntimeError."""
+    """Return the exceptions of ONNX Runtime; none of them is a RuntimeError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415
     return (state.Fail, state.EPFail, state.InvalidArgument, state.InvalidGraph,
             state.InvalidProtobuf, state.NotImplemented, state.RuntimeException)
@@ -127,11 +127,11 @@ class OnnxBackend:
     Args:
         model: the Vision Transformer with a `TokenReducer` in `patch_drop`, in eval mode, in
             float32 on the CPU.
-        data_config: what the model expects of its input.
+        data_config: the input that the model expects.
         device: where it runs; on 'cuda' TensorRT if it is there, then CUDA.
         precision: 'float32'; on the CPU also 'int8', with TensorRT 'float16'.
         folder: where the exported levels and TensorRT's engines are kept.
-        log: told, on a GPU, which provider runs how much of each level.
+        log: called, on a GPU, with the number of nodes of a level that each provider runs.
 
     Raises:
         ImportError: if onnx or onnxruntime is missing.

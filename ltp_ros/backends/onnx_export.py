@@ -14,12 +14,12 @@ from torch import nn
 # The last without LayerNormalization, which the TensorRT of JetPack 5 (8.5) does not know;
 # ONNX Runtime fuses it again
 OPSET = 16
-VERSION = 2  # of what is exported: counted up when files of before should not be used
+VERSION = 2  # of the exported graph; raise it when existing files must not be reused
 MAX_CLASSES = 100  # `top_k` may be no more
 
 
 class _Level(nn.Module):
-    """The model and what the backend wants of its logits."""
+    """The model, with the outputs that the backend needs."""
 
     def __init__(self, model: nn.Module):
         super().__init__()

@@ -18,7 +18,7 @@ class Transfer:
     device, so one of each kind is enough.
 
     Args:
-        data_config: what the model expects of its input.
+        data_config: the input that the model expects.
         device: where the model runs.
         dtype: of its input.
     """

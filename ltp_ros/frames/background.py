@@ -33,7 +33,7 @@ class Background(Generic[T]):
             self._condition.notify()
 
     def stop(self) -> None:
-        """Forget what waits, and wait for what is in work."""
+        """Forget the waiting item, and wait for the one in work."""
         with self._condition:
             self._stopped = True
             self._condition.notify()

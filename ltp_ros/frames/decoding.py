@@ -14,7 +14,7 @@ of the encodings leave open (sensor_msgs/image_encodings.hpp, cv_bridge):
   from its second pixel on, so that bayer_rggb8 goes with COLOR_BayerBG2RGB.
 * Alpha is dropped, not blended. Bytes behind the last row are ignored: drivers fill up pages.
 
-Compressed images are JPEG or PNG, told by their first bytes. Pixels come as stored: EXIF
+Compressed images are JPEG or PNG, by their first bytes. Pixels come as stored: EXIF
 orientation is ignored, as in image_transport, so that `image` and `image/compressed` agree. The
 order of the channels is the file's, unless `format` ends in 'compressed rgb8': that publisher gave
 RGB to an encoder of BGR, and image_transport's subscriber swaps it back. A mosaic
@@ -34,13 +34,13 @@ import numpy as np
 
 Buffer = Union[bytes, bytearray, memoryview, 'array.array[int]', np.ndarray]
 
-MAX_SIDE = 65535  # pixels; what JPEG can say, and far beyond any camera
+MAX_SIDE = 65535  # pixels; the limit of JPEG, and far beyond any camera
 MAX_PIXELS = 2 ** 28  # 0.8 GB of RGB: a larger header is damage or an attack
 _JPEG_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class ImageError(ValueError):
-    """An image that cannot be decoded; the message says what came, what is allowed, what to do."""
+    """An undecodable image; the message says what came, what is allowed and what to do."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def decode(image: Union[RawImage, CompressedImage]) -> np.ndarray:
         return _decode_raw(image)
     if isinstance(image, CompressedImage):
         return _decode_compressed(image)
-    raise ImageError(f'{_short(image)} is no image; expected a RawImage or a CompressedImage')
+    raise ImageError(f'{_short(image)} is not an image; expected a RawImage or a CompressedImage')
 
 
 def _decode_raw(image: RawImage) -> np.ndarray:
@@ -162,7 +162,7 @@ def _decode_compressed(image: CompressedImage) -> np.ndarray:
 
 
 def _stored_layout(image_format: str, channels: int) -> _Layout:
-    """Return the layout of what OpenCV decoded, from '<source>; <codec> compressed <stored>'.
+    """Return the layout of the decoded pixels, from '<source>; <codec> compressed <stored>'.
 
     image_transport takes a colour image with no <stored> for RGB as well. It never writes that
     itself, and those who do ('bgr8; jpeg compressed') send ordinary files: read as such here.

@@ -27,7 +27,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """One line of the diagnostics; units stand in the keys, 'n/a' for what is not known."""
+    """One line of the diagnostics; keys carry the units, 'n/a' stands for unknown."""
 
     part: str
     level: Severity
@@ -70,7 +70,7 @@ class Health:
             self._received_at_ns = now_ns
         self._num_reported, self._reported_at_ns = received, now_ns
         silent_ms = (now_ns - self._received_at_ns) / NS_PER_MS
-        level, message = Severity.OK, 'images come in'
+        level, message = Severity.OK, 'receiving images'
         if silent_ms > SILENT_AFTER_MS:
             level, message = Severity.WARN, f'no image for {silent_ms / 1000.0:.0f} s'
         return Status('input', level, message, {

@@ -91,7 +91,7 @@ class FrameLatency:
 
     @property
     def capture_to_publish_ms(self) -> float:
-        """From the header's stamp to the publication; NaN where the stamp is no use."""
+        """From the header's stamp to the publication; NaN where the stamp is unusable."""
         return self.age_at_receive_ms + self.total_ms
 
 
@@ -102,7 +102,7 @@ class StampClock:
         self._last_ns = 0
 
     def age_ms(self, stamp_ns: int, now_ns: int) -> Tuple[float, str]:
-        """Return the age of an image, both times on the ROS clock, and what is wrong with it.
+        """Return the age of an image, both times on the ROS clock, and the fault of its stamp.
 
         The age is NaN, and the sentence not empty, for a stamp of zero, from the future, from too
         long ago to be a camera's, or no newer than the one before (a bag that loops, a clock that
@@ -117,5 +117,5 @@ class StampClock:
         if age > MAX_PLAUSIBLE_AGE_MS:
             return math.nan, f'the stamp is {age / 1000.0:.0f} s old'
         if stamp_ns <= last_ns:
-            return math.nan, 'the stamp is no newer than the one before'
+            return math.nan, 'the stamp is not newer than the one before'
         return max(age, 0.0), ''

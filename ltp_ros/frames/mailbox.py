@@ -20,7 +20,7 @@ class Frame:
     topic: str
     message: Any  # opaque to the core; the pipeline is given a function that decodes it
     receive_ns: int  # monotonic clock
-    age_at_receive_ms: float  # receive - stamp; NaN where the stamp is no use
+    age_at_receive_ms: float  # receive - stamp; NaN where the stamp is unusable
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Mailbox:
     def mark_dropped(self, frame: Frame, reason: str) -> None:
         """Count a taken frame that was given up, for one of DROP_REASONS."""
         if reason not in DROP_REASONS:
-            raise ValueError(f'{reason!r} is no reason; expected one of {DROP_REASONS}')
+            raise ValueError(f'{reason!r} is not a reason; expected one of {DROP_REASONS}')
         with self._condition:
             self._count_drop(frame.topic, reason)
 
@@ -114,7 +114,7 @@ class Mailbox:
                 self._count_drop(topic, 'inactive')
 
     def close(self) -> None:
-        """Discard the frames that wait, and whatever comes; wake whoever waits for one."""
+        """Discard waiting and future frames; wake the thread that waits for one."""
         with self._condition:
             self._closed = True
             self.discard()

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw an answer on its image: what the model did not look at in full is dimmed."""
+"""Draw an answer on its image, with the patches dimmed that the model did not see in full."""
 from typing import Tuple
 
 import cv2

@@ -46,7 +46,7 @@ class Pipeline:
     Args:
         classifier: warmed up.
         costs: how long each level of its ladder takes.
-        mailbox: where the frames come from; it counts what becomes of them.
+        mailbox: where the frames come from; it counts their outcomes.
         decode: message -> (H, W, 3) uint8 RGB; ImageError if the message is not such an image.
         now_ns: the monotonic clock of `Frame.receive_ns`.
         config: parameters; replace the attribute to change them from the next frame on.

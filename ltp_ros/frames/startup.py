@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Before the first frame: load the model, warm it up, know what its levels cost."""
+"""Before the first frame: load the model, warm it up, and find the costs of its levels."""
 import gc
 import os
 from typing import Callable, List, Tuple
@@ -22,17 +22,17 @@ def prepare(config: ClassifierConfig, log: Log, warn: Log,
 
     Args:
         config: of the classifier.
-        log: told of every step, since a slow board takes minutes.
-        warn: told why a profile that was given is not used.
-        is_running: false once the program is told to stop, which must not wait for the rest.
+        log: called at every step, since a slow board takes minutes.
+        warn: called with the reason if the given profile is not used.
+        is_running: false once the program should stop; the rest is then skipped.
 
     Raises:
         ltp_ros.model.vit.ModelError: if the model, its weights or its labels cannot be used.
-        ClassifierError: if it cannot run as configured, or is told to stop.
+        ClassifierError: if it cannot run as configured, or should stop.
     """
     def progress(keep_ratio: float) -> None:
         if not is_running():
-            raise ClassifierError('told to stop while warming up')
+            raise ClassifierError('stopped while warming up')
         log(f'warmed up at keep_ratio {keep_ratio:g}')
 
     set_priority(config.priority)
@@ -67,7 +67,7 @@ def level_costs(classifier: Classifier, warn: Log) -> List[LevelCost]:
 
     Args:
         classifier: warmed up.
-        warn: told why a profile that was given is not used.
+        warn: called with the reason if the given profile is not used.
 
     Raises:
         ClassifierError: if the profile cannot be read.
@@ -89,7 +89,7 @@ def level_costs(classifier: Classifier, warn: Log) -> List[LevelCost]:
 
 
 def setup_of(classifier: Classifier) -> Setup:
-    """Return what the speed of a classifier depends on."""
+    """Return the conditions that the speed of a classifier depends on."""
     device = classifier.device.type
     return Setup(
         device=device, hardware=hardware(str(classifier.device)), power_mode=power_mode(),

@@ -13,7 +13,7 @@ T = TypeVar('T')
 
 
 class FrameListener(Protocol):
-    """Whoever is told what becomes of the frames, in the worker's thread."""
+    """Receives the outcome of each frame, in the worker's thread."""
 
     def publish(self, frame: Frame, prediction: Prediction) -> bool:
         """Publish a prediction; return False if nothing may be published now."""

@@ -72,7 +72,7 @@ class DataConfig:
         return int(target[0] * height / width), target[0]
 
     def crop_box(self, height: int, width: int) -> Tuple[float, float, float, float]:
-        """Return what the model sees of such an image: top, left, height, width in its pixels."""
+        """Return the region of an image that the model sees: top, left, height, width (pixels)."""
         resized = self.resize_size(height, width)
         scale_y, scale_x = height / resized[0], width / resized[1]
         crop_height, crop_width = self.input_size
@@ -83,8 +83,7 @@ class DataConfig:
 def resize_weights(size: int, resized: int, mode: str) -> torch.Tensor:
     """Return the antialiased resize of `size` pixels to `resized` as a matrix (resized, size).
 
-    It is what `F.interpolate` makes of the unit vectors, so its rows are the weights that torch
-    itself uses.
+    Made by `F.interpolate` of the unit vectors, so its rows are torch's own weights.
     """
     def block(start: int) -> torch.Tensor:
         unit_vectors = torch.eye(size, min(step, size - start)).roll(start, 0)

@@ -36,7 +36,7 @@ PAPR_CONV_NET = 'mobileone_s0'
 
 
 class ModelError(ValueError):
-    """A model, checkpoint or label file that cannot be used; the message says what to do."""
+    """An unusable model, checkpoint or label file; the message says what to do."""
 
 
 @register_model
@@ -63,7 +63,7 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
         score: one of SCORES, for the method 'ltp'.
         alpha: weight of the spatial term in the score, LTP-ViT, eq. (4).
         keep_ratio: share of the patch tokens kept, (0, 1].
-        papr_checkpoint: weights of the ConvNet that method 'papr' looks with; empty: timm's.
+        papr_checkpoint: weights of the ConvNet of method 'papr'; empty: timm's.
         pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
         **model_args: passed on to timm, for instance `img_size` or `num_classes`.
 
@@ -153,11 +153,11 @@ def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float, papr_c
     elif method == 'none':
         vit.patch_drop = TokenReducer(num_patches, prefix)
     else:
-        raise ModelError(f'there is no method {method!r}; expected one of {", ".join(METHODS)}')
+        raise ModelError(f'{method!r} is not a method; expected one of {", ".join(METHODS)}')
 
 
 def data_config(vit: VisionTransformer) -> DataConfig:
-    """Return what the model expects of its input; its mean and std are not always ImageNet's."""
+    """Return the input that the model expects; its mean and std are not always ImageNet's."""
     config = resolve_model_data_config(vit)
     try:
         return DataConfig(
@@ -201,7 +201,7 @@ def weights_of(model: str, checkpoint: str = '') -> str:
 
 
 def model_name(model: str, checkpoint: str = '') -> str:
-    """Return the name of what `create_vit` makes of these: the card's architecture, if any."""
+    """Return the name of the model that `create_vit` makes: the card's architecture, if any."""
     return model if model == DEMO else read_model_card(checkpoint).get('architecture', model)
 
 
@@ -218,7 +218,8 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
     except ValueError as error:
         raise ModelError(f'{path} is not valid JSON: {error}') from error
     if not isinstance(card, dict):
-        raise ModelError(f'{path} is no model card; expected a JSON object, as ltp_train writes')
+        raise ModelError(f'{path} is not a model card; expected a JSON object, as written by '
+                         'ltp_train')
     return card
 
 
@@ -236,7 +237,7 @@ def _create(model: str, pretrained: bool, **model_args: object) -> nn.Module:
         raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
     try:
         return timm.create_model(model, pretrained=pretrained, **model_args)
-    except OSError as error:  # what the hub client raises when offline
+    except OSError as error:  # of the hub client when offline
         raise ModelError(
             f'the weights of {model!r} could not be downloaded ({error}). Either give a file with '
             'checkpoint:=FILE.safetensors, or copy a filled cache of the hub here and set HF_HOME '
@@ -259,7 +260,7 @@ def _read_checkpoint(checkpoint: str) -> Dict[str, torch.Tensor]:
 
 
 def _args_from_state_dict(state_dict: Dict[str, torch.Tensor]) -> Dict[str, object]:
-    """Read off the weights what timm must be told: number of classes, kind of pooling."""
+    """Read timm's arguments off the weights: number of classes, kind of pooling."""
     model_args: Dict[str, object] = {}
     if 'head.weight' in state_dict:
         model_args['num_classes'] = state_dict['head.weight'].shape[0]

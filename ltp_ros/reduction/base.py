@@ -56,7 +56,7 @@ def gather_tokens(tokens: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 
 
 class TokenReducer(nn.Module):
-    """Passes every token on; what a method of token reduction has in common with the others.
+    """Passes every token on: the base of every method of token reduction.
 
     Made for timm's `patch_drop` slot, which sees the tokens just before the first block.
 
@@ -102,15 +102,15 @@ class TokenReducer(nn.Module):
 
 
 class PixelReader(TokenReducer):
-    """Looks at the image before it becomes tokens; a subclass says what for."""
+    """Sees the image before it becomes tokens, for subclasses that need it."""
 
     def __init__(self, num_patches: int, num_prefix_tokens: int = 1, keep_ratio: float = 1.0):
         super().__init__(num_patches, num_prefix_tokens, keep_ratio)
-        self._seen: Optional[torch.Tensor] = None  # what `forward` has not used yet
+        self._seen: Optional[torch.Tensor] = None  # not used by `forward` yet
 
     def attach(self, patch_embed: nn.Module) -> None:
         """Look at every image that goes into `patch_embed`."""
-        # A bound method: a copy of the model then looks with its own reducer
+        # A bound method, so that a copy of the model calls its own reducer
         patch_embed.register_forward_pre_hook(self._before_patch_embed)
 
     def _before_patch_embed(self, patch_embed: nn.Module,
@@ -118,22 +118,22 @@ class PixelReader(TokenReducer):
         self.look(inputs[0])
 
     def look(self, pixels: torch.Tensor) -> None:
-        """Take from the ViT's input (B, 3, H, W) what `forward` will need, if any token goes."""
+        """Read the ViT's input (B, 3, H, W) for `forward`, if any token will be dropped."""
         if self.num_keep < self.num_patches:
             self._seen = self.read(pixels)
 
     def read(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return what `forward` needs of the ViT's input (B, 3, H, W)."""
+        """Return the information that `forward` needs from the ViT's input (B, 3, H, W)."""
         raise NotImplementedError
 
     def take_seen(self) -> Optional[torch.Tensor]:
-        """Return what `read` returned for the tokens to come, once; None if it saw no image."""
+        """Return the last result of `read`, once; None if no image was seen."""
         seen, self._seen = self._seen, None
         return seen
 
 
 class PatchSelector(TokenReducer):
-    """Keeps the best-scored share of the patch tokens; a subclass says what is best."""
+    """Keeps the best-scored share of the patch tokens; a subclass defines the score."""
 
     @property
     def num_keep(self) -> int:

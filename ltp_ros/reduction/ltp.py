@@ -78,8 +78,8 @@ def srb_scores(patch_tokens: torch.Tensor, importance: torch.Tensor, alpha: floa
     return torch.sub(alpha * importance.to(redundant.dtype), redundant, alpha=1.0 - alpha)
 
 
-# What `TokenPruner` may keep patches by: functions of what `srb_scores` takes. Those beside 'srb'
-# are there to compare with: its terms alone (LTP-ViT, Fig. 8), and chance.
+# The token-ranking criteria of `TokenPruner`, with the arguments of `srb_scores`. Those beside
+# 'srb' are for comparison: each term alone (LTP-ViT, Fig. 8), and chance.
 SCORES: Dict[str, Callable[..., torch.Tensor]] = {
     'srb': srb_scores,
     'redundancy': lambda patches, importance, alpha, mask: srb_scores(
@@ -91,7 +91,7 @@ SCORES: Dict[str, Callable[..., torch.Tensor]] = {
 
 
 class TokenPruner(PatchSelector):
-    """LTP: one score decides, the SRB score unless told otherwise.
+    """LTP: keeps the patches with the highest score, by default the SRB score.
 
     The slot passes tokens that already carry their positions. The score wants them without, so
     the pruner takes the positions off again. Its buffers are not persistent: the state dict of
@@ -127,7 +127,7 @@ class TokenPruner(PatchSelector):
 
     def _apply(self, fn: Callable[..., torch.Tensor], *args: object,
                **kwargs: object) -> 'TokenPruner':
-        # `model.half()` moves what the scores are made of and does not round it: the importance of
+        # `model.half()` must move these buffers without rounding them: the importance of
         # neighbours differs by less
         exact = {name: getattr(self, name) for name in ('importance', 'mask')}
         super()._apply(fn, *args, **kwargs)

@@ -44,7 +44,7 @@ def split_quads(num_patches: int, keep_ratio: float) -> Tuple[int, int]:
 
 
 def detail(fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-    """Return what each quad (B, Q) loses: the squared distance of its tokens to the one instead.
+    """Return the loss of each quad (B, Q): the squared distance of its tokens to the merged one.
 
     Args:
         fine: (B, Q, 4, D).
@@ -75,7 +75,7 @@ class QuadMerger(PixelReader):
         self.register_buffer('coarse_pos_embed', POSITION_GAIN * positions, persistent=False)
         self.register_buffer('patches_of_quad', quads(indices, grid_size)[0, :, :, 0],
                              persistent=False)
-        self._embed: Tuple[nn.Module, ...] = ()  # a tuple: the embedding is no part of this module
+        self._embed: Tuple[nn.Module, ...] = ()  # a tuple, lest it become a submodule
 
     @property
     def num_keep(self) -> int:

@@ -121,7 +121,7 @@ class TokenMerger(TokenReducer):
         return super().forward(tokens)
 
     def merge_tokens(self, x: torch.Tensor, keys: torch.Tensor, num_merged: int) -> torch.Tensor:
-        """Merge so many pairs of (B, T, D) by their keys (B, T, C); return what is left."""
+        """Merge so many pairs of (B, T, D) by their keys (B, T, C); return the tokens left."""
         prefix = self.num_prefix_tokens
         pairs = match(keys[:, prefix:], num_merged)
         # Sums of up to N tokens are beyond float16
@@ -151,7 +151,7 @@ class MergingBlock(nn.Module):
         self._index = index
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the block makes of (B, T, D), with fewer tokens."""
+        """Return the block's output for (B, T, D), with fewer tokens."""
         merger = self._merger[0]
         attended, keys = attention(self.attn, self.norm1(x), merger.sizes)
         x = x + self.drop_path1(self.ls1(attended))
@@ -163,7 +163,7 @@ class MergingBlock(nn.Module):
 
 def attention(attn: nn.Module, x: torch.Tensor,
               sizes: Optional[torch.Tensor]) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Return what timm's `Attention` makes of (B, T, D), and the keys averaged over the heads.
+    """Return the output of timm's `Attention` for (B, T, D), and the keys averaged over the heads.
 
     A token that stands for several patches draws as much attention as they did: the logarithm of
     the `sizes` (B, T, 1) is added before the softmax ("proportional attention").

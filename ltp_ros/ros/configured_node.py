@@ -12,7 +12,7 @@ from ltp_ros.ros import parameters
 
 
 class ConfiguredNode(LifecycleNode):
-    """Hold `config` and the parameters in step, whoever changes them.
+    """Keep `config` and the ROS parameters in step.
 
     Raises:
         ConfigError: if a parameter given at the start is not allowed.
@@ -40,7 +40,7 @@ class ConfiguredNode(LifecycleNode):
         raise NotImplementedError
 
     def config_changed(self, asked: Collection[str]) -> None:
-        """Called with the names that somebody set, once `config` holds their values."""
+        """Called with the names that were set, once `config` holds their values."""
         raise NotImplementedError
 
     def show_parameter(self, name: str, value: Value) -> None:
@@ -49,7 +49,7 @@ class ConfiguredNode(LifecycleNode):
             self._change([Parameter(name, value=value)])
 
     def set_parameters_atomically(self, parameter_list: List[Parameter]) -> SetParametersResult:
-        """Refuse what is not allowed; store what is in use, such as a keep_ratio on the ladder.
+        """Reject invalid values; store the value in use, such as a keep_ratio on the ladder.
 
         rclpy lets a callback refuse a value but, before Iron, not correct it.
         """

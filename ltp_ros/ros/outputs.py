@@ -26,7 +26,7 @@ class Outputs:
 
     Args:
         node: not yet active.
-        classifier: whose answers are published.
+        classifier: the source of the answers.
         config: replace the attribute to change the live parameters.
     """
 
@@ -67,7 +67,7 @@ class Outputs:
         return True
 
     def publish_latency(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
-        """Publish how the answer was made, and have it drawn if somebody looks."""
+        """Publish the latency of an answer, and draw it if the debug image has a subscriber."""
         frame = processed.frame
         self._latency.publish(messages.from_latency(frame.message.header, frame.topic, latency))
         output = self.config.output

@@ -63,8 +63,8 @@ class CameraSubscription:
         if fault and not self._warned_of_stamps:
             self._warned_of_stamps = True
             self._node.get_logger().warning(
-                f'{self.topic}: {fault}; while its stamps are no use, latencies and the deadline '
-                'count from the arrival here')
+                f'{self.topic}: {fault}; timestamps unusable: measuring latencies and the '
+                'deadline from arrival')
         self._callback(Frame(self.topic, message, receive_ns, age_ms))
 
     def _warn_of_silence(self) -> None:

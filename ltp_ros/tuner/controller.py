@@ -26,7 +26,7 @@ class Decision(IntEnum):
     LOWERED = 1  # the keep ratio
     RAISED = 2
     FLOOR = 3   # at the lowest level allowed, and that one is too slow as well
-    MANUAL = 4  # no deadline: the keep ratio is set by hand
+    MANUAL = 4  # without a deadline the keep ratio is manual
 
 
 class Failure(NamedTuple):
@@ -41,7 +41,7 @@ class KeepRatioController:
     """Moves the keep ratio so that the share of late frames stays within `target_miss_rate`.
 
     Read `keep_ratio` before each frame, call `update` after it. `configure` and `set_keep_ratio`
-    may move it too. A value that is not allowed raises a ValueError that names it and what is.
+    may move it too. An invalid value raises a ValueError that names it and the allowed range.
     Not thread-safe.
 
     Args:
@@ -86,7 +86,7 @@ class KeepRatioController:
                 wait together counts as these.
             keep_ratio: level it ran at, where that is not the one in use now.
             wait_ms: the part of the latency in which it waited for the frames before it.
-            service_ms: what is neither inference nor wait and yet keeps the next frame waiting.
+            service_ms: the rest of the time in which the next frame has to wait.
             period_ms: from one image to the next; inf where that is not known.
 
         A frame with a number that is NaN, negative or infinite is left out, and so is one whose
@@ -112,7 +112,7 @@ class KeepRatioController:
         return Decision.FLOOR if self._level == 0 and self._too_slow(0) else Decision.HOLD
 
     def set_keep_ratio(self, keep_ratio: float) -> None:
-        """Move by hand to the nearest level; with a deadline, a useful one in the bounds."""
+        """Move to the nearest level; with a deadline, to a useful one in the bounds."""
         if not 0 < keep_ratio <= 1:
             raise ValueError(f'keep_ratio {keep_ratio} must lie in (0, 1]')
         level = nearest(self._levels, keep_ratio)
@@ -212,7 +212,7 @@ class KeepRatioController:
             self._move(target)
 
     def _forget_a_slower_machine(self) -> None:
-        """Drop what came before a clean run too long to be luck, given the misses before it."""
+        """Forget the frames before a clean run too long to be luck, given the misses before it."""
         for level in range(self._level, len(self._levels)):
             run, misses = self._replay.run(level), self._replay.misses(level)
             if run < CLEAN:

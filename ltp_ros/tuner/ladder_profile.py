@@ -14,7 +14,7 @@ HEAD = '# Made by ltp_profile. The node takes it as profile:=FILE and then times
 
 
 class ProfileError(ValueError):
-    """A profile that cannot be used; the message says what is wrong with it."""
+    """An unusable profile; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def model_hash(parts: Iterable[Tuple[str, bytes]]) -> str:
 
 
 def mismatches(profile: Profile, setup: Setup, keep_ratios: Sequence[float]) -> List[str]:
-    """Return what speaks against using a profile here, a clause each; empty if it fits.
+    """Return the reasons against using a profile here, a clause each; empty if it fits.
 
     Args:
         profile: as read from a file.
@@ -86,7 +86,7 @@ def mismatches(profile: Profile, setup: Setup, keep_ratios: Sequence[float]) -> 
 
 
 def write(path: Union[str, Path], profile: Profile, about: Mapping[str, object]) -> None:
-    """Write a profile, and what else is worth knowing `about` the run, as YAML."""
+    """Write a profile, with further facts `about` the run, as YAML."""
     content = {**asdict(profile.setup), 'break_even': profile.break_even,
                'levels': [asdict(level) for level in profile.levels], **about}
     text = HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
@@ -97,7 +97,7 @@ def read(path: Union[str, Path]) -> Profile:
     """Read a profile.
 
     Raises:
-        ProfileError: if the file cannot be read, or is no profile.
+        ProfileError: if the file cannot be read, or is not a profile.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
@@ -111,7 +111,7 @@ def read(path: Union[str, Path]) -> Profile:
                          for field in fields(Setup)})
         return Profile(setup, _levels(_value(content, 'levels', list)))
     except ProfileError as error:
-        raise ProfileError(f'{str(path)!r} is no profile: {error}; make one with '
+        raise ProfileError(f'{str(path)!r} is not a profile: {error}; make one with '
                            'ltp_profile') from None
 
 

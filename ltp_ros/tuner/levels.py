@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The levels of the ladder and what each costs on this machine."""
+"""The levels of the ladder and their costs on this machine."""
 from dataclasses import dataclass
 from typing import List, Sequence
 

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Deque, List, NamedTuple, Sequence
 
 WINDOW = 400  # frames remembered
-RECENT = 5    # frames that tell an accident from a change of the machine
+RECENT = 5    # frames that distinguish an accident from a change of the machine
 EASY = 0.97   # a frame meets the deadline easily within this share of it
 
 
@@ -39,7 +39,7 @@ class Replay:
     """The newest frames, and at which levels each of them met one deadline.
 
     A level slower than the camera makes frames wait that a faster level answers at once, so the
-    wait is no property of the machine: it is followed for each level by itself (Lindley's
+    wait is not a property of the machine: it is tracked for each level separately (Lindley's
     recursion, bounded by one period because a newer image supersedes the one that waits).
 
     Args:

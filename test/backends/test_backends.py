@@ -183,7 +183,7 @@ def test_auto_does_without_onnx_where_nothing_can_be_written(tmp_path):
         model='demo', device='cpu', precision='float32', cache=str(tmp_path / 'file')),
         told.append)
     assert classifier.backend.name == 'eager'
-    assert any(line.startswith('onnx float32 cannot be had') for line in told)
+    assert any(line.startswith('onnx float32 is unavailable') for line in told)
 
 
 def test_folders_of_different_models_and_methods_differ():
@@ -239,7 +239,7 @@ def test_the_fastest_is_taken_and_the_others_are_told(monkeypatch):
     pairs = [('eager', 'float32'), ('graph', 'float16'), ('onnx', 'float32')]
     best = choice.fastest(pairs, clock.make, RGB, 0.53, told.append)
     assert best.name == 'onnx'
-    assert told == ['graph float16 cannot be had: no graph here',
+    assert told == ['graph float16 is unavailable: no graph here',
                     'eager float32 50.0 ms, onnx float32 20.0 ms at keep_ratio 0.53']
     timed = [name for name, _ in clock.runs[2:]]
     assert timed == ['eager', 'onnx'] * choice.TRIAL_RUNS  # in turns
@@ -297,7 +297,7 @@ def test_without_onnxruntime_auto_does_without_and_onnx_says_so(monkeypatch, tmp
     told = []
     config = ClassifierConfig(model='demo', device='cpu', cache=str(tmp_path))
     assert Classifier(config, told.append).backend.name == 'eager'
-    assert any('onnx float32 cannot be had' in line for line in told)
+    assert any('onnx float32 is unavailable' in line for line in told)
     with pytest.raises(ClassifierError, match='backend onnx cannot run demo'):
         Classifier(ClassifierConfig(model='demo', device='cpu', backend='onnx'))
 

@@ -207,7 +207,7 @@ def test_counts_are_those_of_all_cameras():
 def test_a_reason_that_nobody_would_look_for_is_refused():
     mailbox = Mailbox()
     mailbox.put(frame('image'))
-    with pytest.raises(ValueError, match="'tired' is no reason; expected one of"):
+    with pytest.raises(ValueError, match="'tired' is not a reason; expected one of"):
         mailbox.mark_dropped(mailbox.take(), 'tired')
 
 

@@ -54,6 +54,6 @@ def test_the_model_is_ready_before_the_collector_is_told_to_leave_it_alone(calls
 
 def test_a_program_that_is_told_to_stop_does_not_finish_the_warm_up(calls):
     config = ClassifierConfig(model='demo', device='cpu', backend='eager', precision='float32')
-    with pytest.raises(ClassifierError, match='told to stop'):
+    with pytest.raises(ClassifierError, match='stopped while warming up'):
         prepare(config, print, pytest.fail, lambda: False)
     assert ('freeze',) not in calls
