@@ -1,6 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw an answer on its image, with the patches dimmed that the model did not see in full."""
+"""Draw an answer on its image.
+
+Dimmed: patches that the model did not see in full. Grey: outside the crop that the model is given,
+whose frame is drawn.
+"""
 from typing import Tuple
 
 import cv2
@@ -11,6 +15,7 @@ from ltp_ros.model.preprocessing import DataConfig
 
 MAX_WIDTH = 640  # pixels: the picture is for people, and publishing costs by the byte
 DIMMED = 0.3
+FRAME_COLOUR = (255, 255, 255)
 
 
 def kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tuple[int, int],
@@ -43,6 +48,7 @@ def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
         rgb = cv2.resize(rgb, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
     mask = kept_mask(rgb.shape[:2], prediction.keep_indices, grid_size, data_config)
     picture = np.where(mask[..., None], rgb, (rgb * DIMMED).astype(np.uint8))
+    _frame_crop(picture, data_config)
     answer = (f'{prediction.labels[0]} {prediction.scores[0]:.2f}' if prediction.labels
               else 'nothing above the threshold')
     kept = f'{prediction.num_keep}/{prediction.num_patches} tokens'
@@ -55,3 +61,15 @@ def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
         cv2.putText(picture, text, (round(12 * scale), round(34 * scale * line)),
                     cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
     return picture
+
+
+def _frame_crop(picture: np.ndarray, data_config: DataConfig) -> None:
+    height, width = picture.shape[:2]
+    top, left, crop_height, crop_width = data_config.crop_box(height, width)
+    first = max(round(left), 0), max(round(top), 0)
+    last = (min(round(left + crop_width), width) - 1, min(round(top + crop_height), height) - 1)
+    outside = np.ones((height, width), bool)
+    outside[first[1]:last[1] + 1, first[0]:last[0] + 1] = False
+    if outside.any():
+        picture[outside] = picture[outside].mean(axis=-1, keepdims=True).astype(np.uint8)
+        cv2.rectangle(picture, first, last, FRAME_COLOUR, 1)

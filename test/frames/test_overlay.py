@@ -76,6 +76,16 @@ def test_what_was_kept_is_unchanged_and_the_rest_is_dimmed():
                                   (rgb[TEXT_ROWS:][~mask] * DIMMED).astype(np.uint8))
 
 
+def test_outside_the_crop_the_picture_is_grey_and_the_crop_is_framed():
+    rgb = random_picture(640, 960)[:, :640].repeat(2, axis=1)[:640, :1280]
+    picture = draw(rgb, prediction_of(range(16)), GRID, config_of())
+    outside, edge = picture[40:, :100], picture[100, picture.shape[1] // 4]
+    assert (outside == outside[..., :1]).all() and outside.std() > 1
+    assert edge.tolist() == [255, 255, 255]
+    whole = draw(random_picture(200, 200), prediction_of(range(16)), GRID, config_of())
+    assert whole[100, 0].tolist() == random_picture(200, 200)[100, 0].tolist()  # no frame, no grey
+
+
 def test_drawing_leaves_the_picture_as_it_was():
     rgb = random_picture(64, 64)
     before = rgb.copy()
