@@ -53,10 +53,11 @@ class ClassifierNode(ConfiguredNode):
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
         if self._server is not None:
-            self._cameras = [
-                CameraSubscription(self, topic, self.config.input,
-                                   self._server.pipeline.mailbox.put)
-                for topic in self.config.input.image_topics]
+            mailbox = self._server.pipeline.mailbox
+            self._cameras = [CameraSubscription(self, topic, self.config.input, mailbox.put)
+                             for topic in self.config.input.image_topics]
+            for camera in self._cameras:
+                mailbox.expect(camera.topic)
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

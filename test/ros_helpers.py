@@ -80,9 +80,9 @@ class Listener:
         return parameter_value_to_python(value)
 
 
-def ros_arguments(**parameters):
-    """Return the command line that sets these parameters."""
-    arguments = ['--ros-args']
+def ros_arguments(remap=(), **parameters):
+    """Return the command line that sets these parameters, and remaps names."""
+    arguments = ['--ros-args', *(word for rule in remap for word in ('-r', rule))]
     for name, value in parameters.items():
         text = str(value).lower() if isinstance(value, bool) else value
         arguments += ['-p', f'{name}:={text}']

@@ -3,18 +3,21 @@
 """What /diagnostics says: how the input, the latency, the deadline and the device are doing."""
 import math
 import threading
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Dict, List, Optional
+from statistics import median
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import TunerConfig
 from ltp_ros.frames.latency import NS_PER_MS, FrameLatency, LatencyWindow
+from ltp_ros.frames.mailbox import Counts
 from ltp_ros.frames.pipeline import Pipeline
 from ltp_ros.tuner.controller import Decision
 
 STUCK_AFTER_MS = 5_000.0  # in work for longer, a frame will not come out
-SILENT_AFTER_MS = 5_000.0
+SILENT_AFTER_S = 5.0
 
 
 class Severity(IntEnum):
@@ -38,6 +41,8 @@ class Status:
 class Health:
     """Gather answers in the worker's thread, report from any other.
 
+    What a status says is steady: it is decided by all answers since the report before.
+
     Args:
         pipeline: whose config, mailbox and state are reported.
         start_ns: now, on the clock of `report`.
@@ -48,35 +53,50 @@ class Health:
         self._lock = threading.Lock()
         self._window = LatencyWindow()
         self._newest: Optional[FrameLatency] = None
-        self._num_reported = 0
-        self._received_at_ns = self._reported_at_ns = start_ns
+        self._recent: List[Tuple[str, FrameLatency]] = []  # topic, answer; since the last report
+        self._started_at_ns = self._reported_at_ns = start_ns
+        self._received: Dict[str, Tuple[int, int]] = {}  # by topic: how many, and when it changed
+        self._dropped = 0
 
-    def add(self, latency: FrameLatency) -> None:
-        """Note an answer."""
+    def add(self, topic: str, latency: FrameLatency) -> None:
+        """Note an answer to an image of a topic."""
         with self._lock:
             self._newest = latency
+            self._recent.append((topic, latency))
             self._window.add(latency.total_ms, latency.deadline_met)
 
     def report(self, now_ns: int) -> List[Status]:
         """Return the four statuses; rates are over the time since the last report."""
         with self._lock:
-            return [self._input(now_ns), self._latency(), self._deadline(), self._device(now_ns)]
+            counts = self._pipeline.mailbox.counts()
+            statuses = [self._input(counts, now_ns), self._latency(), self._deadline(counts),
+                        self._device(now_ns)]
+            self._reported_at_ns = now_ns
+            self._recent.clear()
+            return statuses
 
-    def _input(self, now_ns: int) -> Status:
-        counts = self._pipeline.mailbox.counts()
-        received = counts.received
-        rate = (received - self._num_reported) / max(now_ns - self._reported_at_ns, 1) * 1e9
-        if received > self._num_reported:
-            self._received_at_ns = now_ns
-        self._num_reported, self._reported_at_ns = received, now_ns
-        silent_ms = (now_ns - self._received_at_ns) / NS_PER_MS
+    def _input(self, counts: Counts, now_ns: int) -> Status:
+        new = 0
+        silent_s: Dict[str, float] = {}
+        for topic, received in counts.by_topic.items():
+            before, changed_at_ns = self._received.get(topic, (0, self._started_at_ns))
+            if received > before:
+                changed_at_ns = now_ns
+            new += received - before
+            self._received[topic] = received, changed_at_ns
+            silent_s[topic] = (now_ns - changed_at_ns) / 1e9
+        rate = new / max(now_ns - self._reported_at_ns, 1) * 1e9
+        silent = [topic for topic, seconds in silent_s.items() if seconds > SILENT_AFTER_S]
         level, message = Severity.OK, 'receiving images'
-        if silent_ms > SILENT_AFTER_MS:
-            level, message = Severity.WARN, f'no image for {silent_ms / 1000.0:.0f} s'
+        if silent:
+            level, message = Severity.WARN, '; '.join(
+                f'no image for {silent_s[topic]:.0f} s on {topic}' for topic in silent)
+        elif not counts.received:
+            message = 'waiting for images'
         return Status('input', level, message, {
-            'rate (Hz)': f'{rate:.1f}', 'received': str(received),
+            'rate (Hz)': f'{rate:.1f}', 'received': str(counts.received),
             'published': str(counts.published),
-            **{f'dropped, {reason}': str(count) for reason, count in counts.dropped.items()}})
+            **{f'dropped ({reason})': str(count) for reason, count in counts.dropped.items()}})
 
     def _latency(self) -> Status:
         numbers = {f'p{share:g} (ms)': _number(self._window.percentile(share / 100.0))
@@ -88,21 +108,34 @@ class Health:
             'newest, capture to publish (ms)': _number(age_ms),
             'answers in the window': str(len(self._window))})
 
-    def _deadline(self) -> Status:
+    def _deadline(self, counts: Counts) -> Status:
         tuner: TunerConfig = self._pipeline.config.tuner
         values = {'deadline (ms)': _number(tuner.deadline_ms or math.nan),
                   'keep_ratio': f'{self._pipeline.keep_ratio:g}',
                   'miss rate': _number(self._window.miss_rate if tuner.deadline_ms
                                        else math.nan, digits=3),
                   'decision': Decision(self._newest.decision).name if self._newest else 'n/a'}
-        level, message = Severity.OK, 'held' if tuner.deadline_ms else 'none set'
-        if tuner.deadline_ms and self._newest:
-            if self._newest.decision == Decision.FLOOR:
-                level = Severity.ERROR
-                message = 'too slow even at the lowest keep_ratio allowed; images are dropped'
-            elif self._window.miss_rate > max(tuner.target_miss_rate, 1.0 / len(self._window)):
-                level, message = Severity.WARN, 'missed more often than target_miss_rate'
-        return Status('deadline', level, message, values)
+        dropped, self._dropped = counts.dropped['superseded'] - self._dropped, (
+            counts.dropped['superseded'])
+        return Status('deadline', *self._deadline_state(tuner, dropped), values)
+
+    def _deadline_state(self, tuner: TunerConfig, dropped: int) -> Tuple[Severity, str]:
+        if not tuner.deadline_ms:
+            return Severity.OK, 'none set'
+        if not len(self._window):
+            return Severity.OK, 'no image answered yet'
+        late = late_arrivals(self._recent)
+        if late:
+            return Severity.WARN, late
+        floors = sum(latency.decision == Decision.FLOOR for _, latency in self._recent)
+        if 2 * floors > len(self._recent):
+            lost = f'; {dropped} images superseded in the last second' if dropped else ''
+            return Severity.ERROR, (
+                f'too slow even at keep_ratio {self._pipeline.keep_ratio:g}, the lowest one '
+                f'that is any faster{lost}')
+        if self._window.miss_rate > max(tuner.target_miss_rate, 1.0 / len(self._window)):
+            return Severity.WARN, 'missed more often than target_miss_rate'
+        return Severity.OK, 'held'
 
     def _device(self, now_ns: int) -> Status:
         classifier: Classifier = self._pipeline.classifier
@@ -114,6 +147,27 @@ class Health:
             return Status('device', Severity.ERROR, f'stuck in one image for {seconds:.0f} s',
                           values)
         return Status('device', Severity.OK, 'running', values)
+
+
+def late_arrivals(answers: Sequence[Tuple[str, FrameLatency]]) -> str:
+    """Return a sentence on the topics most of whose images arrived too old; '' if there is none.
+
+    Args:
+        answers: topic and answer.
+    """
+    ages: Dict[str, List[float]] = defaultdict(list)
+    totals = Counter(topic for topic, _ in answers)
+    for topic, latency in answers:
+        if latency.decision == Decision.LATE_ARRIVAL:
+            ages[topic].append(latency.age_at_receive_ms)
+    return '; '.join(late_arrival(topic, median(found)) for topic, found in ages.items()
+                     if 2 * len(found) > totals[topic])
+
+
+def late_arrival(topic: str, age_ms: float) -> str:
+    """Return what is measured of a topic whose images arrive too old, and what to do."""
+    return (f'{topic}: images arrive {age_ms:.0f} ms old, too old for the deadline at any '
+            "keep_ratio; check the camera's clock, or set deadline_from:=receive")
 
 
 def _number(value: float, digits: int = 1) -> str:

@@ -9,6 +9,8 @@ from typing import Callable, Deque, Dict, Tuple
 NS_PER_MS = 1_000_000
 # An image from further back than this was not taken by a camera on this clock.
 MAX_PLAUSIBLE_AGE_MS = 10_000.0
+# A larger step back is another clock; a smaller one, images that overtook each other.
+NEW_CLOCK_MS = 1_000.0
 # Clocks of two machines differ; this much into the future is the same moment.
 FUTURE_TOLERANCE_MS = 5.0
 
@@ -99,23 +101,24 @@ class StampClock:
     """Tell the age of a camera's images by their stamps, as far as the stamps can be believed."""
 
     def __init__(self) -> None:
-        self._last_ns = 0
+        self._newest_ns = 0
 
     def age_ms(self, stamp_ns: int, now_ns: int) -> Tuple[float, str]:
         """Return the age of an image, both times on the ROS clock, and the fault of its stamp.
 
         The age is NaN, and the sentence not empty, for a stamp of zero, from the future, from too
-        long ago to be a camera's, or no newer than the one before (a bag that loops, a clock that
-        was set back).
+        long ago to be a camera's, or far before an earlier one (a bag that loops, a clock that was
+        set back). Images may come out of order: that says nothing about their age.
         """
         age = (now_ns - stamp_ns) / NS_PER_MS
-        last_ns, self._last_ns = self._last_ns, stamp_ns
+        back_ms = (self._newest_ns - stamp_ns) / NS_PER_MS
+        self._newest_ns = stamp_ns if back_ms > NEW_CLOCK_MS else max(self._newest_ns, stamp_ns)
         if stamp_ns <= 0:
             return math.nan, 'the stamp is zero'
         if age < -FUTURE_TOLERANCE_MS:
             return math.nan, f'the stamp is {-age:.0f} ms in the future'
         if age > MAX_PLAUSIBLE_AGE_MS:
             return math.nan, f'the stamp is {age / 1000.0:.0f} s old'
-        if stamp_ns <= last_ns:
-            return math.nan, 'the stamp is not newer than the one before'
+        if back_ms > NEW_CLOCK_MS:
+            return math.nan, f'the stamp is {back_ms / 1000.0:.1f} s before an earlier one'
         return max(age, 0.0), ''

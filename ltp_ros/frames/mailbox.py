@@ -5,7 +5,7 @@ import math
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any, Deque, Dict, Optional
+from typing import Any, Deque, Dict, List, Optional
 
 from ltp_ros.frames.latency import NS_PER_MS
 
@@ -30,6 +30,7 @@ class Counts:
     received: int
     published: int
     dropped: Dict[str, int]  # by reason
+    by_topic: Dict[str, int]  # received, of every camera that is expected
 
 
 class Mailbox:
@@ -47,13 +48,21 @@ class Mailbox:
         self._turns: Deque[str] = deque()  # the camera served longest ago comes first
         self._arrivals_ns: Deque[int] = deque(maxlen=ARRIVALS)
         self._closed = False
+        self._expected: List[str] = []  # topics
         self.received: Counter = Counter()  # by topic
         self.published: Counter = Counter()  # by topic
         self.dropped: Counter = Counter()  # by (topic, reason)
         self._dropped_since_last: Counter = Counter()  # by topic
 
+    def expect(self, topic: str) -> None:
+        """Count the frames of a topic from now on, even while there are none."""
+        with self._condition:
+            if topic not in self._expected:
+                self._expected.append(topic)
+
     def put(self, frame: Frame) -> None:
         """Leave a frame; it replaces an older one of its camera that was not taken yet."""
+        self.expect(frame.topic)
         with self._condition:
             self.received[frame.topic] += 1
             if self._closed:
@@ -104,7 +113,8 @@ class Mailbox:
             dropped = dict.fromkeys(DROP_REASONS, 0)
             for (_, reason), count in self.dropped.items():
                 dropped[reason] += count
-            return Counts(sum(self.received.values()), sum(self.published.values()), dropped)
+            return Counts(sum(self.received.values()), sum(self.published.values()), dropped,
+                          {topic: self.received[topic] for topic in self._expected})
 
     def discard(self) -> None:
         """Give up the frames that wait; they are counted as inactive."""

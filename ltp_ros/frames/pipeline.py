@@ -14,7 +14,7 @@ from ltp_ros.frames.decoding import ImageError
 from ltp_ros.frames.latency import FrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.model.preprocessing import ImageSizeError
-from ltp_ros.tuner.controller import KeepRatioController
+from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
 
 
@@ -119,14 +119,18 @@ class Pipeline:
         """Time a frame whose prediction was just published, tune, and count it."""
         timer, frame, tuner = processed.timer, processed.frame, processed.tuner
         timer.mark('publish')
-        budget_used_ms = frame.age_at_receive_ms + timer.total_ms
-        if tuner.deadline_from == 'receive' or math.isnan(budget_used_ms):
-            budget_used_ms = timer.total_ms
+        age_ms = frame.age_at_receive_ms
+        if tuner.deadline_from == 'receive' or math.isnan(age_ms):
+            age_ms = 0.0
+        budget_used_ms = age_ms + timer.total_ms
         stages_ms = timer.stages_ms
-        decision = self._controller.update(
-            stages_ms['inference'], budget_used_ms, wait_ms=stages_ms['queue'],
-            service_ms=stages_ms['decode'] + stages_ms['publish'],
-            period_ms=self.mailbox.period_ms)
+        if self._controller.arrived_too_late(age_ms):
+            decision = Decision.LATE_ARRIVAL
+        else:
+            decision = self._controller.update(
+                stages_ms['inference'], budget_used_ms, wait_ms=stages_ms['queue'],
+                service_ms=stages_ms['decode'] + stages_ms['publish'],
+                period_ms=self.mailbox.period_ms)
         latency = FrameLatency(
             frame_index=self._num_finished, keep_ratio=processed.prediction.keep_ratio,
             age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,

@@ -7,7 +7,7 @@ from typing import Callable
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.config import Config
-from ltp_ros.frames.health import Health
+from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
@@ -16,6 +16,7 @@ from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.outputs import Outputs
+from ltp_ros.tuner.controller import Decision
 
 THROTTLE_S = 5.0
 HEALTH_PERIOD_S = 1.0  # REP-107
@@ -73,7 +74,11 @@ class FrameServer:
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
         self._outputs.publish_latency(processed, latency)
-        self._health.add(latency)
+        self._health.add(processed.frame.topic, latency)
+        if latency.decision == Decision.LATE_ARRIVAL:
+            self._node.get_logger().warning(
+                late_arrival(processed.frame.topic, latency.age_at_receive_ms),
+                throttle_duration_sec=THROTTLE_S)
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
             self._on_level_change()
 

@@ -35,17 +35,18 @@ class CameraSubscription:
                  callback: Callable[[Frame], None]):
         self._node = node
         self._callback = callback
-        self.topic = node.resolve_topic_name(topic)
-        compressed = config.image_transport == 'compressed'
+        suffix = '/compressed' if config.image_transport == 'compressed' else ''
         # A queue would only make images older before they are seen: depth 1
         qos = QoSProfile(depth=1, reliability=(
             QoSReliabilityPolicy.RELIABLE if config.image_reliability == 'reliable'
             else QoSReliabilityPolicy.BEST_EFFORT))
         self._subscription = node.create_subscription(
-            CompressedImage if compressed else Image,
-            self.topic + ('/compressed' if compressed else ''), self._receive, qos,
+            CompressedImage if suffix else Image, topic + suffix, self._receive, qos,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._warn_of_qos))
-        self._received = False
+        # Read off the subscription: it is remapped, and remapping a name twice may swap cameras
+        name = self._subscription.topic_name
+        self.topic = name[:-len(suffix)] if suffix and name.endswith(suffix) else name
+        self._received = self._incompatible = False
         self._stamps = StampClock()
         self._warned_of_stamps = False
         self._watch = node.create_timer(SILENCE_S, self._warn_of_silence)
@@ -68,15 +69,20 @@ class CameraSubscription:
         self._callback(Frame(self.topic, message, receive_ns, age_ms))
 
     def _warn_of_silence(self) -> None:
-        if not self._received:
-            name = self._subscription.topic_name
-            self._node.get_logger().warning(
-                f'no image for {SILENCE_S:g} s on {name}, {self._node.count_publishers(name)} '
-                'publishers; check image_topics and image_transport, and that both sides of '
-                'Fast DDS use config/fastdds.xml')
-        self._received = False
+        received, self._received = self._received, False
+        if received or self._incompatible:  # the mismatch has been logged, and is the cause
+            return
+        name = self._subscription.topic_name
+        publishers = self._node.count_publishers(name)
+        if not publishers:
+            cause = 'it has no publisher; check image_topics and image_transport'
+        else:
+            cause = (f'it has {publishers} publisher{"s" if publishers > 1 else ""}; check that '
+                     'they publish, and that both sides of Fast DDS use config/fastdds.xml')
+        self._node.get_logger().warning(f'no image for {SILENCE_S:g} s on {name}: {cause}')
 
     def _warn_of_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
+        self._incompatible = True
         self._node.get_logger().warning(
             f'a publisher on {self._subscription.topic_name} offers a QoS that does not match '
             f'({event.last_policy_kind}); set image_reliability:=best_effort')

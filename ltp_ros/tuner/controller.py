@@ -27,6 +27,7 @@ class Decision(IntEnum):
     RAISED = 2
     FLOOR = 3   # at the lowest level allowed, and that one is too slow as well
     MANUAL = 4  # without a deadline the keep ratio is manual
+    LATE_ARRIVAL = 5  # too old on arrival for any level, so that nothing was tuned
 
 
 class Failure(NamedTuple):
@@ -110,6 +111,14 @@ class KeepRatioController:
         if self._reported != before:
             return Decision.LOWERED if self._reported < before else Decision.RAISED
         return Decision.FLOOR if self._level == 0 and self._too_slow(0) else Decision.HOLD
+
+    def arrived_too_late(self, age_ms: float) -> bool:
+        """Return whether an image of this age leaves less than the lowest level costs.
+
+        Not by the machine's own fault: where even a fresh image is too slow, it is False.
+        """
+        floor_ms = self._levels[0].median_ms
+        return floor_ms <= self._deadline_ms < age_ms + floor_ms
 
     def set_keep_ratio(self, keep_ratio: float) -> None:
         """Move to the nearest level; with a deadline, to a useful one in the bounds."""

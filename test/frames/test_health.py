@@ -38,12 +38,14 @@ def test_before_the_first_frame_numbers_are_not_available(pipeline):
     assert statuses['latency'].values['p99 (ms)'] == 'n/a'
     assert statuses['deadline'].values['miss rate'] == 'n/a'
     assert all(status.level == Severity.OK for status in statuses.values())
+    assert statuses['deadline'].message == 'no image answered yet'
+    assert statuses['input'].message == 'waiting for images'
 
 
 def test_latencies_are_given_as_percentiles_with_their_unit(pipeline):
     health = Health(pipeline, 0)
     for total_ms in range(1, 101):
-        health.add(dataclasses.replace(LATENCY, total_ms=float(total_ms)))
+        health.add('left', dataclasses.replace(LATENCY, total_ms=float(total_ms)))
     values = report(health)['latency'].values
     assert (values['p50 (ms)'], values['p99 (ms)'], values['max (ms)']) == (
         '50.0', '99.0', '100.0')
@@ -51,7 +53,7 @@ def test_latencies_are_given_as_percentiles_with_their_unit(pipeline):
 
 def test_an_unknown_age_is_not_available_rather_than_zero(pipeline):
     health = Health(pipeline, 0)
-    health.add(dataclasses.replace(LATENCY, age_at_receive_ms=math.nan))
+    health.add('left', dataclasses.replace(LATENCY, age_at_receive_ms=math.nan))
     assert report(health)['latency'].values['newest, capture to publish (ms)'] == 'n/a'
 
 
@@ -60,29 +62,73 @@ def test_counts_and_rate_of_the_input_are_reported(pipeline):
     for _ in range(10):
         pipeline.mailbox.put(Frame('left', None, 0, 0.0))
     values = report(health, 2 * SECOND)['input'].values
-    assert (values['rate (Hz)'], values['received'], values['dropped, superseded']) == (
+    assert (values['rate (Hz)'], values['received'], values['dropped (superseded)']) == (
         '5.0', '10', '9')
 
 
 def test_silence_is_a_warning_until_an_image_comes(pipeline):
     health = Health(pipeline, 0)
+    pipeline.mailbox.expect('left')
     assert report(health, 6 * SECOND)['input'].level == Severity.WARN
     pipeline.mailbox.put(Frame('left', None, 0, 0.0))
     assert report(health, 7 * SECOND)['input'].level == Severity.OK
 
 
+def test_one_of_two_cameras_that_is_silent_is_named(pipeline):
+    health = Health(pipeline, 0)
+    for topic in ('left', 'right'):
+        pipeline.mailbox.expect(topic)
+    for second in range(1, 8):
+        pipeline.mailbox.put(Frame('left', None, 0, 0.0))
+        status = report(health, second * SECOND)['input']
+    assert (status.level, status.message) == (Severity.WARN, 'no image for 7 s on right')
+
+
+def answers(health, *decisions, **changes):
+    for decision in decisions:
+        health.add('left', dataclasses.replace(LATENCY, decision=int(decision), **changes))
+
+
 def test_the_floor_is_an_error_and_recovers(pipeline):
     health = Health(pipeline, 0)
-    health.add(dataclasses.replace(LATENCY, decision=int(Decision.FLOOR)))
-    assert report(health)['deadline'].level == Severity.ERROR
-    health.add(LATENCY)
+    answers(health, *[Decision.FLOOR] * 10)
+    status = report(health)['deadline']
+    assert status.level == Severity.ERROR and 'superseded' not in status.message
+    assert 'keep_ratio 0.7, the lowest one that is any faster' in status.message
+    answers(health, *[Decision.HOLD] * 10)
     assert report(health)['deadline'].level == Severity.OK
+
+
+def test_a_single_frame_at_the_floor_makes_no_status_flicker(pipeline):
+    health = Health(pipeline, 0)
+    answers(health, Decision.FLOOR, *[Decision.HOLD] * 9)
+    assert report(health)['deadline'].level == Severity.OK
+
+
+def test_images_that_are_dropped_at_the_floor_are_counted(pipeline):
+    health = Health(pipeline, 0)
+    for _ in range(6):
+        pipeline.mailbox.put(Frame('left', None, 0, 0.0))
+    answers(health, Decision.FLOOR)
+    assert '; 5 images superseded in the last second' in report(health)['deadline'].message
+    answers(health, Decision.FLOOR)
+    assert 'superseded' not in report(health)['deadline'].message
+
+
+def test_images_that_arrive_too_late_are_told_from_a_machine_that_is_too_slow(pipeline):
+    health = Health(pipeline, 0)
+    answers(health, *[Decision.LATE_ARRIVAL] * 10, age_at_receive_ms=1503.2, deadline_met=False)
+    status = report(health)['deadline']
+    assert status.level == Severity.WARN
+    assert status.message == (
+        'left: images arrive 1503 ms old, too old for the deadline at any keep_ratio; check the '
+        "camera's clock, or set deadline_from:=receive")
 
 
 def test_too_many_misses_are_a_warning(pipeline):
     health = Health(pipeline, 0)
     for index in range(100):
-        health.add(dataclasses.replace(LATENCY, deadline_met=index % 10 != 0))
+        health.add('left', dataclasses.replace(LATENCY, deadline_met=index % 10 != 0))
     status = report(health)['deadline']
     assert status.level == Severity.WARN and status.values['miss rate'] == '0.100'
 

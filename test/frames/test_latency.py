@@ -72,13 +72,29 @@ def test_a_stamp_that_no_camera_on_this_clock_set_has_a_fault_and_no_age(stamp_n
     assert math.isnan(age) and fault in said
 
 
-@pytest.mark.parametrize('step_ns', [0, -1, -NS_PER_MS])
-def test_a_stamp_no_newer_than_the_one_before_has_no_age_and_the_next_one_has(step_ns):
+@pytest.mark.parametrize('step_ms', [0, -1, -130, -1000])
+def test_images_that_overtook_each_other_have_their_ages(step_ms):
     clock = StampClock()
     clock.age_ms(NOW_NS, NOW_NS)
-    age, fault = clock.age_ms(NOW_NS + step_ns, NOW_NS)
-    assert math.isnan(age) and 'not newer' in fault
-    assert clock.age_ms(NOW_NS + step_ns + 1, NOW_NS + NS_PER_MS)[1] == ''
+    age, fault = clock.age_ms(NOW_NS + step_ms * NS_PER_MS, NOW_NS)
+    assert (age, fault) == (-step_ms, '')
+
+
+def test_stamps_of_threads_in_turn_all_have_their_ages():
+    clock = StampClock()
+    ages = [clock.age_ms(now * NS_PER_MS - age * NS_PER_MS, now * NS_PER_MS)[0]
+            for now, age in zip(range(1_000_000, 1_000_660, 33), [10, 140] * 10)]
+    assert ages == [10, 140] * 10
+
+
+@pytest.mark.parametrize('step_ms', [-1001, -60_000])
+def test_a_large_step_back_is_another_clock_and_the_next_stamp_counts_on_it(step_ms):
+    clock = StampClock()
+    clock.age_ms(NOW_NS, NOW_NS)
+    first = NOW_NS + step_ms * NS_PER_MS
+    age, fault = clock.age_ms(first, first + NS_PER_MS)
+    assert math.isnan(age) and 'before an earlier one' in fault
+    assert clock.age_ms(first + NS_PER_MS, first + 3 * NS_PER_MS) == (2.0, '')
 
 
 def test_a_window_keeps_the_newest_latencies_only():

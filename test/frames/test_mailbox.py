@@ -201,7 +201,14 @@ def test_counts_are_those_of_all_cameras():
     mailbox.mark_published(mailbox.take())
     mailbox.mark_dropped(mailbox.take(), 'too old')
     assert mailbox.counts() == Counts(3, 1, {
-        'superseded': 1, 'too old': 1, 'bad stamp': 0, 'undecodable': 0, 'inactive': 0})
+        'superseded': 1, 'too old': 1, 'bad stamp': 0, 'undecodable': 0, 'inactive': 0},
+        {'left': 1, 'right': 2})
+
+
+def test_a_camera_that_sends_nothing_is_counted_as_well():
+    mailbox = Mailbox()
+    mailbox.expect('left')
+    assert mailbox.counts().by_topic == {'left': 0}
 
 
 def test_a_reason_that_nobody_would_look_for_is_refused():

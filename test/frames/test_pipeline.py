@@ -260,3 +260,38 @@ def test_the_tuner_hears_of_waiting_service_and_period(monkeypatch):
     latency = bench.run()
     assert heard == {'wait_ms': latency.queue_ms, 'period_ms': bench.mailbox.period_ms,
                      'service_ms': latency.decode_ms + latency.publish_ms}
+
+
+@pytest.mark.parametrize('age_ms', [100.0, 1503.0, 9_999.0])
+def test_images_that_arrive_too_old_for_any_level_tune_nothing(age_ms):
+    bench = Bench(keep_ratio=1.0, deadline_ms=100.0)
+    for latency in run_like_the_table(bench, 50, age_ms=age_ms):
+        assert (latency.keep_ratio, latency.deadline_met, latency.decision) == (
+            1.0, False, Decision.LATE_ARRIVAL)
+    latency = run_like_the_table(bench, 50, age_ms=2.0)[-1]  # the stamps are right again
+    assert (latency.keep_ratio, latency.deadline_met, latency.decision) == (
+        1.0, True, Decision.HOLD)
+
+
+def test_an_age_that_leaves_less_than_the_lowest_level_costs_is_late_too():
+    bench = Bench(keep_ratio=1.0, deadline_ms=100.0)  # the lowest level takes 7.5 ms
+    assert run_like_the_table(bench, 5, age_ms=93.0)[-1].decision == Decision.LATE_ARRIVAL
+    assert run_like_the_table(bench, 5, age_ms=60.0)[-1].decision != Decision.LATE_ARRIVAL
+
+
+def test_one_camera_that_lags_does_not_pull_the_others_down():
+    bench = Bench(keep_ratio=1.0, deadline_ms=100.0)
+    for _ in range(50):
+        lagging, = run_like_the_table(bench, 1, age_ms=1500.0)
+        punctual, = run_like_the_table(bench, 1, age_ms=3.0)
+        assert lagging.decision == Decision.LATE_ARRIVAL and punctual.keep_ratio == 1.0
+
+
+def test_where_even_a_fresh_image_is_too_slow_it_is_not_the_cameras_fault():
+    bench = Bench(keep_ratio=1.0, deadline_ms=5.0)
+    assert run_like_the_table(bench, 50, age_ms=1500.0)[-1].decision == Decision.FLOOR
+
+
+def test_from_the_arrival_the_age_is_of_no_account():
+    bench = Bench(keep_ratio=1.0, deadline_ms=100.0, deadline_from='receive')
+    assert run_like_the_table(bench, 50, age_ms=1500.0)[-1].decision == Decision.HOLD

@@ -8,6 +8,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.duration import Duration
 from ros_helpers import DEADLINE_S, Listener, classifier_process
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -120,6 +121,35 @@ def test_every_camera_is_answered(listener, start):
         for index, camera in enumerate(cameras):
             exchange(listener, camera, picture(index), program)
         assert [a.image_topic for a in listener.classifications] == list(topics)
+
+
+def test_cameras_that_are_swapped_by_remapping_keep_their_names(listener, start):
+    swap = ('left:=right', 'right:=left')
+    with start(image_topics='[left,right]', remap=swap) as program:
+        left = listener.publisher('/ltp/left', program=program)
+        right = listener.publisher('/ltp/right', program=program)
+        for camera, topic in ((left, '/ltp/left'), (right, '/ltp/right')):
+            answer, latency = exchange(listener, camera, picture(0), program)
+            assert answer.image_topic == latency.image_topic == topic
+
+
+def test_a_camera_whose_clock_is_behind_moves_no_level_and_is_named(listener, start):
+    listener.listen('/diagnostics', DiagnosticArray)
+    with start(deadline_ms=1000.0, keep_ratio=1.0) as program:
+        camera = listener.publisher('/ltp/image', program=program)
+        for index in range(40):
+            image = picture(index)
+            image.header.stamp = (listener.node.get_clock().now() - Duration(seconds=1.5)).to_msg()
+            answer, latency = exchange(listener, camera, image, program)
+            assert answer.keep_ratio == 1.0 and not latency.deadline_met
+            assert latency.decision == FrameLatency.LATE_ARRIVAL
+        sentence = "ms old, too old for the deadline at any keep_ratio; check the camera's clock"
+        assert '/ltp/image: images arrive 15' in program.output and sentence in program.output
+        listener.until(lambda: any(
+            status.name == 'ltp/classifier: deadline' and sentence in status.message
+            for array in listener.heard['/diagnostics'] for status in array.status), program)
+        assert 'too slow' not in program.output
+        assert listener.get_parameter('keep_ratio') == 1.0
 
 
 def test_below_the_threshold_an_empty_answer_is_published(listener, start):
