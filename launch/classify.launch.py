@@ -5,10 +5,11 @@
 ros2 launch ltp_ros classify.launch.py image_topic:=/camera/image_raw keep_ratio:=0.5
 """
 from pathlib import Path
+from typing import List
 
 import yaml
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable
 from launch_ros.actions import Node
@@ -16,11 +17,11 @@ from launch_ros.actions import Node
 from ltp_ros.config import fields
 
 SHARE = Path(get_package_share_directory('ltp_ros'))
-UNSET = ''  # the node's own default holds; repeating it here would let the two drift apart
+UNSET = ''  # leaves the node's default in place, which is thus defined only once
 
 
-def start_node(context):
-    """Start the node with those arguments that were given."""
+def start_node(context: LaunchContext) -> List[Node]:
+    """Return the node with the launch arguments that are set."""
     given = {name: value for name, value in context.launch_configurations.items() if value}
     parameters = {field.name: yaml.safe_load(given[field.name])
                   for _, field in fields() if field.name in given}
@@ -32,18 +33,19 @@ def start_node(context):
         parameters=[given['params_file'], parameters])]
 
 
-def generate_launch_description():
-    """Return the description that `ros2 launch` runs."""
+def generate_launch_description() -> LaunchDescription:
+    """Return the launch description."""
     return LaunchDescription([
-        DeclareLaunchArgument('namespace', default_value='ltp', description='of the node'),
+        DeclareLaunchArgument('namespace', default_value='ltp',
+                              description='namespace of the node'),
         DeclareLaunchArgument('params_file', default_value=str(SHARE / 'config' / 'classify.yaml'),
-                              description='parameters; the arguments below take precedence'),
+                              description='parameter file; the arguments below take precedence'),
         DeclareLaunchArgument('image_topic', default_value=UNSET,
-                              description='one camera topic, for short'),
+                              description='a single camera topic, short for image_topics'),
         *(DeclareLaunchArgument(field.name, default_value=UNSET,
                                 description=field.metadata['description'])
           for _, field in fields()),
-        # An image does not fit in Fast DDS's default shared memory: the camera needs this too
+        # An image exceeds Fast DDS's default shared memory; the camera process needs this too
         SetEnvironmentVariable('FASTRTPS_DEFAULT_PROFILES_FILE', EnvironmentVariable(
             'FASTRTPS_DEFAULT_PROFILES_FILE',
             default_value=str(SHARE / 'config' / 'fastdds.xml'))),

@@ -1,10 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_adapt`: let the pruned model learn from its unpruned self, on images without labels.
+"""`ltp_adapt`: adapt a model to pruning by self-distillation on your own unlabelled images.
 
-Nobody has to label anything: at each step the model sees some crops of your own images with every
-token and with a share of them, and learns to answer the same. It ends by itself when the images
-held out no longer gain, or with Ctrl-C, and writes the best weights so far.
+At each step the original model sees crops of the images with every token, and the model in
+training sees them with a share of the tokens and learns to give the same answers. The run ends
+when the held-out images no longer improve, or on Ctrl-C, and writes the best weights so far.
 """
 import argparse
 import contextlib
@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from rich.console import Console
@@ -22,7 +22,7 @@ from rich.table import Table
 
 from ltp_ros.classifier import ClassifierError, resolve_device
 from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
-from ltp_ros.images import ImageFileError
+from ltp_ros.images import EncodedImage, ImageFileError
 from ltp_ros.model import vit
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
 from ltp_ros.research.accuracy.answers import kinds_of
@@ -46,35 +46,36 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_adapt`."""
     parser = program_parser('ltp_adapt', __doc__, FLAGS)
     add = parser.add_argument
-    add('images', help='a folder of images in any order, an .npz with jpeg and offsets, a video, '
+    add('images', help='a folder of images, an .npz with jpeg and offsets, a video, '
         'or a bag (.mcap, .db3, .bag, or a folder with metadata.yaml; needs rosbags)')
     add('--output', default='adapted.safetensors', metavar='FILE',
-        help='the weights; the model card goes beside them, as .json')
+        help='file for the weights; the model card goes beside it, as .json')
     add('--method', choices=[method for method in METHODS if method != 'none'],
-        default=ClassifierConfig.method, help='what reduces the tokens; give the node the same')
-    add_ladder_flags(parser, 'shares of the tokens to learn with, besides all of them')
-    add('--minutes', type=positive, default=15.0, help='at most; the learning rate follows the '
-        'clock where it is ahead of the steps')
-    add('--steps', type=positive_int, default=Recipe.steps, help='at most')
-    add('--batch', type=positive_int, default=Recipe.batch, help='crops a step')
+        default=ClassifierConfig.method,
+        help='token reduction method; start the node with the same one')
+    add_ladder_flags(parser, 'keep ratios to train at, in addition to 1.0')
+    add('--minutes', type=positive, default=15.0, help='time limit; the learning rate follows '
+        'the clock where it is ahead of the steps')
+    add('--steps', type=positive_int, default=Recipe.steps, help='maximum number of steps')
+    add('--batch', type=positive_int, default=Recipe.batch, help='crops per step')
     add('--lr', type=positive, default=Recipe.lr, help='peak learning rate')
     add('--limit', type=positive_int, default=4000, metavar='N',
-        help='images at most, evenly spread over all; they are kept in memory')
+        help='maximum number of images, evenly spaced over the set; they are kept in memory')
     add('--hold-out', type=positive, default=0.1, metavar='SHARE',
-        help='share of the images that is not learned from, but tells when to stop')
-    add('--val', metavar='IMAGES', help='labelled images, as for ltp_evaluate, to say before and '
-        'after on; none: say it on the images held out, without labels')
+        help='share of the images held out from training to decide when to stop')
+    add('--val', metavar='IMAGES', help='labelled images, as for ltp_evaluate, to compare the '
+        'model on before and after; if omitted, the held-out images, without labels')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
-        help='auto: bfloat16 where the hardware computes in it')
-    add('--seed', type=int, default=Recipe.seed, help='of everything random')
+        help='auto: bfloat16 if the hardware supports it')
+    add('--seed', type=int, default=Recipe.seed, help='seed of all random numbers')
     return parser
 
 
 class Adaptation:
-    """Everything that one run of the program needs, opened before it begins.
+    """The model, images and settings of one run, loaded and checked before it begins.
 
     Raises:
-        ConfigError, ClassifierError, ImageFileError, ModelError: if something cannot be used.
+        ConfigError, ClassifierError, ImageFileError, ModelError: if one of them cannot be used.
     """
 
     def __init__(self, args: argparse.Namespace, console: Console):
@@ -95,8 +96,8 @@ class Adaptation:
         with contextlib.nullcontext() if args.quiet else console.status('reading images'):
             pixels = stack_middles(rgb_images(args.images, args.limit), size)
         if len(pixels) < LEAST_IMAGES:
-            raise DatasetError(f'{args.images!r} has {len(pixels)} images; {LEAST_IMAGES} are the '
-                               'least to learn from, some hundreds are better')
+            raise DatasetError(f'{args.images!r} has {len(pixels)} images; expected at least '
+                               f'{LEAST_IMAGES}, better a few hundred')
         if not args.hold_out < 1.0:
             raise ConfigError(f'hold-out {args.hold_out} is not allowed; it must be below 1')
         learned, held = hold_out(len(pixels), max(args.hold_out, 1 / len(pixels)), args.seed)
@@ -107,7 +108,7 @@ class Adaptation:
         self.num_images = len(learned)
         self.device = device
 
-    def _open_val(self) -> Any:
+    def _open_val(self) -> Optional[Tuple[Sequence[EncodedImage], torch.Tensor]]:
         if not self.args.val:
             return None
         image_set = open_image_set(self.args.val)
@@ -115,10 +116,10 @@ class Adaptation:
         return image_set.images, torch.from_numpy(classes)
 
     def learn(self, bar: Progress, stop: Sequence[int]) -> float:
-        """Take steps until steps, minutes or gains are at an end, or `stop` is not empty.
+        """Train until steps, minutes or improvements run out, or `stop` is not empty.
 
         Returns:
-            The seconds that it took.
+            The duration in seconds.
         """
         adapter, recipe = self.adapter, self.adapter.recipe
         task = bar.add_task('adapting', total=1.0)
@@ -137,8 +138,8 @@ class Adaptation:
         adapter.finish()
         return time.monotonic() - started
 
-    def compare(self) -> List[Dict[str, Any]]:
-        """Return what was gained, level by level, on --val or the images held out."""
+    def compare(self) -> Sequence[Mapping[str, object]]:
+        """Return the gain at each level on --val or, without it, on the held-out images."""
         adapter = self.adapter
         images: Iterator[torch.Tensor] = adapter.held_batches()
         labels = None
@@ -148,8 +149,8 @@ class Adaptation:
                              torch.float32)
         return gains(adapter.teacher, adapter.vit, self.ladder, images, labels)
 
-    def write(self, record: Dict[str, Any]) -> None:
-        """Write weights and card."""
+    def write(self, record: Dict[str, object]) -> None:
+        """Write the weights and the model card."""
         architecture = self.card.get('architecture', self.args.model)
         built = BuiltModel(self.adapter.vit, architecture, self.card.get('model_args', {}),
                            self.config)
@@ -157,17 +158,17 @@ class Adaptation:
                      model_card(built, self.names, record))
 
 
-def make_table(result: Dict[str, Any]) -> Table:
-    """Return what was gained as a table."""
-    table = Table(title='{method} on {n} images of {on}'.format(**result),
-                  caption='in percent; the gain with its 95 % interval. Agreement is with the '
-                  'unpruned model as it was')
-    keys = [key for key in ('top1', 'agreement') if f'{key}_gain' in result['rows'][0]]
+def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, object]]) -> Table:
+    """Return the gain at each level as a table."""
+    table = Table(title='{method} on {n} images of {on}'.format(**head),
+                  caption='in percent, gains with 95 % intervals; agreement: with the original '
+                  'model at keep ratio 1')
+    keys = [key for key in ('top1', 'agreement') if f'{key}_gain' in rows[0]]
     table.add_column('keep ratio', justify='right')
     for key in keys:
         for heading in ('before', 'after', 'gain'):
             table.add_column(f'{key} {heading}', justify='right')
-    for row in result['rows']:
+    for row in rows:
         cells = [f'{row["keep_ratio"]:g}']
         for key in keys:
             cells += [f'{row[f"{key}_before"]:.1f}', f'{row[f"{key}_after"]:.1f}',
@@ -195,17 +196,18 @@ def main(argv: Optional[List[str]] = None) -> int:
                                                      disable=args.quiet) as bar:
             seconds = adaptation.learn(bar, stop)
         rows = adaptation.compare()
-        result = {'program': 'ltp_adapt', **provenance(adaptation.device.type),
-                  'precision': adaptation.precision, 'method': args.method,
-                  'model': vit.model_name(args.model, args.checkpoint),
-                  'checkpoint': Path(args.checkpoint).name, 'images': Path(args.images).name,
-                  'images_learned': adaptation.num_images, 'steps': adaptation.adapter.step,
-                  'seconds': round(seconds, 1), 'recipe': vars(adaptation.adapter.recipe),
-                  'on': Path(args.val).name if args.val else 'those held out',
-                  'n': rows[0]['n'], 'rows': rows}
+        result: Dict[str, object] = {
+            'program': 'ltp_adapt', **provenance(adaptation.device.type),
+            'precision': adaptation.precision, 'method': args.method,
+            'model': vit.model_name(args.model, args.checkpoint),
+            'checkpoint': Path(args.checkpoint).name, 'images': Path(args.images).name,
+            'images_learned': adaptation.num_images, 'steps': adaptation.adapter.step,
+            'seconds': round(seconds, 1), 'recipe': vars(adaptation.adapter.recipe),
+            'on': Path(args.val).name if args.val else 'the held-out set',
+            'n': rows[0]['n'], 'rows': rows}
         adaptation.write(result)
-        Console().print(make_table(result))
-        Console().print(f'{args.output} is written; run it with checkpoint:={args.output} '
+        Console().print(make_table(result, rows))
+        Console().print(f'Wrote {args.output}; the node takes it as checkpoint:={args.output} '
                         f'method:={args.method}', soft_wrap=True, highlight=False)
         write_json(args.json, result)
     except (ConfigError, ClassifierError, ImageFileError, vit.ModelError, OSError) as error:

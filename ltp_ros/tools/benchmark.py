@@ -1,15 +1,16 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_benchmark`: measure on this machine what the package claims."""
+"""`ltp_benchmark`: check the claims of this package on this machine."""
 import argparse
 import ast
 import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from types import ModuleType
+from typing import Optional, Sequence
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the node: its times are wanted
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in the node, whose times are measured
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,14 +21,14 @@ from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import PlotError
 from ltp_ros.tools.support.processes import ProcessError
 
-# Each is a module `benchmark_<name>`, imported when it is asked for, as some need ROS. It has a
-# docstring that says what it measures, PARENTS, add_arguments(parser), and run(args, bar), with a
-# progress bar to show what takes long, which returns the exit code where it is not 0
+# Modules in benchmarks/, imported on demand since some need ROS. Each has a docstring that
+# describes the measurement, PARENTS, add_arguments(parser), and run(args, bar), which shows its
+# progress in `bar` and returns an exit code, or None for 0
 COMMANDS = ('deadline', 'overload', 'node', 'methods', 'gpu')
 
 
 def build_parser(command: str = '') -> argparse.ArgumentParser:
-    """Return the command line of `ltp_benchmark`, with the flags of one command."""
+    """Return the command line of `ltp_benchmark`, with the flags of `command` only."""
     parser = argparse.ArgumentParser(prog='ltp_benchmark',
                                      description=(__doc__ or '').split(': ', 1)[1])
     names = parser.add_subparsers(dest='command', metavar='COMMAND')
@@ -44,7 +45,7 @@ def build_parser(command: str = '') -> argparse.ArgumentParser:
     return parser
 
 
-def _module(name: str) -> Any:
+def _module(name: str) -> ModuleType:
     return importlib.import_module(f'ltp_ros.tools.benchmarks.{name}')
 
 
@@ -54,7 +55,7 @@ def _docstring(name: str) -> str:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run `ltp_benchmark`; return the exit code, 0 if everything was measured."""
+    """Run `ltp_benchmark`; return the exit code: 0 if every measurement was made."""
     argv = list(sys.argv[1:] if argv is None else argv)
     errors = Console(stderr=True)
 

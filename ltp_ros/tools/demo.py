@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_demo`: a camera and the classifier as two real processes over DDS, watched live."""
+"""`ltp_demo`: run a camera and the classifier as two ROS processes and show the answers live."""
 import argparse
 import os
 import sys
@@ -21,11 +21,11 @@ from ltp_ros.tools.support.frame_sources import PAN_FRAMES, SAMPLES
 from ltp_ros.tools.support.processes import Process, ProcessError, isolate
 
 START_TIMEOUT_S = 300.0  # a slow board loads and warms up a model
-GRACE_S = 3.0  # for answers that are still on their way when the source has ended
+GRACE_S = 3.0  # for answers still in flight when the source has ended
 
 
 def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
-    """Run the two processes and feed the report until every frame had its chance."""
+    """Run the two processes and feed the report until every frame is answered or overdue."""
     parameters = absolute_paths({name: getattr(args, name) for name in (
         'model', 'checkpoint', 'labels', 'device', 'precision', 'keep_ratio')})
     given = [text for name, value in parameters.items() if value
@@ -54,36 +54,36 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog='ltp_demo', description=__doc__.split(': ', 1)[1])
     parser.add_argument('--source', default='samples',
-                        help="a video, a folder of pictures, the number of a webcam, or 'samples' "
-                        '(default): the pictures inside this package, panned')
+                        help="a video file, a folder of images, a webcam number, or 'samples' "
+                        '(default): a pan over the images in this package')
     parser.add_argument('--frames', type=int, default=PAN_FRAMES * len(SAMPLES), metavar='N',
-                        help='default: %(default)s')
+                        help='number of frames; default: %(default)s')
     parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',
-                        help='default: %(default)s')
+                        help='frames per second; default: %(default)s')
     parser.add_argument('--keep-ratio', type=float, default=0.53,
-                        help='share of the image tokens kept; default: %(default)s')
+                        help='share of the patch tokens kept; default: %(default)s')
     parser.add_argument('--model', default='demo',
-                        help='a timm Vision Transformer; default: the model in this package')
+                        help='a timm Vision Transformer; default: demo, the model in this package')
     parser.add_argument('--checkpoint', default='', help='a .safetensors file for the model')
-    parser.add_argument('--labels', default='', help='a text file with one class name a line')
-    parser.add_argument('--device', default='', help='cuda or cpu; default: cuda where present')
+    parser.add_argument('--labels', default='', help='a text file with one class name per line')
+    parser.add_argument('--device', default='', help='cuda or cpu; default: cuda if available')
     parser.add_argument('--precision', default='', help='float32, float16, bfloat16 or int8')
     parser.add_argument('--output', default='ltp_demo.png', metavar='FILE',
-                        help='the annotated picture; default: %(default)s')
+                        help='annotated image; default: %(default)s')
     parser.add_argument('--json', metavar='FILE', help='write the summary as JSON')
-    parser.add_argument('--quiet', action='store_true', help='only the summary')
+    parser.add_argument('--quiet', action='store_true', help='print only the summary')
     return parser
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run the demo; return its exit code, 0 if frames came back and the picture was saved."""
+    """Run the demo; return the exit code: 0 if answers came back and the picture was saved."""
     args = build_parser().parse_args(argv)
     isolate()
     console = Console()
     report = DemoReport(args.model, args.checkpoint)
     if not args.quiet:
-        console.print(f'[dim]Starting source and classifier (ROS_DOMAIN_ID='
-                      f'{os.environ["ROS_DOMAIN_ID"]}); the first start takes a while.[/dim]')
+        console.print('[dim]Starting a camera and the classifier in ROS domain '
+                      f'{os.environ["ROS_DOMAIN_ID"]}; loading the model may take a minute.[/dim]')
     rclpy.init()
     try:
         with Live(console=Console(quiet=True) if args.quiet else console,
@@ -98,9 +98,10 @@ def main(argv: Optional[List[str]] = None) -> int:
     finally:
         rclpy.try_shutdown()
     console.print(report.summary_table())
-    console.print(report.latency_line())
-    console.print(f'Annotated picture (dropped patches dimmed): {os.path.abspath(args.output)}',
-                  highlight=False, soft_wrap=True)
+    for line in filter(None, (report.class_line(), report.latency_line())):
+        console.print(line, highlight=False)
+    console.print('Annotated picture (dimmed: dropped patches; grey: outside the model input): '
+                  + os.path.abspath(args.output), highlight=False, soft_wrap=True)
     if args.json:
         report.save_json(args.json)
     return 0

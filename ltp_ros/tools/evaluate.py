@@ -1,8 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_evaluate`: what each method costs in right answers, at each share of the tokens.
+"""`ltp_evaluate`: measure the accuracy of each method at each keep ratio.
 
-Several GPUs share the images with `torchrun --nproc-per-node N -m ltp_ros.tools.evaluate`.
+To split the images over N GPUs: `torchrun --nproc-per-node N -m ltp_ros.tools.evaluate`.
 """
 import argparse
 import itertools
@@ -11,9 +11,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the node: its times are wanted
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in the node, whose times are measured
 
 import numpy as np
 import torch
@@ -71,39 +71,39 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('images', help='a folder of class folders, a folder of images with labels.csv (columns '
         'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
-    add('--no-labels', action='store_true', help='take any folder of images, whose classes nobody '
-        'knows, and say how often the answer is that of the unpruned model')
+    add('--no-labels', action='store_true', help='take any folder of unlabelled images and report '
+        'only the agreement with the unpruned model')
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],
-        help='what reduces the tokens; the unpruned model always runs')
+        help='token reduction methods; the unpruned model is always included')
     add('--scores', nargs='+', choices=(*SCORES, 'all'), default=['srb'],
-        help='what the method ltp keeps tokens by')
-    add_ladder_flags(parser, 'shares of the patch tokens kept', several_alphas=True)
-    add('--batch', type=positive_int, default=64, help='images a run of the model')
+        help='token-ranking criteria of the ltp method')
+    add_ladder_flags(parser, 'keep ratios to evaluate', several_alphas=True)
+    add('--batch', type=positive_int, default=64, help='images per batch')
     add('--workers', type=whole_number, default=0, metavar='N',
-        help='processes that decode; 0: this one decodes')
-    add('--limit', type=positive_int, metavar='N', help='only N of the images, evenly spread')
-    add('--state', metavar='FILE', help='keep the answers in this .npz; the same command goes on '
-        'from there after a stop')
+        help='decoder processes; 0: decode in the main process')
+    add('--limit', type=positive_int, metavar='N', help='use only N of the images, evenly spaced')
+    add('--state', metavar='FILE', help='save the answers in this .npz; after an interruption the '
+        'same command resumes from it')
     add('--rounds', type=whole_number, default=0, metavar='N', help='also time each variant on '
-        'one image, N times in turns; 0: do not')
+        'one image in N interleaved rounds; 0: no timing')
     add('--backend', choices=('eager', 'graph', 'onnx'), default='eager',
-        help='what is timed; the answers are those of eager, with --precision int8 of onnx')
-    add('--plot', metavar='FILE', help='draw accuracy over GMACs, time and alpha')
-    add('--maps', metavar='FOLDER', help='draw for each image the maps of the score and what '
-        'each method keeps at the keep ratio nearest to 0.53; see --limit')
+        help='backend to time; the answers come from eager, with --precision int8 from onnx')
+    add('--plot', metavar='FILE', help='plot accuracy over GMACs, time and alpha')
+    add('--maps', metavar='FOLDER', help='for each image, draw the score maps and the tokens '
+        'that each method keeps at the keep ratio nearest to 0.53; see --limit')
     return parser
 
 
 class Evaluation:
-    """What is run on which images; a part of the images where torchrun started several of us.
+    """The variants and images of one run; under torchrun each process runs a part of the images.
 
     Args:
-        args: of the command line.
-        rank: number of this process.
-        count: of processes.
+        args: the parsed command line.
+        rank: rank of this process.
+        count: number of processes.
 
     Raises:
-        ConfigError, ClassifierError, ImageFileError, ModelError: if something cannot be used.
+        ConfigError, ClassifierError, ImageFileError, ModelError: if an input cannot be used.
     """
 
     def __init__(self, args: argparse.Namespace, rank: int = 0, count: int = 1):
@@ -113,8 +113,8 @@ class Evaluation:
         self.device = resolve_device(args.device)
         self.precision = resolve_precision(args.precision, self.device)
         if self.precision == 'int8' and (args.backend, self.device.type) != ('onnx', 'cpu'):
-            raise ConfigError('--precision int8 runs in ONNX Runtime on the CPU: give --backend '
-                              'onnx --device cpu with it')
+            raise ConfigError('--precision int8 runs only in ONNX Runtime on the CPU: add '
+                              '--backend onnx --device cpu')
         self.methods = [method for method in METHODS if method in (UNPRUNED.method, *args.methods)
                         or 'all' in args.methods]
         scores = SCORES if 'all' in args.scores else list(dict.fromkeys(args.scores))
@@ -141,13 +141,13 @@ class Evaluation:
         return image_set.images, model_classes(image_set, names, source)
 
     def gmacs(self) -> Dict[Variant, float]:
-        """Return 1e9 multiply-accumulates of an image; the models still lie on the CPU."""
+        """Return the GMACs per image; call this while the models are still on the CPU."""
         pixels = torch.zeros(1, 3, *self.data_config.input_size)
         return {variant: count_gmacs(select(self.models, variant), pixels)
                 for variant in self.variants}
 
     def times_ms(self, bar: Progress) -> Dict[Variant, Optional[float]]:
-        """Return the median time of one image; the models still lie on the CPU."""
+        """Return the median time per image; call this while the models are still on the CPU."""
         rounds = self.args.rounds
         if not rounds:
             return dict.fromkeys(self.variants)
@@ -182,7 +182,7 @@ class Evaluation:
                 found.save()
                 saved = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            models, dtype = self._models_to_ask(Path(folder))
+            models, dtype = self._models_to_run(Path(folder))
             try:
                 answer_all(models, batches(mine[len(found):], self.data_config, self.args.batch,
                                            self.args.workers, self.device, dtype),
@@ -191,7 +191,7 @@ class Evaluation:
                 found.save()
         return self._together(found)
 
-    def _models_to_ask(self, folder: Path) -> Tuple[Dict[str, nn.Module], torch.dtype]:
+    def _models_to_run(self, folder: Path) -> Tuple[Dict[str, nn.Module], torch.dtype]:
         if self.precision == 'int8':
             return {method: Int8Model(model, folder / method)
                     for method, model in self.models.items()}, torch.float32
@@ -199,7 +199,7 @@ class Evaluation:
         return {method: model.to(device=self.device, dtype=dtype)
                 for method, model in self.models.items()}, dtype
 
-    def _settings(self, num_images: int) -> Dict[str, Any]:
+    def _settings(self, num_images: int) -> Dict[str, object]:
         return {'model_hash': model_hash(itertools.chain(*map(tensors_of, self.models.values()))),
                 'images': str(self.args.images), 'n': num_images, 'limit': self.args.limit,
                 'device': self.device.type, 'precision': self.precision,
@@ -214,22 +214,23 @@ class Evaluation:
 
 
 def _woven(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Put together what every len(parts)-th image gave, in the order of the images."""
+    """Interleave the parts: part i holds every len(parts)-th image, starting at image i."""
     woven = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
     for number, part in enumerate(parts):
         woven[number::len(parts)] = part
     return woven
 
 
-def evaluate(evaluation: Evaluation, bar: Progress) -> Dict[str, Any]:
-    """Measure; return the head of the JSON file with its `rows`."""
+def evaluate(evaluation: Evaluation, bar: Progress
+             ) -> Tuple[Dict[str, object], List[Dict[str, object]]]:
+    """Run the evaluation; return the head and the rows of the JSON file."""
     args, variants = evaluation.args, evaluation.variants
-    head = provenance(evaluation.device.type)  # now: a long run may outlive its commit
+    head = provenance(evaluation.device.type)  # now, since the commit may change during a long run
     gmacs = evaluation.gmacs()
     times_ms = evaluation.times_ms(bar)
     answers = evaluation.answers(bar)
 
-    def row(variant: Variant) -> Mapping[str, Any]:
+    def row(variant: Variant) -> Dict[str, object]:
         return {'method': variant.method, 'score': variant.score,
                 'keep_ratio': variant.keep_ratio, 'alpha': variant.alpha,
                 'tokens_kept': select(evaluation.models, variant).patch_drop.num_keep,
@@ -241,7 +242,7 @@ def evaluate(evaluation: Evaluation, bar: Progress) -> Dict[str, Any]:
         'model': vit.model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
         'backend': args.backend if args.rounds else None, 'rounds': args.rounds,
         'images': args.images, 'n': len(evaluation.images),
-        'tokens_total': evaluation.num_patches, 'rows': [row(variant) for variant in variants]}
+        'tokens_total': evaluation.num_patches}, [row(variant) for variant in variants]
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -255,9 +256,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         figure = new_figure(args.plot, 13, 5) if args.plot else None
         evaluation = Evaluation(args, rank, count)
         with Progress(*columns, console=errors, disable=args.quiet or rank > 0) as bar:
-            result = evaluate(evaluation, bar)
+            head, rows = evaluate(evaluation, bar)
         if rank == 0:
-            Console().print(make_table(result))
+            result = {**head, 'rows': rows}
+            Console().print(make_table(head, rows))
             write_json(args.json, result)
             if figure:
                 draw(figure, result)
@@ -268,8 +270,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         errors.print(f'ltp_evaluate: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2
     except KeyboardInterrupt:
-        errors.print('ltp_evaluate: stopped' + (
-            '; the same command goes on from here' if args.state else ''))
+        errors.print('ltp_evaluate: interrupted' + (
+            '; run the same command to resume' if args.state else ''))
         return 130
     finally:
         ranks.leave(count)

@@ -1,14 +1,14 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_export`: write a model as ONNX, one file a level of the ladder, checked against torch.
+"""`ltp_export`: export a model to ONNX, one file per ladder level, and check it against torch.
 
-The files go where the backend onnx looks for them, so that a node with the same model starts
-without exporting; or into a folder of your choice, for trtexec and others.
+By default the files go where the `onnx` backend looks for them, so that a node with the same model
+starts without exporting. Use --output to export for trtexec and other tools.
 """
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypedDict
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from rich.progress import track
 from rich.table import Table
 
 from ltp_ros.backends import choice
+from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.onnx_export import export_level, level_file
+from ltp_ros.backends.protocol import Backend
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.model.vit import ModelError
@@ -27,9 +29,25 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 
 FLAGS = ('model', 'checkpoint', 'method', 'score', 'papr_checkpoint', 'cache')
-PICTURE = 'chelsea'
-TOLERANCE = 1e-3  # of a probability; more is another model
+SAMPLE = 'chelsea'
+TOLERANCE = 1e-3  # between probabilities; beyond it the exported model is a different one
 NUM_FRAMES = 3
+
+
+class Comparison(TypedDict):
+    """How far two backends agree at one level."""
+
+    max_difference: float  # between the probabilities of the best class
+    same_label: bool
+    same_patches: bool
+
+
+class LevelRow(Comparison):
+    """One exported level, compared with torch."""
+
+    keep_ratio: float
+    file: str
+    mib: float
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,77 +55,84 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser('ltp_export', __doc__, FLAGS)
     add_ladder_flags(parser, 'the ladder')
     parser.add_argument('--output', metavar='FOLDER',
-                        help='none: where the backend onnx looks')
+                        help='folder of the files; if omitted, where the onnx backend looks')
     return parser
 
 
-def export_ladder(args: argparse.Namespace) -> Dict[str, Any]:
-    """Write every level and compare it with torch; return what was found as plain numbers."""
+def export_ladder(args: argparse.Namespace) -> Tuple[Dict[str, str], List[LevelRow]]:
+    """Export every level and compare it with torch; return the head of the JSON file and rows."""
     config = {name: getattr(args, name) for name in FLAGS}
     config.update(device='cpu', precision='float32', alpha=check('alpha', args.alpha),
                   keep_ratios=check('keep_ratios', args.keep_ratios))
-    eager = Classifier(ClassifierConfig(backend='eager', **config))
+    classifier = Classifier(ClassifierConfig(backend='eager', **config))
+    eager = classifier.backend
+    assert isinstance(eager, EagerBackend)  # as configured; its model is exported
     folder = Path(args.output) if args.output else choice.model_folder(
-        args.cache, eager.model_name, eager.model_hash, eager.config.method,
-        eager.config.score, eager.config.alpha)
-    onnx = choice.create('onnx', 'float32', eager.backend.model, eager.data_config,
-                           torch.device('cpu'), folder)
-    pictures = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]
-    rows = []
-    for keep_ratio in track(eager.config.ladder, 'exporting', console=Console(stderr=True),
+        args.cache, classifier.model_name, classifier.model_hash, classifier.config.method,
+        classifier.config.score, classifier.config.alpha)
+    onnx = choice.create('onnx', 'float32', eager.model, classifier.data_config,
+                         torch.device('cpu'), folder)
+    images = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]
+    rows: List[LevelRow] = []
+    for keep_ratio in track(classifier.config.ladder, 'exporting', console=Console(stderr=True),
                             disable=args.quiet):
         path = level_file(folder, keep_ratio)
-        export_level(eager.backend.model, keep_ratio, path)
+        export_level(eager.model, keep_ratio, path)
         rows.append({'keep_ratio': keep_ratio, 'file': str(path),
                      'mib': path.stat().st_size / 2 ** 20,
-                     **compare(eager.backend, onnx, pictures, keep_ratio)})
-    return {'program': 'ltp_export', **provenance('cpu'), 'model': eager.model_name,
-            'method': eager.config.method, 'model_hash': eager.model_hash, 'folder': str(folder),
-            'rows': rows}
+                     **compare(eager, onnx, images, keep_ratio)})
+    return {'program': 'ltp_export', **provenance('cpu'), 'model': classifier.model_name,
+            'method': classifier.config.method, 'model_hash': classifier.model_hash,
+            'folder': str(folder)}, rows
 
 
 def frames() -> Iterator[np.ndarray]:
-    """Yield pictures of a cat, RGB."""
-    return (rgb for _, rgb in panned_samples((PICTURE,)))
+    """Yield views of a cat as (H, W, 3) uint8 RGB."""
+    return (rgb for _, rgb in panned_samples((SAMPLE,)))
 
 
-def compare(eager: Any, onnx: Any, pictures: List[np.ndarray],
-            keep_ratio: float) -> Dict[str, Any]:
-    """Return how far the probabilities of two backends lie apart, and whether they agree."""
-    apart, same_label, same_patches = 0.0, True, True
-    for rgb in pictures:
-        (mine, ids, kept), (other, other_ids, other_kept) = (
-            backend(rgb, keep_ratio, 1) for backend in (eager, onnx))
-        apart = max(apart, float(np.abs(mine - other).max()))
-        same_label = same_label and ids[0] == other_ids[0]
-        same_patches = same_patches and np.array_equal(kept, other_kept)
-    return {'max_difference': apart, 'same_label': bool(same_label), 'same_patches': same_patches}
+def compare(eager: Backend, onnx: Backend, images: List[np.ndarray],
+            keep_ratio: float) -> Comparison:
+    """Compare two backends on some images at one level."""
+    difference, same_label, same_patches = 0.0, True, True
+    for rgb in images:
+        ours, theirs = (backend(rgb, keep_ratio, 1) for backend in (eager, onnx))
+        difference = max(difference, float(np.abs(ours.scores - theirs.scores).max()))
+        same_label = same_label and bool(ours.class_ids[0] == theirs.class_ids[0])
+        same_patches = same_patches and np.array_equal(ours.keep_indices, theirs.keep_indices)
+    return {'max_difference': difference, 'same_label': same_label, 'same_patches': same_patches}
+
+
+def make_table(head: Mapping[str, str], rows: Sequence[LevelRow]) -> Table:
+    """Return the exported levels as a table."""
+    table = Table(title='{model}, {method}'.format(**head), caption=head['folder'])
+    for heading in ('keep ratio', 'MiB', 'largest difference', 'label', 'patches'):
+        table.add_column(heading, justify='right')
+    for row in rows:
+        table.add_row(f'{row["keep_ratio"]:g}', f'{row["mib"]:.1f}',
+                      f'{row["max_difference"]:.1e}',
+                      'same' if row['same_label'] else 'DIFFERENT',
+                      'same' if row['same_patches'] else 'DIFFERENT')
+    return table
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run `ltp_export`; return the exit code, 0 if every level gives torch's answers."""
+    """Run `ltp_export`; return the exit code: 0 if every level agrees with torch."""
     args = build_parser().parse_args(argv)
     errors = Console(stderr=True)
     try:
         check_writable(args.json)
-        result = export_ladder(args)
+        head, rows = export_ladder(args)
     except (ClassifierError, ConfigError, ModelError, ImportError, RuntimeError,
             OSError) as error:
         errors.print(f'ltp_export: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2
     except KeyboardInterrupt:
         return 130
-    table = Table(title='{model}, {method}'.format(**result), caption=result['folder'])
-    for heading in ('keep ratio', 'MiB', 'largest difference', 'label', 'patches'):
-        table.add_column(heading, justify='right')
-    for row in result['rows']:
-        table.add_row(f'{row["keep_ratio"]:g}', f'{row["mib"]:.1f}',
-                      f'{row["max_difference"]:.1e}', 'same' if row['same_label'] else 'OTHER',
-                      'same' if row['same_patches'] else 'OTHER')
-    Console().print(table)
-    write_json(args.json, result)
-    if not all(row['same_label'] and row['max_difference'] < TOLERANCE for row in result['rows']):
-        errors.print('ltp_export: a level gives other answers than torch; do not use these files')
+    Console().print(make_table(head, rows))
+    write_json(args.json, {**head, 'rows': rows})
+    if not all(row['same_label'] and row['max_difference'] < TOLERANCE for row in rows):
+        errors.print('ltp_export: at least one level disagrees with torch; do not use these files')
         return 1
     return 0
 

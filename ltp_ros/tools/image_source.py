@@ -1,11 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_image_source`: publish a video, a folder, a webcam or sample pictures as a camera would."""
+"""`ltp_image_source`: publish a video, a folder, a webcam or the sample images as a camera."""
 import argparse
 import array
 import math
 import sys
-from typing import Any, Iterator, List, Optional, Tuple, Union
+from typing import Iterator, List, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -24,19 +24,19 @@ from ltp_ros.images import ImageFileError
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, open_source
 from ltp_ros.tools.support.transport import use_large_images
 
-# encoding -> the conversion from RGB
+# encoding -> OpenCV conversion from RGB
 ENCODINGS = {'bgr8': cv2.COLOR_RGB2BGR, 'rgb8': None, 'mono8': cv2.COLOR_RGB2GRAY}
 
-SETTLE_S = 0.5
+SETTLE_S = 0.5  # from the last match to the first frame
 NS_PER_S = 1_000_000_000
 MAX_RATE_HZ = 1000.0
 
 
 class ImageSource(Node):
-    """Publish one frame a period until the source ends; `done` is completed then.
+    """Publish one frame per period until the source ends, then complete the future `done`.
 
-    The frame's name becomes the header's frame_id, its stamp is the time of publication. The
-    parameter `rate` [Hz] may change at any time; it holds from the next frame on.
+    The header carries the frame's name as frame_id and the time of publication as stamp. The
+    parameter `rate` [Hz] may change at any time; a new value takes effect on the next frame.
     """
 
     def __init__(self, frames: Iterator[NamedImage], args: argparse.Namespace):
@@ -53,12 +53,12 @@ class ImageSource(Node):
             QoSProfile(depth=5, reliability=reliability))
         self.add_on_set_parameters_callback(_check_parameters)
         rate = self.declare_parameter('rate', args.rate, ParameterDescriptor(
-            description='frames a second [Hz]', dynamic_typing=True)).value  # 30 is 30.0
+            description='frames per second [Hz]', dynamic_typing=True)).value  # an integer will do
         self._timer = self.create_timer(1.0 / rate, self._tick)
-        # A match here says nothing of a match there: the subscriber needs a moment more
+        # The subscriber may complete the match a moment later than this publisher
         self._ticks_to_settle = math.ceil(SETTLE_S * rate) if args.wait else 0
         if args.wait:
-            self.get_logger().info(f'waiting for {args.wait} subscribers of '
+            self.get_logger().info(f'waiting for {args.wait} subscriber(s) on '
                                    f'{self._publisher.topic_name}')
 
     def _tick(self) -> None:
@@ -96,14 +96,15 @@ def _check_parameters(parameters: List[Parameter]) -> SetParametersResult:
     return SetParametersResult(successful=True)
 
 
-def is_rate(value: Any) -> bool:
-    """Return whether `value` is a number of frames a second that a source can be asked for."""
-    return type(value) in (int, float) and 0.0 < value <= MAX_RATE_HZ
+def is_rate(value: object) -> bool:
+    """Return whether `value` is a valid frame rate [Hz]: an int or float in (0, MAX_RATE_HZ]."""
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and 0.0 < value <= MAX_RATE_HZ)
 
 
 def to_message(header: Header, rgb: np.ndarray,
                args: argparse.Namespace) -> Union[Image, CompressedImage]:
-    """Return (H, W, 3) uint8 RGB as the message that `args` ask for."""
+    """Return (H, W, 3) uint8 RGB as an Image or CompressedImage, according to `args`."""
     if args.size:
         rgb = cv2.resize(rgb, args.size, interpolation=cv2.INTER_AREA)
     if args.compressed:
@@ -120,12 +121,12 @@ def parse_size(text: str) -> Tuple[int, int]:
     """Parse '640x480' to (width, height)."""
     width, _, height = text.partition('x')
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f'{text!r} is no size; expected WIDTHxHEIGHT')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a valid size; expected WIDTHxHEIGHT')
     return int(width), int(height)
 
 
 def parse_rate(text: str) -> float:
-    """Parse a positive number of frames a second."""
+    """Parse a frame rate [Hz]."""
     rate = float(text)
     if not is_rate(rate):
         raise argparse.ArgumentTypeError(f'{text} is not in (0, {MAX_RATE_HZ:g}]')
@@ -137,24 +138,26 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='ltp_image_source', description=__doc__.split(': ', 1)[1])
     parser.add_argument('source', nargs='?', default='samples',
-                        help="a video file, a folder of pictures, the number of a webcam, or "
-                        "'samples' (default): the pictures inside this package, panned")
-    parser.add_argument('--topic', default='/ltp/image', help='default: %(default)s')
+                        help="a video file, a folder of images, a webcam number, or 'samples' "
+                        "(default): a pan over the images in this package")
+    parser.add_argument('--topic', default='/ltp/image',
+                        help='topic of the raw images; default: %(default)s')
     parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',
-                        help='frames a second; default: %(default)s')
+                        help='frames per second; default: %(default)s')
     parser.add_argument('--count', type=int, metavar='N', help='stop after N frames')
-    parser.add_argument('--loop', action='store_true', help='begin again at the end')
+    parser.add_argument('--loop', action='store_true', help='start over at the end')
     parser.add_argument('--size', type=parse_size, metavar='WxH', help='resize every frame')
     parser.add_argument('--encoding', choices=sorted(ENCODINGS), default='rgb8',
-                        help='default: %(default)s')
+                        help='encoding of the raw images; default: %(default)s')
     parser.add_argument('--compressed', action='store_true',
-                        help='publish JPEG on <topic>/compressed')
+                        help='publish JPEG on <topic>/compressed instead')
     parser.add_argument('--best-effort', action='store_true',
-                        help='offer best effort; by default reliable, which serves both kinds')
+                        help='publish best effort; the default, reliable, serves subscribers of '
+                        'both kinds')
     parser.add_argument('--wait', type=int, nargs='?', default=0, const=1, metavar='N',
-                        help='begin once N (default 1) subscribe')
+                        help='start once there are N (default: 1) subscribers')
     parser.add_argument('--samples', nargs='+', choices=sorted(SAMPLES), default=list(SAMPLES),
-                        help='which sample pictures; default: all')
+                        help='sample images to publish; default: all')
     return parser
 
 
@@ -173,7 +176,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     try:
         rclpy.spin_until_future_complete(node, node.done)
     except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # asked to stop
+        pass  # a normal stop
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

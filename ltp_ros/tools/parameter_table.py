@@ -1,13 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m ltp_ros.tools.parameter_table`: print docs/parameters.md from the config."""
+"""`python -m ltp_ros.tools.parameter_table`: generate docs/parameters.md from the config."""
 from ltp_ros.config import fields
 
 HEAD = """# Parameters of `/ltp/classifier`
 
-Made from `ltp_ros/config.py` by `python -m ltp_ros.tools.parameter_table`. *Live*: may change
-while the node runs, and holds from the next frame on. A value that is not allowed is refused with
-a sentence that says what is; a name that is not in this table stops the start.
+Generated from `ltp_ros/config.py` by `python -m ltp_ros.tools.parameter_table`. *Live*: may change
+while the node runs, and takes effect on the next frame. An invalid value is rejected with an
+explanation; an unknown name stops the start.
 
 | parameter | default | live | allowed | meaning |
 |---|---|---|---|---|
@@ -15,7 +15,7 @@ a sentence that says what is; a name that is not in this table stops the start.
 
 
 def parameter_table() -> str:
-    """Return the page as Markdown."""
+    """Return docs/parameters.md."""
     rows = []
     for _, field in fields():
         meta = field.metadata

@@ -1,17 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_profile`: measure how long each share of tokens takes on this machine, for the node.
+"""`ltp_profile`: time every ladder level on this machine and write a profile for the node.
 
-With a folder of images also how often each gives the same label as the unpruned model.
+Given a folder of images, also measure how often each level agrees with the unpruned model.
 """
 import argparse
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, TypedDict
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the node: its times are wanted
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in the node, whose times are measured
 
 import numpy as np
 from rich.console import Console
@@ -36,24 +36,37 @@ from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tuner.ladder_profile import ALL_TOKENS, LevelTime, Profile, write
 
 
+class About(TypedDict):
+    """How a profile was measured."""
+
+    versions: Dict[str, str]
+    rounds: int
+    alpha: float
+    checkpoint: str
+    images: Optional[str]
+    num_images: int
+    num_patches: int
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_profile`."""
     parser = program_parser('ltp_profile', __doc__, CLASSIFIER_FLAGS)
     add = parser.add_argument
-    add('images', nargs='?', help='a folder of images, for the agreement with the unpruned model')
-    add_ladder_flags(parser, 'the ladder; 1.0, the unpruned model, is always measured too')
-    add('--rounds', type=positive_int, default=100, help='runs of each level, in turns')
-    add('--limit', type=positive_int, metavar='N', help='only the first N images')
-    add('--output', default='ltp_profile.yaml', metavar='FILE', help='what the node loads')
-    add('--plot', metavar='FILE', help='draw times and agreement over the keep ratio')
+    add('images', nargs='?',
+        help='a folder of images to measure agreement with the unpruned model on')
+    add_ladder_flags(parser, 'the ladder; 1.0, the unpruned model, is always included')
+    add('--rounds', type=positive_int, default=100, help='timed runs of each level, interleaved')
+    add('--limit', type=positive_int, metavar='N', help='use only the first N images')
+    add('--output', default='ltp_profile.yaml', metavar='FILE', help='profile for the node')
+    add('--plot', metavar='FILE', help='plot times and agreement over the keep ratio')
     return parser
 
 
-def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, Dict[str, Any]]:
-    """Measure what `args` ask for; return the profile, and what else to write down.
+def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, About]:
+    """Time every level and compare labels according to `args`.
 
     Raises:
-        ClassifierError, ConfigError, ImageFileError, ModelError: if something cannot be used.
+        ClassifierError, ConfigError, ImageFileError, ModelError: if an input cannot be used.
     """
     classifier = Classifier(ClassifierConfig(
         **{name: getattr(args, name) for name in CLASSIFIER_FLAGS},
@@ -69,37 +82,39 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, Dict[str,
     if images:
         task = bar.add_task('comparing labels', total=len(images))
         agreement = agreements(classifier, images, lambda: bar.advance(task))
-    levels = tuple(LevelTime(ratio, *(float(np.percentile(times_ms[ratio], share))
-                                      for share in (50, 95, 99)), agreement.get(ratio))
-                   for ratio in ladder)
-    return Profile(setup_of(classifier), levels), {
+    levels = []
+    for ratio in ladder:
+        p50_ms, p95_ms, p99_ms = (float(np.percentile(times_ms[ratio], share))
+                                  for share in (50, 95, 99))
+        levels.append(LevelTime(ratio, p50_ms, p95_ms, p99_ms, agreement.get(ratio)))
+    return Profile(setup_of(classifier), tuple(levels)), {
         'versions': versions(classifier.device.type), 'rounds': args.rounds,
         'alpha': args.alpha, 'checkpoint': args.checkpoint, 'images': args.images,
         'num_images': len(images), 'num_patches': classifier.num_patches}
 
 
 def versions(device: str) -> Dict[str, str]:
-    """Return what is installed, and the commit, as plain strings; torch's is of another type."""
-    return {name: str(value) for name, value in provenance(device).items()
-            if name not in ('device', 'hardware')}  # the profile has these
+    """Return versions and commit, without the hardware, which the profile names already."""
+    return {name: value for name, value in provenance(device).items()
+            if name not in ('device', 'hardware')}
 
 
 def images_in(folder: str) -> List[Path]:
-    """Return the images in a folder and the folders in it.
+    """Return the images in a folder and its subfolders.
 
     Raises:
         ImageFileError: if there are none.
     """
     found = image_files(Path(folder))
     if not found:
-        raise ImageFileError(f'{folder!r} is no folder with images; expected files that end in '
-                           f'{", ".join(IMAGE_SUFFIXES)}')
+        raise ImageFileError(f'{folder!r} is not a folder with images; expected files that end '
+                             f'in {", ".join(IMAGE_SUFFIXES)}')
     return found
 
 
 def agreements(classifier: Classifier, images: Sequence[Path],
                progress: Callable[[], None]) -> Dict[float, float]:
-    """Return for each level how many percent of the images get the unpruned model's label."""
+    """Return for each level the percentage of images with the unpruned model's label."""
     ladder = classifier.config.keep_ratios
     same = dict.fromkeys(ladder, 0)
     for image in images:
@@ -112,14 +127,14 @@ def agreements(classifier: Classifier, images: Sequence[Path],
 
 
 def make_table(profile: Profile) -> Table:
-    """Return the levels as a table, with the break-even level below."""
+    """Return the levels as a table, with the break-even level in the caption."""
     break_even = profile.break_even
     table = Table(
         title=f'{profile.setup.model} on {profile.setup.hardware}, '
         f'{profile.setup.backend} {profile.setup.precision}',
         caption='no level is faster than the unpruned model' if break_even is None else
-        f'break-even: {break_even:g} is the highest that is faster than the unpruned model')
-    for heading in ('keep ratio', 'p50 ms', 'p95 ms', 'p99 ms', 'to unpruned', 'agreement'):
+        f'break-even: {break_even:g} is the highest keep ratio faster than the unpruned model')
+    for heading in ('keep ratio', 'p50 ms', 'p95 ms', 'p99 ms', 'vs. unpruned', 'agreement'):
         table.add_column(heading, justify='right')
     unpruned = next(level for level in profile.levels if level.keep_ratio == ALL_TOKENS)
     for level in profile.levels:
@@ -138,23 +153,24 @@ def main(argv: Optional[List[str]] = None) -> int:
                TimeRemainingColumn())
     try:
         check_writable(args.output, args.json, args.plot)
-        figure = new_figure(args.plot, 8, 5) if args.plot else None
+        figure = new_figure(args.plot, 8, 5.5) if args.plot else None
         with Progress(*columns, console=errors, disable=args.quiet) as bar:
             profile, about = measure(args, bar)
         write(args.output, profile, about)
         Console().print(make_table(profile))
         if args.json:
-            result = {'program': 'ltp_profile', **about.pop('versions'), **asdict(profile.setup),
-                      **about, 'break_even': profile.break_even,
-                      'rows': [asdict(level) for level in profile.levels]}
-            write_json(args.json, result)
+            more = {name: value for name, value in about.items() if name != 'versions'}
+            write_json(args.json, {
+                'program': 'ltp_profile', **about['versions'], **asdict(profile.setup), **more,
+                'break_even': profile.break_even,
+                'rows': [asdict(level) for level in profile.levels]})
         if figure:
             draw(figure, profile, about['num_patches'])
             figure.savefig(args.plot)
     except (ClassifierError, ConfigError, ImageFileError, ModelError, PlotError, OSError) as error:
         errors.print(f'ltp_profile: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2
-    Console().print(f'The node takes it as profile:={Path(args.output).absolute()}',
+    Console().print(f'To use it, start the node with profile:={Path(args.output).absolute()}',
                     soft_wrap=True, highlight=False)
     return 0
 

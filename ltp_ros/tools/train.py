@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_train`: train a Vision Transformer that stays accurate when its tokens are pruned.
 
-Every step drops a share of the patch tokens before the first block, half of the time by the score
-that chooses them at inference. The program may be stopped or killed at any time: with `--resume`
-it goes on from the last saved step exactly as if nothing had happened.
+Every step drops a share of the patch tokens before the first block, half of the time by the
+token-ranking criterion used at inference. The program may be stopped or killed at any time; with
+`--resume` it continues from the last saved step and ends with the same weights.
 """
 import argparse
 import json
@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Dict, Iterable, List, Optional
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
@@ -29,7 +29,7 @@ from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
 
 INTERRUPTED = 130
-LONGEST_STEP_S = 60.0  # a longer one is a suspended program, which --minutes does not pay for
+LONGEST_STEP_S = 60.0  # beyond it the program was suspended, which --minutes does not count
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,39 +40,39 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('images', help='a folder of class folders, a folder with labels.csv, or an .npz with '
         'jpeg, offsets, labels and class_names')
-    add('--output', default='.', help='folder of the weights, model card, log and state')
-    add('--name', default='model', help='name of these files')
-    add('--val', default='', help='images to measure accuracy on, of the same forms')
+    add('--output', default='.', help='folder for the weights, model card, log and state')
+    add('--name', default='model', help='base name of these files')
+    add('--val', default='', help='images to measure accuracy on, in any of the same formats')
     add('--hold-out', type=float, default=Settings.hold_out,
-        help='without --val: share of the images kept back to measure on')
+        help='without --val: share of the images held out for validation')
     add('--model', default=Settings.model, help='timm architecture')
     add('--checkpoint', default=Settings.checkpoint,
-        help="weights to start from; 'demo': those in this package")
-    add('--img-size', type=int, default=Settings.img_size, help='pixels on each side')
+        help="initial weights; 'demo': those in this package")
+    add('--img-size', type=int, default=Settings.img_size, help='image height and width in pixels')
     add('--epochs', type=int, default=Settings.epochs, help='passes over the images')
-    add('--minutes', type=float, default=0.0, help='finish in this time even if the epochs are '
-        'not done: the learning rate then follows the clock, and two runs differ; 0: no limit')
-    add('--batch', type=int, default=Settings.batch, help='images a step')
+    add('--minutes', type=float, default=0.0, help='time limit for the epochs; the learning rate '
+        'follows the clock where it is ahead of the steps, so runs are not repeatable; 0: none')
+    add('--batch', type=int, default=Settings.batch, help='images per step')
     add('--lr', type=float, default=Settings.lr, help='peak learning rate')
-    add('--weight-decay', type=float, default=Settings.weight_decay, help='of the matrices')
-    add('--label-smoothing', type=float, default=Settings.label_smoothing, help='0..1')
+    add('--weight-decay', type=float, default=Settings.weight_decay, help='on the weight matrices')
+    add('--label-smoothing', type=float, default=Settings.label_smoothing, help='between 0 and 1')
     add('--min-keep-ratio', type=float, default=Settings.min_keep_ratio,
-        help='smallest share of the tokens that a step keeps')
-    add('--seed', type=int, default=Settings.seed, help='of everything random')
-    add('--resume', action='store_true', help='go on where the run in --output stopped')
-    add('--save-steps', type=int, default=50, help='save the state every so many steps, besides '
-        'every epoch; 0: only then')
-    add('--device', choices=('auto', 'cuda', 'cpu'), default='auto', help='where to train')
+        help='smallest share of the tokens kept in a step')
+    add('--seed', type=int, default=Settings.seed, help='seed of all random numbers')
+    add('--resume', action='store_true', help='continue the run in --output')
+    add('--save-steps', type=int, default=50, metavar='N', help='save the state every N '
+        'steps and after every epoch; 0: only after every epoch')
+    add('--device', choices=('auto', 'cuda', 'cpu'), default='auto', help='device to train on')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
-        help='auto: bfloat16 where the hardware computes in it')
-    add('--json', metavar='FILE', help='write the record of the run here')
-    add('--quiet', action='store_true', help='no progress bar')
+        help='auto: bfloat16 if the hardware supports it')
+    add('--json', metavar='FILE', help='write a record of the run as JSON')
+    add('--quiet', action='store_true', help='hide the progress bar')
     return parser
 
 
 def run(trainer: Trainer, console: Console, stop: List[int], save_steps: int = 0,
         quiet: bool = False) -> bool:
-    """Train to the end and return True, or until `stop` is not empty: False. Saved either way."""
+    """Train and save until done or `stop` is not empty; return whether the run is complete."""
     columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=quiet) as bar:
         task = bar.add_task('training', total=1.0)
@@ -92,8 +92,8 @@ def run(trainer: Trainer, console: Console, stop: List[int], save_steps: int = 0
     return True
 
 
-def make_record(trainer: Trainer, images: str) -> Dict[str, Any]:
-    """Return what the run was: settings, data, versions, hardware, time and accuracies."""
+def make_record(trainer: Trainer, images: str) -> Dict[str, object]:
+    """Return the record of the run: settings, data, versions, hardware, time and accuracies."""
     settings = {**vars(trainer.settings), 'checkpoint': Path(trainer.settings.checkpoint).name}
     return {'settings': settings, 'data': Path(images).name, 'minutes': trainer.minutes,
             'precision': trainer.precision, **provenance(trainer.device),
@@ -127,7 +127,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     with noting(signal.SIGINT, signal.SIGTERM) as stop:
         finished = run(trainer, console, stop, args.save_steps, args.quiet)
     if not finished:
-        console.print('stopped; the same command with --resume goes on from here')
+        console.print('stopped; to continue, run the same command with --resume')
         return INTERRUPTED
     record = make_record(trainer, args.images)
     export_model(trainer.stem, trainer.vit, model_card(trainer.built, data.class_names, record))

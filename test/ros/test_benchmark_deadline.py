@@ -180,12 +180,11 @@ def test_a_phase_whose_images_were_lost_on_the_way_is_no_measurement():
 
 
 def test_the_table_fits_a_terminal_and_shows_what_was_asked_for():
-    result = {'model': 'm', 'device': 'cpu', 'backend': 'eager', 'precision': 'float32',
-              'deadline_ms': 50.0,
-              'rows': rows(fixed_runs('halved', before=(20, 2, 0, 0), after=(20, 20, 20, 0)),
-                           LADDER, TARGET)}
+    head = {'model': 'm', 'device': 'cpu', 'backend': 'eager', 'precision': 'float32',
+            'deadline_ms': 50.0}
+    table = rows(fixed_runs('halved', before=(20, 2, 0, 0), after=(20, 20, 20, 0)), LADDER, TARGET)
     output = io.StringIO()
-    Console(width=80, file=output).print(make_table(result, {'oracle', 'fixed 1'}))
+    Console(width=80, file=output).print(make_table(head, table, {'oracle', 'fixed 1'}))
     text = output.getvalue()
     assert '…' not in text
     lines = [line for line in text.splitlines() if '%' in line]
@@ -227,9 +226,10 @@ def refusal(capsys, *argv):
 
 @pytest.mark.parametrize('argv, words', [
     ([], 'COMMAND'), (['nonsense'], 'nonsense'),
-    (['deadline', '--policies', 'fast'], "'fast' is no policy; expected 'tuned' or a level"),
+    (['deadline', '--policies', 'fast'],
+     "'fast' is not a valid policy; expected 'tuned' or a level"),
     (['deadline', '--policies', '0.5'], '1, 0.9, 0.8, 0.7, 0.6, 0.53'),
-    (['deadline', '--policies', 'nan'], "'nan' is no policy"),
+    (['deadline', '--policies', 'nan'], "'nan' is not a valid policy"),
     (['deadline', '--situations', 'calm'], 'steady'),
     (['deadline', '--seconds', '0'], '0 is not allowed; it must be above 0'),
     (['deadline', '--deadline-ms', 'nan'], 'nan is not allowed'),

@@ -33,7 +33,7 @@ def test_the_node_is_measured_at_every_keep_ratio_asked_for(small_model, tmp_pat
     assert [row['keep_ratio'] for row in result['rows']] == (
         [1.0] * (len(STAGES) + 1) + [0.53] * (len(STAGES) + 1))
     output = io.StringIO()
-    Console(width=80, file=output).print(make_table(result))
+    Console(width=80, file=output).print(make_table(result, result['rows']))
     assert '…' not in output.getvalue()
     for row in result['rows']:
         assert row['p50_ms'] <= row['p95_ms'] <= row['p99_ms'] and row['n'] > 1

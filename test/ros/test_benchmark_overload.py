@@ -44,5 +44,5 @@ def test_node_is_overloaded_stays_fresh_says_so_and_recovers(deit_tiny, tmp_path
     assert overload['dropped'] > 0
     assert result['conserved'] is True and result['seconds_until_ok'] > 0
     output = io.StringIO()
-    Console(width=80, file=output).print(make_table(result))
+    Console(width=80, file=output).print(make_table(result, result['rows']))
     assert '…' not in output.getvalue()

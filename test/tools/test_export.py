@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_export`: files that give torch's answers, where the backend onnx finds them."""
+"""`ltp_export`: files that agree with torch, where the onnx backend finds them."""
 import json
 
 import numpy as np
@@ -42,7 +42,7 @@ def test_files_with_other_answers_are_an_error(tmp_path, monkeypatch, capsys):
         'max_difference': 0.3, 'same_label': False, 'same_patches': True})
     assert run('--output', str(tmp_path)) == 1
     streams = capsys.readouterr()
-    assert 'OTHER' in streams.out and 'do not use these files' in streams.err
+    assert 'DIFFERENT' in streams.out and 'do not use these files' in streams.err
 
 
 def test_what_cannot_be_exported_is_refused_in_a_sentence(capsys):

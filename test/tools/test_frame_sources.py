@@ -86,7 +86,7 @@ def test_an_unknown_source_is_refused_with_what_is_allowed(source):
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
     (tmp_path / 'notes.txt').write_text('no picture')
-    with pytest.raises(ImageFileError, match='holds no frame'):
+    with pytest.raises(ImageFileError, match='contains no frame'):
         open_source(str(tmp_path), loop=True, samples=())
 
 

@@ -116,7 +116,7 @@ LEVEL = {'keep_ratio': 1.0, 'p50_ms': 1.0, 'p95_ms': 1.0, 'p99_ms': 1.0}
     ({'levels': [{**LEVEL, 'keep_ratio': 0.5}]}, 'must hold 1.0'),
     ({'levels': [{'keep_ratio': 1.0}]}, "has no 'p50_ms'")])
 def test_a_value_that_is_not_allowed_is_refused_by_name(values, words, written):
-    with pytest.raises(ProfileError, match='is no profile') as refusal:
+    with pytest.raises(ProfileError, match='is not a profile') as refusal:
         read(changed(written, **values))
     assert words in str(refusal.value)
 
@@ -244,7 +244,7 @@ def test_the_power_mode_of_a_jetson_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('more, words', [
-    (['nowhere'], "'nowhere' is no folder with images"),
+    (['nowhere'], "'nowhere' is not a folder with images"),
     (['--keep-ratios', '1.5'], '1.5'), (['--alpha', '2'], '2'),
     (['--output', 'nowhere/x.yaml'], 'nowhere/x.yaml'), (['--plot', 'x.nonsense'], 'nonsense')])
 def test_what_the_program_cannot_use_is_refused_by_name(more, words, small_model, capsys):

@@ -1,3 +1,3 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The sub-commands of `ltp_benchmark`, one file each, and what those of the node share."""
+"""The sub-commands of `ltp_benchmark`, one file each, and the session that drives the node."""

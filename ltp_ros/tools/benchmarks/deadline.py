@@ -1,14 +1,14 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_benchmark deadline`: how well the tuner holds a deadline, against fixed keep ratios.
+"""`ltp_benchmark deadline`: compare how the tuner and fixed keep ratios meet a deadline.
 
-The real node and a camera (640x480, 30 Hz) run as processes of their own in four situations: a
-steady one; another process takes a core for a while; the frame rate doubles; the deadline is
-halved. The oracle is the best fixed keep ratio of each phase, known only afterwards.
+The real node and a camera (640x480, 30 Hz) run as separate processes in four situations: steady;
+another process takes a core for a while; the frame rate doubles; the deadline is halved. The
+oracle is the best fixed keep ratio of each phase, chosen in hindsight.
 """
 import argparse
 import math
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Tuple, Union
 
 import numpy as np
 from rich.console import Console
@@ -27,8 +27,8 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 NAME = 'deadline'
 PARENTS = [common_flags(CLASSIFIER_FLAGS)]
 LADDER: Tuple[float, ...] = ClassifierConfig.keep_ratios
-REFERENCE = 0.53       # the keep ratio whose latency makes the default deadline ...
-DEADLINE_FACTOR = 1.5  # ... so many times
+# The default deadline: so many times the median latency at a keep ratio
+DEADLINE_FACTOR, REFERENCE = 1.5, 0.53
 
 
 def parse_policy(text: str) -> Union[str, float]:
@@ -39,37 +39,37 @@ def parse_policy(text: str) -> Union[str, float]:
     except ValueError:
         pass  # not a number either
     levels = ', '.join(format(level, 'g') for level in LADDER)
-    raise argparse.ArgumentTypeError(f'{text!r} is no policy; expected {TUNED!r} or a level of '
-                                     f'the ladder: {levels}')
+    raise argparse.ArgumentTypeError(f'{text!r} is not a valid policy; expected {TUNED!r} or '
+                                     f'a level of the ladder: {levels}')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command alone."""
+    """Add the flags specific to this command."""
     add = parser.add_argument
     add('--deadline-ms', type=positive, metavar='MS',
-        help=f'from capture to publish; none: {DEADLINE_FACTOR:g} times the median latency at '
-        f'keep ratio {REFERENCE:g}, measured first')
+        help=f'deadline from capture to publish; if omitted, {DEADLINE_FACTOR:g} times the median '
+        f'latency at keep ratio {REFERENCE:g}, measured first')
     add('--seconds', type=positive, default=10.0, metavar='S',
-        help='how long each phase of a situation lasts')
+        help='duration of each phase of a situation')
     add('--situations', nargs='+', choices=list(SITUATIONS), default=list(SITUATIONS),
-        help='what to go through')
+        help='situations to run')
     add('--policies', nargs='+', type=parse_policy, metavar='POLICY',
-        default=[TUNED, 1.0, REFERENCE], help="'tuned', or a keep ratio to be fixed at")
+        default=[TUNED, 1.0, REFERENCE], help="'tuned', or fixed keep ratios")
     add('--no-oracle', action='store_true',
-        help='leave out the other levels of the ladder, which the oracle needs')
-    add('--plot', metavar='FILE', help='draw latency, deadline and keep ratio over time')
-    add('--frames', metavar='FILE', help='write every answer as a line of CSV')
+        help='skip the oracle, which needs a run at every level of the ladder')
+    add('--plot', metavar='FILE', help='plot latency, deadline and keep ratio over time')
+    add('--frames', metavar='FILE', help='write one CSV line per answer')
 
 
-def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Dict[str, Any], List[Run]]:
-    """Return the head of the JSON file with its `rows`, and the runs in their order."""
+def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Dict[str, object], List[Run]]:
+    """Run every policy in every situation; return the head of the JSON file and the runs."""
     levels = fixed_levels(args.policies)
     others = [level for level in LADDER if level not in levels]
-    # The tuner first, in a fresh process: see Session
+    # The tuner first, in a fresh process: see PolicyRunner
     policies: List[Optional[float]] = [None] if TUNED in args.policies else []
     policies += levels + ([] if args.no_oracle else others)
     situations = {name: SITUATIONS[name] for name in dict.fromkeys(args.situations)}
-    head = {
+    head: Dict[str, object] = {
         **head_of(args, NAME), 'seconds_per_phase': args.seconds,
         'target_miss_rate': TunerConfig.target_miss_rate, 'keep_ratios': LADDER,
         'order': [policy_name(policy) for policy in policies]}
@@ -96,25 +96,25 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Dict[str, Any], Li
                 runs.append(runner.run(situation, phases, policy, deadline_ms))
             conserved = conserved and running.conserved
             head.update(running.running)
-    return {**head, 'deadline_ms': deadline_ms, 'conserved': conserved,
-            'rows': rows(runs, LADDER, TunerConfig.target_miss_rate)}, runs
+    return {**head, 'deadline_ms': deadline_ms, 'conserved': conserved}, runs
 
 
 def fixed_levels(policies: List[Union[str, float]]) -> List[float]:
-    """Return those policies that are keep ratios, each once."""
+    """Return the policies that are keep ratios, without duplicates."""
     return [policy for policy in dict.fromkeys(policies) if isinstance(policy, float)]
 
 
 def run(args: argparse.Namespace, bar: Progress) -> None:
-    """Run the command: print, and write what the flags name."""
+    """Run the command: print the table and write the files given by the flags."""
     check_writable(args.json, args.plot, args.frames)
     shown = ([None] if TUNED in args.policies else []) + fixed_levels(args.policies)
     figure = new_figure(args.plot, 12, 4.5 * len(args.situations)) if args.plot else None
     with ros():
-        result, runs = measure(args, bar)
+        head, runs = measure(args, bar)
     bar.stop()
-    Console().print(make_table(result, {ORACLE, *map(policy_name, shown)}))
-    write_json(args.json, result)
+    found = rows(runs, LADDER, TunerConfig.target_miss_rate)
+    Console().print(make_table(head, found, {ORACLE, *map(policy_name, shown)}))
+    write_json(args.json, {**head, 'rows': found})
     if args.frames:
         write_frames(args.frames, runs)
     if figure:

@@ -1,9 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `ltp_benchmark deadline` says: the table, and every answer as CSV."""
+"""Reports of `ltp_benchmark deadline`: the table, and every answer as CSV."""
 import csv
 import dataclasses
-from typing import Any, Collection, Dict, Sequence
+from typing import Any, Collection, Dict, Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -11,35 +11,38 @@ from rich.table import Table
 from ltp_ros.research.benchmarks.deadline import FrameRow, Run
 
 LEFT = ('situation', 'policy')
-COLUMNS = {  # 79 characters: what is not seen in a terminal or a log of 80 is lost
+COLUMNS = {  # 79 characters, to fit a terminal or log of 80
     'situation': '{where}', 'policy': '{policy}', 'missed': '{missed:.1f} %',
     'keep': '{mean_keep_ratio:.3f}', 'moves': '{level_changes}', 'right in': '{right_in}',
     'age p50': '{age_p50_ms:.1f}', 'p99': '{age_p99_ms:.1f}', 'dropped': '{dropped}'}
 
 
-def make_table(result: Dict[str, Any], policies: Collection[str]) -> Table:
-    """Return the rows of these policies as a table.
+def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, Any]],
+               policies: Collection[str]) -> Table:
+    """Return the rows of some policies as a table.
 
     Args:
-        result: what is written as JSON.
-        policies: by name.
+        head: head of the JSON file.
+        rows: one for each situation, phase and policy.
+        policies: names of the policies to show.
     """
     table = Table(
-        title='{model} on {device}, {backend} {precision}, deadline {deadline_ms:.1f} ms'.format(
-            **result),
+        title='{model} on {device}, {backend} {precision}, '.format(**head) +
+        f'deadline {head["deadline_ms"]:.1f} ms',
         caption='age: capture to publish, ms; right in: answers (s) until near the oracle',
         box=box.SIMPLE_HEAD, padding=0)
     for heading in COLUMNS:
         table.add_column(heading, justify='left' if heading in LEFT else 'right', no_wrap=True)
-    shown = [row for row in result['rows'] if row['policy'] in policies]
+    shown = [row for row in rows if row['policy'] in policies]
     for row, following in zip(shown, [*shown[1:], None]):
-        numbers = {
+        numbers: Dict[str, object] = {
             **row, 'missed': 100.0 * row['miss_rate'],
             'where': ' '.join(dict.fromkeys((row['situation'], row['phase']))),
             'right_in': '' if row['frames_to_right_level'] is None else
             f'{row["frames_to_right_level"]} ({row["seconds_to_right_level"]:.1f})'}
         table.add_row(*(text.format(**numbers) for text in COLUMNS.values()),
-                      end_section=bool(following) and following['situation'] != row['situation'])
+                      end_section=following is not None and
+                      following['situation'] != row['situation'])
     return table
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run the situations of `ltp_benchmark deadline`: the real node, a real camera, DDS between."""
+"""Run the situations of `ltp_benchmark deadline` with the real node and a camera over DDS."""
 import contextlib
 import math
 import subprocess
@@ -18,30 +18,30 @@ from ltp_ros.tools.benchmarks.session import (
     stamp_ns,
 )
 
-# Answers at the beginning of a run that are left out: what the policy before it left in the
-# mailbox, and the first two clean windows of the tuner
+# Answers skipped at the start of a run: images that the previous policy left in the mailbox, and
+# the tuner's first two windows without a miss
 SETTLE_FRAMES = 50
-LEAST_ARRIVING = 0.8  # of the images that the camera should have sent
+MIN_ARRIVING = 0.8  # share of the images sent by the camera
 BUSY = '''import os
 parent = os.getppid()
 print(flush=True)
-while os.getppid() == parent:  # never outlive the benchmark
+while os.getppid() == parent:  # do not outlive the benchmark
     for _ in range(1_000_000):
         pass
 '''
 
 
 class PolicyRunner:
-    """Lets one policy after the other go through a situation, in one session.
+    """Runs one policy after another through a situation in the same session.
 
-    What the tuner learns in one session cannot leak into the next: the process ends. Within a
-    session it must run first: a fixed policy sets `deadline_ms` to 0, where the tuner only
-    watches, and a second tuned run would profit from what it saw.
+    The tuner must run first. Under a fixed policy `deadline_ms` is 0, so the tuner only observes,
+    and a tuned run afterwards would benefit from these observations. They do not carry over to
+    the next session, which starts a new process.
 
     Args:
-        session: running.
-        ladder: every keep ratio of its node.
-        seconds: that each phase lasts.
+        session: a running session.
+        ladder: all keep ratios of its node.
+        seconds: duration of each phase.
     """
 
     def __init__(self, session: Session, ladder: Sequence[float], seconds: float):
@@ -51,26 +51,27 @@ class PolicyRunner:
 
     def run(self, situation: str, phases: Sequence[Phase], keep_ratio: Optional[float],
             deadline_ms: float) -> Run:
-        """Let one policy go through a situation.
+        """Run one policy through a situation.
 
         Args:
-            situation: its name.
-            phases: what happens in it.
-            keep_ratio: fixed at this; None lets the tuner move it.
+            situation: name of the situation.
+            phases: its phases.
+            keep_ratio: the fixed keep ratio; None for the tuner.
             deadline_ms: the deadline before any phase's factor.
 
         Raises:
-            BenchmarkError: if the node did not do as the policy says, or a phase has no answer.
+            BenchmarkError: if the node did not follow the policy, or a phase has no answer.
             ProcessError: if a process ended, or did not answer in time.
         """
-        session, tuned = self._session, keep_ratio is None
-        session.set(CLASSIFIER, 'deadline_ms', deadline_ms if tuned else 0.0)
-        if not tuned:
+        session = self._session
+        node_deadline_ms = deadline_ms if keep_ratio is None else 0.0
+        session.set(CLASSIFIER, 'deadline_ms', node_deadline_ms)
+        if keep_ratio is not None:
             session.set(CLASSIFIER, 'keep_ratio', keep_ratio)
         session.wait_for_answers(SETTLE_FRAMES)
         first, spans = len(session.heard), []
         for phase in phases:
-            with self._conditions(phase, deadline_ms if tuned else 0.0):
+            with self._conditions(phase, node_deadline_ms):
                 spans.append((phase, *session.let_time_pass(self._seconds)))
         session.wait_for_answer_after(spans[-1][2])
         run = Run(situation, keep_ratio, self._rows(first, spans, deadline_ms))
@@ -93,7 +94,7 @@ class PolicyRunner:
 
     def _rows(self, first: int, spans: Sequence[Tuple[Phase, int, int]],
               deadline_ms: float) -> List[FrameRow]:
-        """Return the answers to images captured within a phase, under that phase's deadline."""
+        """Return the answers to images captured within a phase, with the deadline of the phase."""
         run_start_ns = spans[0][1]
         return [FrameRow(phase.name, (stamp_ns(message) - run_start_ns) / 1e9,
                          message.frame_index, snap(message.keep_ratio, self._ladder),
@@ -105,40 +106,41 @@ class PolicyRunner:
 
 
 def check_run(run: Run, phases: Sequence[Phase]) -> None:
-    """Raise BenchmarkError if a run is no measurement of its policy."""
+    """Raise BenchmarkError if a run is not a valid measurement of its policy."""
     where = f'situation {run.situation!r}, policy {policy_name(run.keep_ratio)!r}'
     for phase in phases:
         if not any(frame.phase == phase.name for frame in run.frames):
-            raise BenchmarkError(f'{where}: no answer in the phase {phase.name!r}; give more '
+            raise BenchmarkError(f'{where}: no answer in the phase {phase.name!r}; increase '
                                  '--seconds')
     if any(math.isnan(frame.age_ms) for frame in run.frames):
-        raise BenchmarkError(f'{where}: capture_to_publish_ms of an answer is NaN, so nobody can '
-                             'say whether it was late; was the clock set?')
+        raise BenchmarkError(f'{where}: capture_to_publish_ms of an answer is NaN, so it is '
+                             'unknown whether it was late; was the clock set?')
     wrong = {frame.keep_ratio for frame in run.frames} - {run.keep_ratio}
     if run.keep_ratio is not None and wrong:
         raise BenchmarkError(f'{where}: the node ran at {sorted(wrong)} as well')
 
 
 def check_arrivals(run: Run, phases: Sequence[Phase], seconds: float) -> None:
-    """Raise BenchmarkError if most images of a phase were lost on their way to the node."""
+    """Raise BenchmarkError if too many images of a phase were lost in transport."""
     frames_of = by_phase(run.frames)
     for phase in phases:
         frames = frames_of[phase.name]
         arrived = len(frames) + sum(frame.dropped for frame in frames)
         sent = RATE_HZ * phase.rate_factor * seconds
-        if arrived < LEAST_ARRIVING * sent:
+        if arrived < MIN_ARRIVING * sent:
             raise BenchmarkError(
                 f'situation {run.situation!r}, phase {phase.name!r}: {arrived} of about '
-                f'{sent:.0f} images reached the node; is config/fastdds.xml in use, and is there '
-                'a core left for the camera?')
+                f'{sent:.0f} images reached the node; is config/fastdds.xml in use, and does the '
+                'camera have a core to itself?')
 
 
 @contextlib.contextmanager
 def busy_core() -> Iterator[subprocess.Popen]:
-    """Let a process that does nothing but compute compete for a core, meanwhile."""
+    """Run a busy-looping process that competes for a core."""
     process = subprocess.Popen([sys.executable, '-S', '-c', BUSY], stdout=subprocess.PIPE)
     try:
-        process.stdout.readline()  # it is at it
+        assert process.stdout is not None  # a pipe
+        process.stdout.readline()  # the loop has started
         yield process
     finally:
         process.kill()

@@ -1,25 +1,25 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_benchmark gpu`: everything that needs a GPU, from a bare checkout to one results folder.
+"""`ltp_benchmark gpu`: run every check and measurement that needs a GPU, from a bare checkout.
 
-Correctness first, then times, the tests, the tuner, and strains; each part in a process of its
-own and within its share of the time, so that the clock cuts off the least valuable and no part
-takes another one with it. Nothing need be installed:
+Correctness comes first, then times, tests, the tuner, and stress. Each part runs in its own
+process within its share of the time, so that a time limit cuts off the least valuable parts and a
+failing part does not affect the others. No installation is needed:
 
     PYTHONPATH=. python3 -m ltp_ros.tools.benchmark gpu --minutes 4 --output results
 
-With --checkpoint FILE.safetensors --photos FOLDER it compares the answers of a real model as well.
+With --checkpoint FILE.safetensors --photos FOLDER it also compares the answers of a real model.
 
-It writes report.json (for programs), report.md (as docs/gpu/<device>.md) and log.txt after every
-part. The part 'node' needs ROS and the messages of this package. Where the machine has no package
-index, make wheels of this project and of ROS with its version of Python
-(`pip wheel . -w wheels`), take the folder along, and there
-`pip install --no-index --no-deps --target site wheels/{ltp_ros,ros}*` and `PYTHONPATH=site:.`.
+After every part it writes report.json, report.md (for docs/gpu/<device>.md) and log.txt. The part
+'node' needs ROS and the messages of this package. For a machine without a package index, build
+wheels of this project and of ROS with the machine's Python version (`pip wheel . -w wheels`), copy
+the folder there, run `pip install --no-index --no-deps --target site wheels/{ltp_ros,ros}*`, and
+set `PYTHONPATH=site:.`.
 """
 import argparse
 import os
 from pathlib import Path
-from typing import Any, Dict
+from typing import Dict
 
 from rich.console import Console
 from rich.progress import Progress
@@ -39,24 +39,26 @@ COLOURS = {'passed': 'green', 'failed': 'red', 'skipped': 'yellow'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command alone."""
+    """Add the flags specific to this command."""
     add = parser.add_argument
     parser.set_defaults(model='deit_tiny_patch16_224')
-    add('--minutes', type=positive, default=4.0, metavar='N', help='for everything together')
-    add('--output', default='gpu_results', metavar='FOLDER', help='the results')
-    add('--photos', default='', metavar='FOLDER', help='photos; none: made-up pictures')
+    add('--minutes', type=positive, default=4.0, metavar='N',
+        help='time limit for all parts together')
+    add('--output', default='gpu_results', metavar='FOLDER', help='folder for the results')
+    add('--photos', default='', metavar='FOLDER',
+        help='a folder of photos; if omitted, synthetic images')
     add('--parts', nargs='+', choices=[part.name for part in PARTS], metavar='PART',
-        help='only these: ' + ', '.join(part.name for part in PARTS))
+        help='run only these parts: ' + ', '.join(part.name for part in PARTS))
 
 
 def run(args: argparse.Namespace, bar: Progress) -> int:
-    """Run the command; return the exit code, 1 if a part failed."""
+    """Run the command; return the exit code: 1 if a part failed."""
     folder = Path(args.output).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(resolve_device(args.device).type, args.model, args.checkpoint and
                         os.path.abspath(args.checkpoint), args.photos and
                         os.path.abspath(args.photos), str(folder))
-    head: Dict[str, Any] = {'program': 'ltp_benchmark gpu', **provenance(settings.device),
+    head: Dict[str, object] = {'program': 'ltp_benchmark gpu', **provenance(settings.device),
                             'minutes': args.minutes, 'started': now()}
     parts = [part for part in PARTS if not args.parts or part.name in args.parts]
     task = bar.add_task('starting', total=1.0)

@@ -1,10 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_benchmark methods`: LTP beside its peers and the unpruned model, at equal work.
+"""`ltp_benchmark methods`: compare the speed of LTP, its peers and the unpruned model.
 
-The forward pass alone, from a normalised batch to the logits, in every backend and number format
-asked for. Everything of a batch size runs in turns, round after round; ratios are taken within a
-round. Without a checkpoint the weights are random: how long a model takes does not depend on them.
+This times the forward pass alone, from a normalised batch to the logits, in every backend and
+number format selected. All runs of one batch size are interleaved, and ratios are taken within a
+round. Without a checkpoint the weights are random, which does not affect the times.
 """
 import argparse
 import itertools
@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from rich import box
@@ -29,6 +29,7 @@ from ltp_ros.research.benchmarks.figures import new_figure
 from ltp_ros.research.benchmarks.methods import (
     LTP,
     NO_REDUCTION,
+    SAME_GMACS,
     Contender,
     contenders_of,
     paper_keep_ratio,
@@ -47,6 +48,7 @@ PRECISIONS = {'eager': ('float32', 'float16', 'bfloat16'),
 DEFAULT_PAIRS = {'cpu': ('eager:float32', 'eager:bfloat16', 'onnx:float32', 'onnx:int8'),
                  'cuda': ('graph:float16', 'eager:float16')}
 MIN_ROUNDS = 5
+Cell = Tuple[str, Contender]  # a 'backend:precision' pair and its contender
 
 
 def parse_pair(text: str) -> str:
@@ -59,24 +61,26 @@ def parse_pair(text: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command alone."""
+    """Add the flags specific to this command."""
     add = parser.add_argument
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['all'],
-        help='what to compare; the unpruned model always runs')
+        help='methods to compare; the unpruned model is always included')
     add('--keep-ratios', nargs='+', type=float, metavar='RATIO',
-        help="of LTP; none: the paper's setting (ViT-S 2.34 GMACs, ViT-B 8.89, others 55 %%)")
+        help="keep ratios of LTP; if omitted, the paper's setting (2.34 GMACs for ViT-S, 8.89 for "
+        'ViT-B, 55 %% for others)')
     add('--batch', nargs='+', type=positive_int, default=[1], metavar='B',
-        help='images at once')
+        help='batch sizes')
     add('--run', nargs='+', type=parse_pair, metavar='BACKEND:PRECISION',
-        help='none: ' + '; '.join(f'{" ".join(pairs)} on {device}'
+        help='if omitted: ' + '; '.join(f'{" ".join(pairs)} on {device}'
                                   for device, pairs in DEFAULT_PAIRS.items()))
     add('--rounds', type=positive_int, default=50,
-        help=f'runs of each at batch 1; fewer at larger ones, at least {MIN_ROUNDS}')
-    add('--plot', metavar='FILE', help='draw latency, pruning step and memory over the batch')
+        help=f'rounds at batch size 1; fewer at larger batch sizes, at least {MIN_ROUNDS}')
+    add('--plot', metavar='FILE', help='plot latency, pruning step and memory over the batch size')
 
 
-def measure(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
-    """Return the head of the JSON file with its `rows`."""
+def measure(args: argparse.Namespace,
+            bar: Progress) -> Tuple[Dict[str, object], List[Dict[str, object]]]:
+    """Measure every contender; return the head and the rows of the JSON file."""
     device = resolve_device(args.device).type
     if args.num_threads:
         torch.set_num_threads(args.num_threads)
@@ -93,25 +97,25 @@ def measure(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
         reference = models.get(LTP) or create_vit(args.model, args.checkpoint, pretrained=False)
         keep_ratios = [paper_keep_ratio(name, reference, pixels)]
     contenders = contenders_of(models, keep_ratios, pixels)
-    rows: List[Dict[str, Any]] = []
+    rows: List[Dict[str, object]] = []
     started, load = time.strftime('%Y-%m-%dT%H:%M:%S%z'), os.getloadavg()
     for batch in args.batch:
         rows += measure_batch(models, contenders, pairs, batch, device,
                               max(args.rounds // batch, MIN_ROUNDS), bar)
     return {'program': 'ltp_benchmark methods', **provenance(device), 'model': name,
             'checkpoint': args.checkpoint, 'cores': os.cpu_count(), 'load_at_start': load,
-            'started': started, 'num_patches': models[NO_REDUCTION].patch_drop.num_patches,
-            'rows': rows}
+            'started': started,
+            'num_patches': models[NO_REDUCTION].patch_drop.num_patches}, rows
 
 
 def measure_batch(models: Dict[str, nn.Module], contenders: Sequence[Contender],
                   pairs: Sequence[str], batch: int, device: str, rounds: int,
-                  bar: Progress) -> List[Dict[str, Any]]:
-    """Return a row of each contender in each pair of backend and number format."""
+                  bar: Progress) -> List[Dict[str, object]]:
+    """Return one row for each pair of backend and number format, and each contender."""
     pixels = torch.randn(batch, 3, *models[NO_REDUCTION].patch_embed.img_size)
     cells = list(itertools.product(pairs, contenders))
     task = bar.add_task(f'batch {batch}: preparing', total=len(cells) + rounds + 2)
-    memory: Dict[Any, Optional[float]] = {}
+    memory: Dict[Cell, Optional[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         runs, steps = [], []
         for number, (pair, contender) in enumerate(cells):
@@ -134,18 +138,22 @@ def measure_batch(models: Dict[str, nn.Module], contenders: Sequence[Contender],
         timed_steps = [step for step in steps if step]
         step_times = iter(interleave(timed_steps, rounds))
         prune_ms = {cell: next(step_times) if step else None for cell, step in zip(cells, steps)}
-    return [{**row(contender, batch, *pair.split(':'), times[pair, contender],
-                   baselines(times, pair, contender)),
-             'peak_mib': memory[pair, contender],
-             'prune_ms': None if (prune_ms[pair, contender] is None or
-                                  contender.method == NO_REDUCTION)
-             else float(torch.tensor(prune_ms[pair, contender]).median())}
-            for pair, contender in cells]
+    rows: List[Dict[str, object]] = []
+    for cell in cells:
+        pair, contender = cell
+        backend, precision = pair.split(':')
+        pruning = None if contender.method == NO_REDUCTION else prune_ms[cell]
+        rows.append({
+            **row(contender, batch, backend, precision, times[cell],
+                  baselines(times, pair, contender)),
+            'peak_mib': memory[cell],
+            'prune_ms': None if pruning is None else float(torch.tensor(pruning).median())})
+    return rows
 
 
-def baselines(times: Dict[Any, Sequence[float]], pair: str,
+def baselines(times: Mapping[Cell, Sequence[float]], pair: str,
               contender: Contender) -> Dict[str, Sequence[float]]:
-    """Return the times that those of a contender are compared with, by name."""
+    """Return the times to compare those of a contender with, by name."""
     found = {}
     for (other_pair, other), milliseconds in times.items():
         if other.method == NO_REDUCTION and other_pair == pair:
@@ -159,13 +167,13 @@ def baselines(times: Dict[Any, Sequence[float]], pair: str,
     return found
 
 
-def make_table(result: Dict[str, Any]) -> Table:
+def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, object]]) -> Table:
     """Return the rows as a table of 80 characters."""
     table = Table(
-        title='{model} on {hardware}'.format(**result),
-        caption='*: as many GMACs as LTP in all; the others at its keep ratio. Times in ms; '
-        'prune: the pruning step alone;\nx: to unpruned on the same backend, round by round; '
-        'MiB: peak of the forward pass', box=box.SIMPLE_HEAD, padding=0)
+        title='{model} on {hardware}'.format(**head),
+        caption='*: at the same GMACs as LTP, others at its keep ratio. Times in ms; '
+        'prune: the pruning step alone;\nx: time relative to unpruned on the same backend, per '
+        'round; MiB: peak of the forward pass', box=box.SIMPLE_HEAD, padding=0)
     columns = {
         'batch': '{batch}', 'run': '{run}', 'method': '{shown}', 'keep': '{keep_ratio:.2f}',
         'GMAC': '{gmacs:.2f}', 'p50': '{p50_ms:.1f}', 'p95': '{p95_ms:.1f}',
@@ -174,25 +182,26 @@ def make_table(result: Dict[str, Any]) -> Table:
     for heading in columns:
         table.add_column(heading, justify='left' if heading in ('run', 'method') else 'right',
                          no_wrap=True)
-    rows = result['rows']
     for each, following in zip(rows, [*rows[1:], None]):
-        numbers = {
+        numbers: Dict[str, object] = {
             **each, 'run': f'{each["backend"]} {each["precision"]}',
-            'shown': each['method'] + ('*' if each['setting'] == 'equal GMACs' else ''),
+            'shown': f'{each["method"]}{"*" if each["setting"] == SAME_GMACS else ""}',
             'prune': '' if each['prune_ms'] is None else f'{each["prune_ms"]:.2f}',
             'memory': '' if each['peak_mib'] is None else f'{each["peak_mib"]:.0f}'}
         table.add_row(*(text.format(**numbers) for text in columns.values()),
-                      end_section=bool(following) and following['method'] == NO_REDUCTION)
+                      end_section=following is not None and
+                      following['method'] == NO_REDUCTION)
     return table
 
 
 def run(args: argparse.Namespace, bar: Progress) -> None:
-    """Run the command: print, and write what the flags name."""
+    """Run the command: print the table and write the files given by the flags."""
     check_writable(args.json, args.plot)
     figure = new_figure(args.plot, 12, 4.5) if args.plot else None
-    result = measure(args, bar)
+    head, rows = measure(args, bar)
     bar.stop()
-    Console().print(make_table(result))
+    result = {**head, 'rows': rows}
+    Console().print(make_table(head, rows))
     write_json(args.json, result)
     if figure:
         draw(figure, result)

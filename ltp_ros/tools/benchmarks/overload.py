@@ -1,15 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_benchmark overload`: three times more images than the node can answer at its floor.
+"""`ltp_benchmark overload`: send three times more images than the node can answer at its floor.
 
-The real node at one keep ratio, its floor, and a camera as processes of their own: calm (half as
-many images as it can answer), overload (three times as many, and a deadline that it cannot hold),
-calm again. What is published must stay fresh, memory flat, every image counted, and the
-diagnostics must say ERROR and recover.
+The real node, limited to one keep ratio, its floor, and a camera run as separate processes: calm
+(half as many images as the node can answer), overload (three times as many, under a deadline that
+it cannot meet), calm again. The answers must stay fresh, the memory flat, every image accounted
+for, and the diagnostics must report ERROR and recover.
 """
 import argparse
 import time
-from typing import Any, Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence, Tuple, TypedDict
 
 import numpy as np
 from rich import box
@@ -26,7 +26,7 @@ from ltp_ros.tools.benchmarks.session import (
     Session,
     dropped,
     head_of,
-    measure_and_tell,
+    measure_and_report,
     model_parameters,
     stamp_ns,
 )
@@ -34,28 +34,60 @@ from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, common_flags, positive
 
 NAME = 'overload'
 PARENTS = [common_flags(CLASSIFIER_FLAGS)]
-FACTORS = {'calm': 0.5, 'overload': 3.0, 'calm again': 0.5}  # times what the node can answer
-CALM_DEADLINE, OVERLOAD_DEADLINE = 20.0, 0.5                 # times one inference
+FACTORS = {'calm': 0.5, 'overload': 3.0, 'calm again': 0.5}  # of the rate the node can answer
+CALM_DEADLINE, OVERLOAD_DEADLINE = 20.0, 0.5                 # in inferences
 MEMORY_SAMPLES = 10
-SETTLE_S = 2.0       # after a change of the rate, before anything counts
+SETTLE_S = 2.0       # from a change of the rate to the measurement
 RECOVERY_S = 120.0   # the diagnostics forget a miss after 300 answers
 
 
+class Summary(TypedDict):
+    """The answers of one phase."""
+
+    n: int
+    period_ms: float
+    age_p50_ms: float
+    age_p99_ms: float
+    age_max_ms: float
+    inference_p50_ms: float
+    bound_p50_ms: float
+    within_bound: float
+
+
+class Observation(Summary):
+    """The behaviour of the node in one phase."""
+
+    received_hz: float
+    received: int
+    dropped: int
+    memory_mib: float
+    memory_growth_mib: float
+    deadline_level: str
+
+
+class PhaseRow(Observation):
+    """One phase."""
+
+    phase: str
+    rate_hz: float
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command alone."""
+    """Add the flags specific to this command."""
     parser.add_argument('--seconds', type=positive, default=20.0, metavar='S',
-                        help='how long each phase lasts')
+                        help='duration of each phase')
     parser.add_argument('--floor', type=float, choices=ClassifierConfig.keep_ratios, default=1.0,
-                        metavar='KEEP_RATIO', help='the only level that the node may use')
+                        metavar='KEEP_RATIO', help='the only level the node may use')
 
 
-def measure(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
-    """Return the head of the JSON file with its `rows`, one a phase."""
+def measure(args: argparse.Namespace,
+            bar: Progress) -> Tuple[Dict[str, object], List[PhaseRow]]:
+    """Run all phases; return the head of the JSON file, and its rows, one per phase."""
     head = head_of(args, NAME)
     task = bar.add_task('starting', total=args.seconds * len(FACTORS) + SETTLE_S * len(FACTORS))
     names = ('keep_ratio', 'min_keep_ratio', 'max_keep_ratio')
     parameters = {**model_parameters(args), **dict.fromkeys(names, args.floor)}
-    rows: List[Dict[str, Any]] = []
+    rows: List[PhaseRow] = []
     with Session(parameters, lambda passed_s: bar.advance(task, passed_s)) as session:
         session.set(CAMERA, 'rate', 5.0)
         session.wait_for_answers(20)
@@ -72,12 +104,12 @@ def measure(args: argparse.Namespace, bar: Progress) -> Dict[str, Any]:
         session.until(lambda: deadline_level(session) == Severity.OK, RECOVERY_S,
                       "diagnostics 'deadline' to be OK again")
         return {**head, **session.running, 'floor': args.floor, 'one_answer_ms': one_ms,
-                'rows': rows, 'conserved': session.conserved,
-                'seconds_until_ok': args.seconds + SETTLE_S + time.monotonic() - started}
+                'conserved': session.conserved,
+                'seconds_until_ok': args.seconds + SETTLE_S + time.monotonic() - started}, rows
 
 
-def observe(session: Session, seconds: float) -> Dict[str, Any]:
-    """Return what the node did meanwhile, as plain numbers."""
+def observe(session: Session, seconds: float) -> Observation:
+    """Observe the node for this many seconds."""
     num_reports, memory_mib = len(session.reports), []
     start_ns = end_ns = time.time_ns()
     for _ in range(MEMORY_SAMPLES):
@@ -86,24 +118,24 @@ def observe(session: Session, seconds: float) -> Dict[str, Any]:
     session.wait_for_answer_after(end_ns)
     answers = [message for message in session.heard if start_ns <= stamp_ns(message) < end_ns]
     if len(answers) < 2:
-        raise BenchmarkError(f'{len(answers)} answers in {seconds:g} s; give more --seconds')
+        raise BenchmarkError(f'{len(answers)} answers in {seconds:g} s; increase --seconds')
     reports = [report['input'].values for report in session.reports[num_reports:]]
-    # A sample by itself holds whatever the allocator has not given back yet
+    # Medians, since a single sample includes memory that the allocator has yet to return
     early_mib, late_mib = (float(np.median(half)) for half in np.split(np.array(memory_mib), 2))
-    gave_up = dropped(reports[-1]) - dropped(reports[0])
+    num_dropped = dropped(reports[-1]) - dropped(reports[0])
     received = int(reports[-1]['received']) - int(reports[0]['received'])
     return {
         'received_hz': float(np.median([float(values['rate (Hz)']) for values in reports])),
-        **summary(answers), 'received': received, 'dropped': gave_up,
+        **summary(answers), 'received': received, 'dropped': num_dropped,
         'memory_mib': early_mib, 'memory_growth_mib': late_mib - early_mib,
         'deadline_level': Severity(deadline_level(session)).name}
 
 
-def summary(answers: Sequence[FrameLatency]) -> Dict[str, Any]:
-    """Return how old the answers were, and how many kept the bound of an overloaded node.
+def summary(answers: Sequence[FrameLatency]) -> Summary:
+    """Return the ages of the answers, and the share within the bound of an overloaded node.
 
-    The bound: two periods of the camera and the inference itself. The image was captured up to
-    one period before it was taken, and the transport may hold it for another.
+    The bound is two periods of the camera plus the inference: the image was captured up to one
+    period before the node took it, and the transport may hold it for another.
     """
     stamps_ns = sorted(map(stamp_ns, answers))
     images = len(answers) - 1 + sum(message.dropped_since_last for message in answers[1:])
@@ -120,17 +152,18 @@ def summary(answers: Sequence[FrameLatency]) -> Dict[str, Any]:
 
 
 def deadline_level(session: Session) -> int:
-    """Return the severity of the newest diagnostics about the deadline."""
+    """Return the severity of the newest 'deadline' diagnostics."""
     return session.reports[-1]['deadline'].level
 
 
-def make_table(result: Dict[str, Any]) -> Table:
+def make_table(head: Mapping[str, object], rows: Sequence[PhaseRow]) -> Table:
     """Return the rows as a table of 80 characters."""
     table = Table(
-        title='{model} on {device}, {backend} {precision}, keep ratio {floor:g}'.format(**result),
-        caption='age: capture to publish, ms; bound: two periods and one inference\n'
-        'every image accounted for: {conserved}; diagnostics OK again after '
-        '{seconds_until_ok:.0f} s'.format(**result), box=box.SIMPLE_HEAD, padding=0)
+        title='{model} on {device}, {backend} {precision}, '.format(**head) +
+        f'keep ratio {head["floor"]:g}',
+        caption='age: capture to publish, ms; bound: two periods plus one inference\n'
+        f'every image accounted for: {head["conserved"]}; diagnostics OK again after '
+        f'{head["seconds_until_ok"]:.0f} s', box=box.SIMPLE_HEAD, padding=0)
     columns = {
         'phase': '{phase}', 'Hz': '{received_hz:.0f}', 'answers': '{n}', 'dropped': '{dropped}',
         'age p50': '{age_p50_ms:.1f}', 'p99': '{age_p99_ms:.1f}', 'bound': '{bound_p50_ms:.1f}',
@@ -138,12 +171,12 @@ def make_table(result: Dict[str, Any]) -> Table:
         'grew': '{memory_growth_mib:+.1f}', 'deadline': '{deadline_level}'}
     for heading in columns:
         table.add_column(heading, justify='left' if heading == 'phase' else 'right', no_wrap=True)
-    for row in result['rows']:
-        numbers = {**row, 'within_percent': 100 * row['within_bound']}
+    for row in rows:
+        numbers: Dict[str, object] = {**row, 'within_percent': 100 * row['within_bound']}
         table.add_row(*(text.format(**numbers) for text in columns.values()))
     return table
 
 
 def run(args: argparse.Namespace, bar: Progress) -> None:
-    """Run the command: print, and write what the flags name."""
-    measure_and_tell(args, bar, measure, make_table)
+    """Run the command: print the table and write the files given by the flags."""
+    measure_and_report(args, bar, measure, make_table)

@@ -1,3 +1,3 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What programs show of their results: tables and pictures."""
+"""Reports of the programs: tables and plots of their results."""

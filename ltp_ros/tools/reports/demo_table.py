@@ -1,9 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo saw: the live table, the summary, and the annotated picture."""
+"""The report of `ltp_demo`: live table, summary and annotated picture."""
 import json
 from collections import Counter, defaultdict, deque
-from typing import Any, DefaultDict, Deque, Dict, List, Tuple
+from typing import DefaultDict, Deque, Dict, List, NamedTuple, Tuple, Union
 
 import cv2
 import numpy as np
@@ -14,15 +14,26 @@ from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.tools.support.frame_sources import SAMPLES
 
 LIVE_ROWS = 10
+LISTED_CLASSES = 20  # more would not fit the screen
 NO_LABEL = '(below the threshold)'
 
 
+class PictureRow(NamedTuple):
+    """The answers to all frames of one picture."""
+
+    picture: str
+    frames: int
+    label: str  # the most frequent one
+    share: float  # of the frames with this label
+    verdict: str
+
+
 class DemoReport:
-    """Gather answers and latencies of one run.
+    """Collect the answers, latencies and debug images of one run.
 
     Args:
         model: as given to the classifier.
-        checkpoint: likewise; the labels of its card tell which of `SAMPLES` it can know.
+        checkpoint: likewise. The labels in its card decide which of `SAMPLES` have a class.
     """
 
     def __init__(self, model: str, checkpoint: str):
@@ -32,12 +43,14 @@ class DemoReport:
         self._labels: DefaultDict[str, Counter] = defaultdict(Counter)  # by picture
         self._latencies: Dict[Tuple[int, int], FrameLatency] = {}  # by stamp
         self._pictures: Dict[str, np.ndarray] = {}  # RGB
-        known = vit.read_model_card(checkpoint or model).get('label_names', [])
-        self._has_class = {name: not known or any(_names(label, words) for label in known)
-                           for name, words in SAMPLES.items()}
+        self._classes: List[str] = vit.read_model_card(checkpoint or model).get(
+            'label_names', [])
+        self._has_class = {
+            name: not self._classes or any(_names(label, words) for label in self._classes)
+            for name, words in SAMPLES.items()}
 
     def add_answer(self, message: Classification, now_s: float) -> None:
-        """Note a classification that came at `now_s`."""
+        """Record a classification received at `now_s`."""
         self.num_answered += 1
         self.last_answer_s = now_s
         self._recent.append(message)
@@ -45,21 +58,22 @@ class DemoReport:
         self._labels[message.header.frame_id][label] += 1
 
     def add_latency(self, message: FrameLatency) -> None:
-        """Note how an answer was made."""
+        """Record the latency of an answer."""
         self._latencies[_stamp(message)] = message
 
     def add_picture(self, name: str, rgb: np.ndarray) -> None:
-        """Note the newest annotated picture of a name."""
+        """Keep a debug image as the newest one of this picture."""
         self._pictures[name] = rgb
 
     def answered_all(self, num_frames: int) -> bool:
-        """Return whether that many frames were answered, latency and picture included."""
+        """Return whether so many answers and latencies, and any debug image, were received."""
         return (self.num_answered >= num_frames and len(self._latencies) >= num_frames
                 and bool(self._pictures))
 
     def live_table(self) -> Table:
         """Return the newest answers as a table."""
-        table = Table(title=f'/ltp/classification: {self.num_answered} images')
+        table = Table(title=f'/ltp/classification: {self.num_answered} answers',
+                      caption='tokens: patches kept / all; latency: received to published')
         for name in ('frame', 'picture', 'label', 'score', 'keep ratio', 'tokens', 'latency'):
             table.add_column(name, justify='left' if name in ('picture', 'label') else 'right')
         first = self.num_answered - len(self._recent)
@@ -74,38 +88,48 @@ class DemoReport:
         return table
 
     def summary_table(self) -> Table:
-        """Return what each picture was taken for."""
+        """Return the most frequent label of each picture as a table."""
         table = Table(title='Summary')
-        for name in ('picture', 'frames', 'most often', 'share', 'right?'):
+        for name in ('picture', 'shows', 'frames', 'most frequent label', 'share', 'verdict'):
             table.add_column(name, justify='right' if name in ('frames', 'share') else 'left')
         for row in self._rows():
-            table.add_row(row['picture'], str(row['frames']), _short(row['label']),
-                          f'{row["share"]:.0%}', row['verdict'])
+            subject = SAMPLES.get(row.picture, ('',))[0]
+            table.add_row(row.picture, subject, str(row.frames), _short(row.label),
+                          f'{row.share:.0%}', row.verdict)
         return table
 
+    def class_line(self) -> str:
+        """Return a sentence on the pictures that no class of the model fits; '' without any."""
+        unknown = [name for name in self._labels if not self._has_class.get(name, True)]
+        if not unknown:
+            return ''
+        listed = f': {", ".join(self._classes)}' if len(self._classes) <= LISTED_CLASSES else ''
+        return (f'The model has no class for {" or ".join(unknown)} and picks the most similar of '
+                f'its {len(self._classes)} classes{listed}.')
+
     def latency_line(self) -> str:
-        """Return the latencies of the run in one sentence."""
+        """Return the latencies of the run as one sentence."""
         numbers = self._latency_numbers()
-        return (f'Received to published: p50 {numbers["total_p50_ms"]:.1f} ms, '
+        return (f'Latency, received to published: p50 {numbers["total_p50_ms"]:.1f} ms, '
                 f'p95 {numbers["total_p95_ms"]:.1f} ms; inference alone: p50 '
-                f'{numbers["inference_p50_ms"]:.1f} ms; frames dropped for newer ones: '
-                f'{numbers["dropped"]}')
+                f'{numbers["inference_p50_ms"]:.1f} ms. Frames dropped in favour of newer ones: '
+                f'{numbers["dropped"]}.')
 
     def save_picture(self, path: str) -> None:
-        """Write the newest annotated picture of each name, side by side.
+        """Write the newest debug image of each picture, side by side.
 
         Raises:
-            OSError: if there is none, or the file cannot be written.
+            OSError: if no debug image was received, or the file cannot be written.
         """
         if not self._pictures:
-            raise OSError('no debug picture came; is publish_debug_image on?')
+            raise OSError('received no debug image; is publish_debug_image on?')
         pictures = list(self._pictures.values())[:len(SAMPLES)]
         height = min(picture.shape[0] for picture in pictures)
         row = np.hstack([cv2.resize(p, (round(p.shape[1] * height / p.shape[0]), height),
                                     interpolation=cv2.INTER_AREA) for p in pictures])
         try:
             written = cv2.imwrite(path, row[..., ::-1])
-        except cv2.error as error:  # an ending that OpenCV does not know
+        except cv2.error as error:  # a suffix that OpenCV does not know
             raise OSError(f'{path}: {error.err}') from error
         if not written:
             raise OSError(f'{path} cannot be written')
@@ -114,15 +138,15 @@ class DemoReport:
         """Write the summary as JSON."""
         with open(path, 'w', encoding='utf-8') as file:
             json.dump({**self._latency_numbers(), 'answered': self.num_answered,
-                       'pictures': self._rows()}, file, indent=2)
+                       'pictures': [row._asdict() for row in self._rows()]}, file, indent=2)
 
-    def _rows(self) -> List[Dict[str, Any]]:
+    def _rows(self) -> List[PictureRow]:
         rows = []
         for picture, labels in self._labels.items():
             label, count = labels.most_common(1)[0]
-            rows.append({'picture': picture, 'frames': sum(labels.values()), 'label': label,
-                         'share': count / sum(labels.values()),
-                         'verdict': self._verdict(picture, label)})
+            frames = sum(labels.values())
+            rows.append(PictureRow(picture, frames, label, count / frames,
+                                   self._verdict(picture, label)))
         return rows
 
     def _verdict(self, picture: str, label: str) -> str:
@@ -130,8 +154,8 @@ class DemoReport:
         if words is None:
             return ''
         if not self._has_class[picture]:
-            return 'not one of its classes'
-        return 'yes' if _names(label, words) else 'no'
+            return 'no such class'
+        return 'correct' if _names(label, words) else 'wrong'
 
     def _latency_numbers(self) -> Dict[str, float]:
         total = [latency.total_ms for latency in self._latencies.values()]
@@ -148,9 +172,9 @@ def _names(label: str, words: Tuple[str, ...]) -> bool:
 
 
 def _short(label: str) -> str:
-    # ImageNet's names list synonyms
+    # ImageNet's names are lists of synonyms
     return label.split(',')[0]
 
 
-def _stamp(message: Any) -> Tuple[int, int]:
+def _stamp(message: Union[Classification, FrameLatency]) -> Tuple[int, int]:
     return message.header.stamp.sec, message.header.stamp.nanosec

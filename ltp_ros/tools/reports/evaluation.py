@@ -1,9 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `ltp_evaluate` shows of its result: the table, and the maps of the score."""
+"""Reports of `ltp_evaluate`: the table and the score maps."""
 import argparse
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any, Mapping, Sequence
 
 import torch
 from rich import box
@@ -17,24 +17,24 @@ from ltp_ros.research.accuracy.batches import batches
 from ltp_ros.research.accuracy.maps import draw_maps, draw_positions
 from ltp_ros.research.benchmarks.figures import new_figure
 
-SHOWN_LEVEL = 0.53  # maps show what is kept at the level nearest to it
+SHOWN_LEVEL = 0.53  # the maps show the tokens kept at the level nearest to it
 
 
-def make_table(result: Dict[str, Any]) -> Table:
+def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the rows as a table of 80 characters."""
-    table = Table(title='{model} on {n} images, {precision}'.format(**result),
-                  caption='left: tokens; diff: top-1 less that of the unpruned model;\n'
-                  'to ltp: agreement less that of ltp srb, with its 95 % interval; in percent',
+    table = Table(title='{model} on {n} images, {precision}'.format(**head),
+                  caption='left: patches kept; diff: top-1 minus that of the unpruned model;\n'
+                  'vs. ltp: agreement minus that of ltp srb, with its 95 % interval; in percent',
                   box=box.SIMPLE_HEAD, padding=0)
     columns = {'keep': 'keep_ratio', 'left': 'tokens_kept', 'GMACs': 'gmacs', 'ms': 'p50_ms',
                'top-1': 'top1', 'diff': 'diff', 'top-5': 'top5', 'agree': 'agreement',
-               'to ltp': 'agreement_gain'}
-    forms = {'keep': 'g', 'left': 'd', 'GMACs': '.2f', 'diff': '+.1f', 'to ltp': '+.1f'}
+               'vs. ltp': 'agreement_gain'}
+    formats = {'keep': 'g', 'left': 'd', 'GMACs': '.2f', 'diff': '+.1f', 'vs. ltp': '+.1f'}
     for heading in ('method', *columns):
         table.add_column(heading, justify='left' if heading == 'method' else 'right',
                          no_wrap=True)
-    for row in result['rows']:
-        cells = ['' if row[key] is None else format(row[key], forms.get(heading, '.1f'))
+    for row in rows:
+        cells = ['' if row[key] is None else format(row[key], formats.get(heading, '.1f'))
                  for heading, key in columns.items()]
         if cells[-1]:
             cells[-1] += ' ({agreement_gain_low:+.1f} {agreement_gain_high:+.1f})'.format(**row)
@@ -44,13 +44,13 @@ def make_table(result: Dict[str, Any]) -> Table:
 
 def write_maps(args: argparse.Namespace, methods: Sequence[str], images: Sequence[EncodedImage],
                folder: Path) -> None:
-    """Write positions.png, and one picture an image, numbered in their order.
+    """Write positions.png, and one numbered picture per image.
 
     Args:
-        args: of the command line.
-        methods: those that take patches out as a whole are shown beside LTP.
-        images: what is drawn.
-        folder: made if it is not there.
+        args: the parsed command line.
+        methods: those of the run; 'mixed' and 'papr' are drawn beside LTP.
+        images: the images to draw.
+        folder: created if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ltp = create_vit(args.model, args.checkpoint, alpha=args.alpha[0])

@@ -1,3 +1,3 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What several programs share: flags, files, processes, pictures."""
+"""Code shared by several programs: flags, files, processes, image sources."""

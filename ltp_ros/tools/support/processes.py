@@ -1,12 +1,12 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of this package in processes of their own, on this machine alone."""
+"""Run programs of this package as child processes, with ROS confined to this machine."""
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Optional, Sequence
 
 import ltp_ros
 from ltp_ros.tools.support.transport import use_large_images
@@ -15,7 +15,7 @@ STOP_TIMEOUT_S = 10.0
 
 
 class ProcessError(RuntimeError):
-    """A process that failed; the message holds the end of its output."""
+    """A process failed; the message holds the end of its output."""
 
 
 class Process:
@@ -23,8 +23,8 @@ class Process:
 
     Args:
         module: run as `python -m module`.
-        arguments: its command line. Paths must be absolute.
-        environment: variables set for it besides those of this process.
+        arguments: the command line. Paths must be absolute.
+        environment: variables to set in addition to those of this process.
     """
 
     def __init__(self, module: str, arguments: Sequence[str], **environment: str):
@@ -34,42 +34,42 @@ class Process:
             [sys.executable, '-m', module, *arguments], stdin=subprocess.DEVNULL,
             stdout=self._log, stderr=subprocess.STDOUT,
             env={**os.environ, 'PYTHONUNBUFFERED': '1', **environment},
-            # -m looks in the working folder first, and a source tree there has no messages
+            # -m searches the working folder first, and a source tree there lacks the messages
             cwd=Path(ltp_ros.__file__).parents[1])
 
     @property
     def pid(self) -> int:
-        """Its process number."""
+        """The process ID."""
         return self._process.pid
 
     @property
     def exit_code(self) -> Optional[int]:
-        """Of the ended process; None while it runs."""
+        """The exit code; None while the process runs."""
         return self._process.poll()
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """The output so far, stdout and stderr together."""
         return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode()
 
     def check(self) -> None:
-        """Raise ProcessError if it has failed."""
+        """Raise ProcessError if the process has failed."""
         if self.exit_code:
             tail = '\n'.join(self.output.splitlines()[-15:])
             raise ProcessError(f'{self.module} ended with exit code {self.exit_code}:\n{tail}')
 
     def wait(self, timeout_s: float) -> int:
-        """Wait for the end and return the exit code."""
+        """Wait for the process to end and return its exit code."""
         return self._process.wait(timeout_s)
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal."""
+        """Send the process a signal."""
         self._process.send_signal(number)
 
     def __enter__(self) -> 'Process':
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._process.terminate()
         try:
             self._process.wait(STOP_TIMEOUT_S)
@@ -80,9 +80,9 @@ class Process:
 
 
 def isolate() -> None:
-    """Keep ROS on this machine and, unless the user chose one, in a domain of this process.
+    """Confine ROS to this machine and, unless the user chose a domain, to one of its own.
 
-    Must run before rclpy.init; child processes inherit it.
+    Call this before rclpy.init; child processes inherit the settings.
     """
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     if os.environ.get('ROS_DISTRO') == 'humble':

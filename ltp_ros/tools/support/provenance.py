@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a measurement comes from: the head of every JSON file that the programs write."""
+"""The provenance of a measurement: the head of every JSON file that the programs write."""
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +14,7 @@ from ltp_ros.machine import hardware
 
 
 def provenance(device: str) -> Dict[str, str]:
-    """Return hardware and versions for 'cuda' or 'cpu'; `commit` where this is a git checkout."""
+    """Return hardware and versions for 'cuda' or 'cpu', and `commit` in a git checkout."""
     threads = f', {torch.get_num_threads()} threads' if device == 'cpu' else ''
     found = {'device': device, 'hardware': hardware(device) + threads,
              'python': platform.python_version(), 'torch': str(torch.__version__),
@@ -29,11 +29,11 @@ def provenance(device: str) -> Dict[str, str]:
 
 
 def _commit() -> str:
-    """Return the commit that this file belongs to, with '-dirty' if any file was changed."""
+    """Return the commit that this file belongs to, with '-dirty' if any file is modified."""
     here = Path(__file__)
     git = ['git', '--no-optional-locks', '-C', str(here.parent)]
     try:
-        # An installed copy may lie in a virtual environment inside somebody's repository
+        # An installed copy may lie in a virtual environment inside another repository
         subprocess.run([*git, 'ls-files', '--error-unmatch', here.name], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return subprocess.run([*git, 'describe', '--always', '--dirty', '--abbrev=40',

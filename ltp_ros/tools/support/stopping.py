@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that end early in good order when they are told to."""
+"""Signals that a program records, in order to stop cleanly."""
 import contextlib
 import signal
 from typing import Iterator, List
@@ -8,7 +8,7 @@ from typing import Iterator, List
 
 @contextlib.contextmanager
 def noting(*numbers: int) -> Iterator[List[int]]:
-    """Note these signals in the list that is returned, instead of what they do otherwise."""
+    """Append these signals to the list that is yielded, in place of their default action."""
     noted: List[int] = []
     previous = {number: signal.signal(number, lambda received, frame: noted.append(received))
                 for number in numbers}

@@ -1,0 +1,163 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A file of weights: how it is read, and what can be told from it alone."""
+import json
+import math
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping
+
+import torch
+from safetensors import SafetensorError
+from timm.models import load_state_dict
+
+from ltp_ros.files import expand, read_text
+
+MODEL_DIRECTORY = Path(__file__).parent / 'weights'
+DEMO = 'demo'
+# Where training programs put the weights in a file of more, the averaged ones first
+CONTAINERS = ('state_dict_ema', 'model_ema', 'model_state_dict', 'state_dict', 'model', 'net',
+              'weights')
+SHOWN = 3  # names in an error message
+
+
+class ModelError(ValueError):
+    """An unusable model, checkpoint or label file; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights by the names that timm gives them, and the model card beside the file."""
+
+    name: str  # as it was given
+    tensors: Mapping[str, torch.Tensor]
+    card: Mapping[str, Any]
+
+    @property
+    def model_args(self) -> Dict[str, object]:
+        """The arguments of timm's `create_model` that the weights and the card tell."""
+        found: Dict[str, object] = {'num_classes': 0}
+        if 'head.weight' in self.tensors:
+            found['num_classes'] = len(self.tensors['head.weight'])
+        if 'fc_norm.weight' in self.tensors:  # an MAE fine-tune averages the patches
+            found['global_pool'] = 'avg'
+        img_size = self._img_size()
+        if img_size:
+            found['img_size'] = img_size
+        return {**found, **self.card.get('model_args', {})}
+
+    def _img_size(self) -> int:
+        """Return the side of the square images it was trained on; 0 if that cannot be told."""
+        positions, patch = (self.tensors.get(name) for name in (
+            'pos_embed', 'patch_embed.proj.weight'))
+        if positions is None or patch is None or positions.ndim != 3 or patch.ndim != 4:
+            return 0
+        prefix = sum(self.tensors[name].shape[1] for name in (
+            'cls_token', 'dist_token', 'reg_token') if name in self.tensors)
+        for num_patches in (positions.shape[1] - prefix, positions.shape[1]):
+            side = math.isqrt(max(num_patches, 0))
+            if side and side * side == num_patches:
+                return side * patch.shape[-1]
+        return 0
+
+
+def read_checkpoint(checkpoint: str) -> Checkpoint:
+    """Return what a .safetensors, or a .pth that holds weights only, contains.
+
+    Args:
+        checkpoint: the file; 'demo' for the packaged one.
+
+    Raises:
+        ModelError: if the file or the card beside it cannot be read.
+    """
+    path = _path_of(checkpoint)
+    if not path.is_file():
+        raise ModelError(f'checkpoint {checkpoint!r} is not a file; expected a .safetensors, '
+                         'or a .pth that holds weights only')
+    try:
+        content = load_state_dict(str(path), weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError,
+            AttributeError, KeyError) as error:
+        raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {error}. '
+                         'Save the state dict as .safetensors') from error
+    tensors = _weights_in(content)
+    if not tensors:
+        raise ModelError(f'checkpoint {checkpoint!r} holds no weights, but '
+                         f'{some_of(map(str, content))}; save the state dict as .safetensors')
+    return Checkpoint(checkpoint, _without_shared_prefix(tensors), read_model_card(checkpoint))
+
+
+def _weights_in(content: Mapping[str, Any]) -> Dict[str, torch.Tensor]:
+    """Return the tensors of a mapping, or of the mapping in it that holds them."""
+    tensors = {name: value for name, value in content.items() if torch.is_tensor(value)}
+    if tensors:
+        return tensors
+    inner = [content[name] for name in CONTAINERS if isinstance(content.get(name), dict)]
+    inner += [value for value in content.values() if isinstance(value, dict)]
+    return next(filter(None, map(_weights_in, inner)), {})
+
+
+def _without_shared_prefix(tensors: Mapping[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+    """Strip what a wrapper puts in front of every name: 'model.', 'module.', '_orig_mod.'."""
+    found = dict(tensors)
+    while True:
+        first = {name.split('.', 1)[0] for name in found}
+        if len(first) > 1 or not all('.' in name for name in found):
+            return found
+        found = {name.split('.', 1)[1]: value for name, value in found.items()}
+
+
+def misfit(tensors: Mapping[str, torch.Tensor],
+           expected: Mapping[str, torch.Tensor]) -> str:
+    """Return why weights do not fit those of a model, in a clause or three; '' if they do."""
+    missing = [name for name in expected if name not in tensors]
+    unknown = [name for name in tensors if name not in expected]
+    other = [f'{name} {list(tensors[name].shape)} instead of {list(value.shape)}'
+             for name, value in expected.items()
+             if name in tensors and tensors[name].shape != value.shape]
+    return '; '.join(f'{len(names)} {what}: {some_of(names)}' for what, names in (
+        ('are missing', missing), ('are unknown', unknown), ('have another shape', other))
+        if names)
+
+
+def some_of(names: Iterable[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    names = list(names)
+    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
+    return ', '.join(names[:SHOWN]) + more
+
+
+def read_model_card(checkpoint: str) -> Dict[str, Any]:
+    """Return the .json beside a checkpoint (architecture, labels, data config); {} if none.
+
+    Raises:
+        ModelError: if it is not a JSON object.
+    """
+    if not checkpoint:
+        return {}
+    path = _path_of(checkpoint)
+    path = path.with_suffix('.json') if path.name else path
+    if not path.is_file():
+        return {}
+    try:
+        card = json.loads(read_text(path))
+    except ValueError as error:
+        raise ModelError(f'{path} is not valid JSON: {error}') from error
+    if not isinstance(card, dict):
+        raise ModelError(f'{path} is not a model card; expected a JSON object, as written by '
+                         'ltp_train')
+    return card
+
+
+def _path_of(checkpoint: str) -> Path:
+    return MODEL_DIRECTORY / f'{DEMO}.safetensors' if checkpoint == DEMO else Path(
+        expand(checkpoint))
+
+
+def names_shared(names: List[str]) -> Dict[str, List[int]]:
+    """Return the names that more than one class has, with the ids of these classes."""
+    ids: Dict[str, List[int]] = {}
+    for index, name in enumerate(names):
+        ids.setdefault(name, []).append(index)
+    return {name: found for name, found in ids.items() if len(found) > 1}
