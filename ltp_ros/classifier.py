@@ -65,6 +65,7 @@ class Classifier:
         resolve_precision(config.precision, self.device)
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
                                score=config.score, alpha=config.alpha,
+                               input_size=config.input_size,
                                papr_checkpoint=config.papr_checkpoint)
         weights = vit.weights_of(config.model, config.checkpoint)
         self.labels = vit.label_names(model, weights, config.labels)
@@ -80,7 +81,7 @@ class Classifier:
     def _choose_backend(self, model: torch.nn.Module, log: Log) -> Backend:
         config = self.config
         folder = choice.model_folder(config.cache, self.model_name, self.model_hash,
-                                       config.method, config.score, config.alpha)
+                                     config.method, config.score, config.alpha)
         try:
             return choice.fastest(
                 choice.candidates(config.backend, config.precision, self.device),

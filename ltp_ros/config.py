@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
+from ltp_ros.files import expand
+
 METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
 SCORES = ('srb', 'redundancy', 'spatial', 'random')
 
@@ -94,6 +96,9 @@ class ClassifierConfig:
     labels: str = parameter(
         '', 'a text file with one class name a line; empty: the names of the model',
         path=True)
+    input_size: int = parameter(
+        0, 'pixels a side of the image that the model is given; 0: as the checkpoint was trained, '
+        'else as the model', minimum=0, maximum=2048)
     device: str = parameter(
         'auto', "where the model runs; 'cuda:1' is the second GPU",
         choices=('auto', 'cuda', 'cpu'), pattern=r'cuda:\d+', example='cuda:N')
@@ -233,7 +238,8 @@ def check(name: str, value: Any) -> Any:
     field_type: Any = field.type
     item_type = getattr(field_type, '__args__', (field_type,))[0]
     if item_type is field_type:
-        return _check_item(name, value, item_type, field.metadata['allowed'])
+        checked = _check_item(name, value, item_type, field.metadata['allowed'])
+        return expand(checked) if field.metadata['path'] else checked
     if isinstance(value, str) or not hasattr(value, '__iter__'):
         raise ConfigError(f'{name} {value!r} is not a list; expected a list, each item '
                           f'{_TYPE_WORDS[item_type]}')

@@ -7,6 +7,8 @@ from typing import Iterator, List, Optional, Union
 import cv2
 import numpy as np
 
+from ltp_ros.files import walk
+
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.ppm', '.tif', '.tiff')
 
 EncodedImage = Union[Path, np.ndarray]  # a file, or the bytes (n,) uint8 of one
@@ -17,8 +19,8 @@ class ImageFileError(ValueError):
 
 
 def image_files(folder: Path) -> List[Path]:
-    """Return the images in a folder and its subfolders, in order."""
-    return [file for file in sorted(folder.rglob('*')) if file.suffix.lower() in IMAGE_SUFFIXES]
+    """Return the images in a folder and its subfolders, in order; see `files.walk`."""
+    return walk(folder, IMAGE_SUFFIXES)
 
 
 def decode_rgb(image: EncodedImage) -> np.ndarray:

@@ -4,6 +4,7 @@
 import copy
 import gc
 import os
+import re
 import time
 from pathlib import Path
 from statistics import median
@@ -53,7 +54,8 @@ def _auto_precisions(name: str, device: torch.device) -> Tuple[str, ...]:
 
 
 def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
-           device: torch.device, folder: Path, log: Log = lambda message: None) -> Backend:
+           device: torch.device, folder: Optional[Path],
+           log: Log = lambda message: None) -> Backend:
     """Return a backend with a model of its own, since it changes its number format.
 
     Args:
@@ -62,7 +64,7 @@ def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
         model: the Vision Transformer, in float32 on the CPU; it is copied.
         data_config: the input that the model expects.
         device: where it runs.
-        folder: for exported levels and engines.
+        folder: for exported levels and engines, which onnx alone needs.
         log: called with failures that are recovered from, and before slow work.
 
     Raises:
@@ -143,8 +145,8 @@ def _free_memory() -> None:
 
 
 def model_folder(cache: str, model: str, model_hash: str, method: str, score: str,
-                 alpha: float) -> Path:
-    """Return where the exported levels of a model belong.
+                 alpha: float) -> Optional[Path]:
+    """Return where the exported levels of a model belong; None where there is no home folder.
 
     Args:
         cache: the folder for those of all models; '' is the user's cache.
@@ -154,7 +156,13 @@ def model_folder(cache: str, model: str, model_hash: str, method: str, score: st
         score: of the method 'ltp'.
         alpha: of the score 'srb'.
     """
-    base = Path(cache) if cache else Path(
-        os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'ltp_ros'
+    if cache:
+        base = Path(cache)
+    else:
+        user_cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+        if user_cache.startswith('~'):  # a service's user may have no home
+            return None
+        base = Path(user_cache) / 'ltp_ros'
     how = f'{method}_{score}_{alpha:g}' if method == 'ltp' else method
-    return base / f'{model}-{model_hash[:12]}' / f'{how}-v{VERSION}'
+    name = re.sub(r'[^\w.-]', '_', model)  # 'hf_hub:user/name' too is one folder
+    return base / f'{name}-{model_hash[:12]}' / f'{how}-v{VERSION}'

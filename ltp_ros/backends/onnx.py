@@ -130,7 +130,7 @@ class OnnxBackend:
         data_config: the input that the model expects.
         device: where it runs; on 'cuda' TensorRT if it is there, then CUDA.
         precision: 'float32'; on the CPU also 'int8', with TensorRT 'float16'.
-        folder: where the exported levels and TensorRT's engines are kept.
+        folder: where the exported levels and TensorRT's engines are kept; None: nowhere.
         log: called, on a GPU, with the number of nodes of a level that each provider runs.
 
     Raises:
@@ -141,8 +141,11 @@ class OnnxBackend:
     name = 'onnx'
 
     def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
-                 precision: str, folder: Path, log: Log):
+                 precision: str, folder: Optional[Path], log: Log):
         import onnx  # noqa: F401  (the export needs it; say so before the model is tried)
+        if folder is None:
+            raise RuntimeError('there is no home folder to keep exported models in; set '
+                               'cache:=FOLDER, or XDG_CACHE_HOME')
         self.device, self.precision = device, precision
         self.model = model
         self.transfer = Transfer(data_config, device, torch.float32)

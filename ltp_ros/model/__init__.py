@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The Vision Transformer: the one module that knows timm, its stem, its input, its weights.
+"""The Vision Transformer, its input, weights and labels: the only room that knows timm.
 
-May import: config, reduction.
+May import: config, files, reduction.
 """

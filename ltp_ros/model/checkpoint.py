@@ -51,8 +51,8 @@ class Checkpoint:
         """Return the side of the square images it was trained on; 0 if that cannot be told."""
         positions, patch = (self.tensors.get(name) for name in (
             'pos_embed', 'patch_embed.proj.weight'))
-        if positions is None or patch is None or positions.ndim != 3 or patch.ndim != 4:
-            return 0
+        if positions is None or patch is None or positions.ndim != 3 or patch.shape[1:2] != (3,):
+            return 0  # or the patches are not cut out of the image itself
         prefix = sum(self.tensors[name].shape[1] for name in (
             'cls_token', 'dist_token', 'reg_token') if name in self.tensors)
         for num_patches in (positions.shape[1] - prefix, positions.shape[1]):

@@ -4,7 +4,7 @@
 import ast
 import json
 import re
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from ltp_ros.files import expand, read_text
 from ltp_ros.model.checkpoint import ModelError, some_of
@@ -12,7 +12,7 @@ from ltp_ros.model.checkpoint import ModelError, some_of
 FORMS = ('expected one name a line in class order, an id and a name a line, or a JSON list or '
          'object of these')
 # '3: cat', '3,cat', '3 cat', and ImageNet's 'n02123045 tabby'
-_ID_AND_NAME = re.compile(r'\s*(\d+)\s*(?:[:,;\t]|\s)\s*(\S.*)')
+_ID_AND_NAME = re.compile(r'(\d+)(\s*[:,;\t]\s*|\s+)(\S.*)')
 _WORDNET_ID = re.compile(r'n\d{8}\s+(\S.*)')
 
 
@@ -83,20 +83,24 @@ def _from_lines(lines: List[str], path: str) -> List[str]:
     if any(line.startswith(('{', '[', '}', ']')) for line in lines):
         raise ModelError(f'labels {path!r} is neither valid JSON nor a list of names; {FORMS}')
     numbered = [_ID_AND_NAME.fullmatch(line) for line in lines]
-    if lines and all(numbered):
-        return _in_order(_unique([(int(match[1]), match[2]) for match in numbered if match],
-                                 path), path)
+    pairs = [(int(match[1]), match[3]) for match in numbered if match]
+    if lines and len(pairs) == len(lines):
+        marked = any(match and match[2].strip() for match in numbered)
+        # '5 Euro' may be a whole name, '5: Euro' is not
+        if marked or sorted(index for index, _ in pairs) == list(range(len(pairs))):
+            return _in_order(_unique(pairs, path), path)
     wordnet = [_WORDNET_ID.fullmatch(line) for line in lines]
     if lines and all(wordnet):
         return [match[1] for match in wordnet if match]
-    if sum(map(bool, numbered)) > len(lines) / 2:
-        odd = next(line for line, match in zip(lines, numbered) if not match)
+    marked_lines = [match and match[2].strip() for match in numbered]
+    if len(lines) / 2 < sum(map(bool, marked_lines)) < len(lines):
+        odd = next(line for line, mark in zip(lines, marked_lines) if not mark)
         raise ModelError(f'labels {path!r}: most lines have an id and a name, but {odd!r} has '
                          f'not; {FORMS}')
     return lines
 
 
-def _unique(pairs: List['tuple[int, str]'], path: str) -> Dict[int, str]:
+def _unique(pairs: List[Tuple[int, str]], path: str) -> Dict[int, str]:
     found: Dict[int, str] = {}
     for index, name in pairs:
         if index in found:

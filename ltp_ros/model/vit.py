@@ -1,17 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The only module that knows timm: create a Vision Transformer and put the pruner in its slot."""
+"""Create a Vision Transformer with timm and put the pruner in its slot."""
 import difflib
-import json
-import pickle
-from pathlib import Path
-from typing import Any, Dict, List
+from typing import List, Mapping
 
 import timm
 import torch
-from safetensors import SafetensorError
 from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
-from timm.models import load_state_dict, register_model
+from timm.models import register_model
 from timm.models.vision_transformer import (
     Attention,
     Block,
@@ -22,7 +18,9 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from ltp_ros.config import METHODS
+from ltp_ros.model.checkpoint import DEMO, ModelError, misfit, read_checkpoint, read_model_card
 from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
+from ltp_ros.model.labels import read_labels
 from ltp_ros.model.preprocessing import DataConfig
 from ltp_ros.reduction.base import TokenReducer
 from ltp_ros.reduction.ltp import TokenPruner
@@ -30,13 +28,8 @@ from ltp_ros.reduction.mixed import QuadMerger
 from ltp_ros.reduction.papr import PaPrPruner
 from ltp_ros.reduction.tome import TokenMerger
 
-MODEL_DIRECTORY = Path(__file__).parent / 'weights'
-DEMO = 'demo'
 PAPR_CONV_NET = 'mobileone_s0'
-
-
-class ModelError(ValueError):
-    """An unusable model, checkpoint or label file; the message says what to do."""
+HUB_PREFIXES = ('hf_hub:', 'hf-hub:', 'local-dir:')  # of timm
 
 
 @register_model
@@ -50,19 +43,21 @@ def vit_demo(pretrained: bool = False, **kwargs: object) -> VisionTransformer:
 
 def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: str = 'srb',
                alpha: float = 0.5, keep_ratio: float = 1.0, pretrained: bool = True,
-               papr_checkpoint: str = '', **model_args: object) -> VisionTransformer:
+               input_size: int = 0, papr_checkpoint: str = '',
+               **model_args: object) -> VisionTransformer:
     """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
 
     Args:
         model: a timm model name, or 'demo' for the model inside this package.
         checkpoint: a .safetensors file, or a .pth that holds weights only. If a .json of the
             same name lies beside it (`ltp_train` writes one), that names the architecture and
-            `model` is not asked. Positions are resampled to `img_size`. 'demo': the packaged
-            weights. Empty: timm's pretrained weights.
+            `model` is not asked. 'demo': the packaged weights. Empty: timm's pretrained weights.
         method: one of METHODS.
         score: one of SCORES, for the method 'ltp'.
         alpha: weight of the spatial term in the score, LTP-ViT, eq. (4).
         keep_ratio: share of the patch tokens kept, (0, 1].
+        input_size: pixels a side, to which the positions are resampled; 0: the size that the
+            checkpoint was trained at, or the model's own.
         papr_checkpoint: weights of the ConvNet of method 'papr'; empty: timm's.
         pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
         **model_args: passed on to timm, for instance `img_size` or `num_classes`.
@@ -74,19 +69,19 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
     checkpoint = weights_of(model, checkpoint)
     if model == DEMO:
         model = vit_demo.__name__
-    card = read_model_card(checkpoint)
-    model = card.get('architecture', model)
-    model_args = {**card.get('model_args', {}), **model_args}
+    if input_size:
+        model_args['img_size'] = input_size
     if checkpoint:
-        state_dict = _read_checkpoint(checkpoint)
-        model_args = {**_args_from_state_dict(state_dict), **model_args}
-        vit = _create(model, pretrained=False, **model_args)
-        _load(vit, state_dict, checkpoint)
+        weights = read_checkpoint(checkpoint)
+        model = weights.card.get('architecture', model)
+        vit = _create(model, pretrained=False, **{**weights.model_args, **model_args})
+        _load(vit, weights.tensors, checkpoint)
         vit.pretrained_cfg = {**(getattr(vit, 'pretrained_cfg', None) or {}),
-                              **card.get('pretrained_cfg', {})}
+                              **weights.card.get('pretrained_cfg', {})}
     else:
         vit = _create(model, pretrained=pretrained, **model_args)
     check_supported(vit, model, method)
+    check_classes(vit, checkpoint or model)
     if method == 'ltp':
         attach_pruner(vit, alpha, keep_ratio, score)
     else:
@@ -117,6 +112,17 @@ def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp'
                      'vit_small_patch16_224')
 
 
+def check_classes(vit: nn.Module, source: str) -> None:
+    """Raise ModelError if a softmax over the outputs of `vit`, from `source`, says nothing."""
+    if vit.num_classes == 0:
+        raise ModelError(f'{source!r} has no classes: it is a backbone without a head. Give a '
+                         'checkpoint with a head, or train one on your images with ltp_train '
+                         '--checkpoint')
+    if vit.num_classes == 1:
+        raise ModelError(f'{source!r} has one output, and a softmax over one is always 1. Give a '
+                         'checkpoint with one output for each answer, two for yes and no')
+
+
 def attach_pruner(vit: VisionTransformer, alpha: float = 0.5, keep_ratio: float = 1.0,
                   score: str = 'srb') -> TokenPruner:
     """Fill timm's `patch_drop` slot; the state dict stays as it is. Return the pruner."""
@@ -139,7 +145,7 @@ def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float, papr_c
     elif method == 'papr':
         conv_net = _create(PAPR_CONV_NET, pretrained=pretrained and not papr_checkpoint)
         if papr_checkpoint:
-            _load(conv_net, _read_checkpoint(papr_checkpoint), papr_checkpoint)
+            _load(conv_net, read_checkpoint(papr_checkpoint).tensors, papr_checkpoint)
         seen, wanted = resolve_model_data_config(vit), resolve_model_data_config(conv_net)
         vit.patch_drop = PaPrPruner(
             reparameterize_model(conv_net.eval()), grid_size, (seen['mean'], seen['std']),
@@ -174,7 +180,7 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
     Args:
         vit: the model; it must have as many classes as there are names.
         checkpoint: the file it was loaded from; 'demo' for the packaged one.
-        labels: a text file with one name a line, in class order.
+        labels: a file of names; see `read_labels`.
 
     Raises:
         ModelError: if the file cannot be read or has another number of names.
@@ -182,7 +188,7 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
     card_names = read_model_card(checkpoint).get('label_names')
     subset = infer_imagenet_subset(vit)
     if labels:
-        names = _read_lines(labels)
+        names = read_labels(labels)
     elif card_names:
         names = list(card_names)
     elif subset:
@@ -205,29 +211,9 @@ def model_name(model: str, checkpoint: str = '') -> str:
     return model if model == DEMO else read_model_card(checkpoint).get('architecture', model)
 
 
-def read_model_card(checkpoint: str) -> Dict[str, Any]:
-    """Return the .json beside a checkpoint (architecture, labels, data config); {} if none."""
-    if not checkpoint:
-        return {}
-    path = _checkpoint_path(checkpoint)
-    path = path.with_suffix('.json') if path.name else path
-    if not path.is_file():
-        return {}
-    try:
-        card = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ModelError(f'{path} is not valid JSON: {error}') from error
-    if not isinstance(card, dict):
-        raise ModelError(f'{path} is not a model card; expected a JSON object, as written by '
-                         'ltp_train')
-    return card
-
-
-def _checkpoint_path(checkpoint: str) -> Path:
-    return MODEL_DIRECTORY / f'{DEMO}.safetensors' if checkpoint == DEMO else Path(checkpoint)
-
-
 def _create(model: str, pretrained: bool, **model_args: object) -> nn.Module:
+    if model.startswith(HUB_PREFIXES):  # timm asks the hub what it is
+        return _make(model, pretrained, **model_args)
     if not timm.is_model(model):
         name = model.split('.')[0]
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -235,6 +221,10 @@ def _create(model: str, pretrained: bool, **model_args: object) -> nn.Module:
         raise ModelError(f'timm has no model {model!r}{hint}')
     if pretrained and not timm.is_model_pretrained(model):
         raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
+    return _make(model, pretrained, **model_args)
+
+
+def _make(model: str, pretrained: bool, **model_args: object) -> nn.Module:
     try:
         return timm.create_model(model, pretrained=pretrained, **model_args)
     except OSError as error:  # of the hub client when offline
@@ -246,42 +236,11 @@ def _create(model: str, pretrained: bool, **model_args: object) -> nn.Module:
         raise ModelError(f'timm cannot make {model!r} of {model_args}: {error}') from error
 
 
-def _read_checkpoint(checkpoint: str) -> Dict[str, torch.Tensor]:
-    path = _checkpoint_path(checkpoint)
-    if not path.is_file():
-        raise ModelError(f'checkpoint {checkpoint!r} is not a file; expected a .safetensors, '
-                         'or a .pth that holds weights only')
-    try:
-        return load_state_dict(str(path), weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError,
-            AttributeError, KeyError) as error:
-        raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {error}. '
-                         'Save the state dict as .safetensors') from error
-
-
-def _args_from_state_dict(state_dict: Dict[str, torch.Tensor]) -> Dict[str, object]:
-    """Read timm's arguments off the weights: number of classes, kind of pooling."""
-    model_args: Dict[str, object] = {}
-    if 'head.weight' in state_dict:
-        model_args['num_classes'] = state_dict['head.weight'].shape[0]
-    if 'fc_norm.weight' in state_dict:  # an MAE fine-tune averages the patches
-        model_args['global_pool'] = 'avg'
-    return model_args
-
-
-def _load(vit: nn.Module, state_dict: Dict[str, torch.Tensor], checkpoint: str) -> None:
-    try:
-        if isinstance(vit, VisionTransformer):
-            state_dict = checkpoint_filter_fn(state_dict, vit)
-        vit.load_state_dict(state_dict)
-    except RuntimeError as error:
-        raise ModelError(f'checkpoint {checkpoint!r} does not fit {type(vit).__name__}: '
-                         f'{error}') from error
-
-
-def _read_lines(path: str) -> List[str]:
-    try:
-        text = Path(path).read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f'labels {path!r} cannot be read: {error}') from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _load(vit: nn.Module, tensors: Mapping[str, torch.Tensor], checkpoint: str) -> None:
+    if isinstance(vit, VisionTransformer):
+        tensors = checkpoint_filter_fn(dict(tensors), vit)
+    reason = misfit(tensors, vit.state_dict())
+    if reason:
+        raise ModelError(f'checkpoint {checkpoint!r} does not fit {type(vit).__name__}. Of its '
+                         f'weights {reason}. Name the architecture with model:=')
+    vit.load_state_dict(tensors)

@@ -1,0 +1,118 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints as people have them: wrapped, prefixed, of another size, without a head."""
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from ltp_ros.model import vit
+from ltp_ros.model.checkpoint import ModelError, names_shared, read_checkpoint
+
+SMALL = {'embed_dim': 48, 'depth': 2, 'num_heads': 3}
+
+
+def make_model(**args):
+    torch.manual_seed(0)
+    return timm.create_model('vit_tiny_patch16_224', **{'num_classes': 7, 'img_size': 64, **SMALL,
+                                                        **args}).eval()
+
+
+def logits_of(path, **args):
+    model = vit.create_vit('vit_tiny_patch16_224', str(path), **{**SMALL, **args})
+    with torch.no_grad():
+        return model(torch.ones(1, 3, *model.patch_embed.img_size))
+
+
+@pytest.fixture
+def expected():
+    """Return the logits of the model whose weights are saved in all these ways."""
+    with torch.no_grad():
+        return make_model()(torch.ones(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize('prefix', ['', 'model.', 'net.', 'module.', 'module.model.', '_orig_mod.',
+                                    'backbone.vit.'])
+@pytest.mark.parametrize('container', [None, 'state_dict', 'model', 'model_state_dict', 'net',
+                                       'anything'])
+def test_weights_are_found_in_whatever_a_training_program_wraps_them(
+        tmp_path, expected, prefix, container):
+    state = {prefix + name: value for name, value in make_model().state_dict().items()}
+    torch.save({container: state, 'epoch': 3, 'optimizer': {'state': {}}} if container else state,
+               tmp_path / 'model.pth')
+    torch.testing.assert_close(logits_of(tmp_path / 'model.pth'), expected)
+
+
+@pytest.mark.parametrize('img_size', [96, 160, 224])
+@pytest.mark.parametrize('tokens', [
+    {}, {'reg_tokens': 4}, {'reg_tokens': 2, 'no_embed_class': True},
+    {'class_token': False, 'global_pool': 'avg'}])
+def test_the_size_is_that_of_the_training(tmp_path, img_size, tokens):
+    save_file(make_model(img_size=img_size, **tokens).state_dict(), tmp_path / 'x.safetensors')
+    model = vit.create_vit('vit_tiny_patch16_224', str(tmp_path / 'x.safetensors'), **SMALL,
+                           **tokens)
+    assert model.patch_embed.img_size == (img_size, img_size)
+
+
+def test_another_size_can_be_asked_for(tmp_path):
+    save_file(make_model(img_size=96).state_dict(), tmp_path / 'x.safetensors')
+    model = vit.create_vit('vit_tiny_patch16_224', str(tmp_path / 'x.safetensors'), input_size=64,
+                           **SMALL)
+    assert model.patch_embed.img_size == (64, 64) and model.pos_embed.shape[1] == 17
+
+
+def test_one_output_is_refused_since_its_softmax_is_always_one(tmp_path):
+    save_file(make_model(num_classes=1).state_dict(), tmp_path / 'one.safetensors')
+    with pytest.raises(ModelError, match='one.safetensors.*has one output.*two for yes and no'):
+        logits_of(tmp_path / 'one.safetensors')
+
+
+def test_a_backbone_without_a_head_is_refused_with_what_to_do(tmp_path):
+    save_file(make_model(num_classes=0).state_dict(), tmp_path / 'bare.safetensors')
+    with pytest.raises(ModelError, match='bare.safetensors.*has no classes.*ltp_train'):
+        logits_of(tmp_path / 'bare.safetensors')
+    with pytest.raises(ModelError, match="'vit_small_patch14_dinov2.lvd142m' has no classes"):
+        vit.create_vit('vit_small_patch14_dinov2.lvd142m', pretrained=False)
+
+
+def test_weights_that_do_not_fit_are_told_in_a_sentence(tmp_path):
+    state = make_model(depth=3).state_dict()
+    state['head.bias'] = torch.zeros(8)
+    state['extra.weight'] = torch.zeros(1)
+    save_file(state, tmp_path / 'other.safetensors')
+    with pytest.raises(ModelError) as refused:
+        logits_of(tmp_path / 'other.safetensors')
+    message = str(refused.value)
+    assert len(message) < 600
+    assert '13 are unknown: blocks.2.attn.proj.bias, blocks.2.attn.proj.weight, ' in message
+    assert 'and 10 more; 1 have another shape: head.bias [8] instead of [7]' in message
+
+
+def test_a_file_without_weights_is_told_by_what_it_has(tmp_path):
+    torch.save({'epoch': 3, 'loss': 0.5}, tmp_path / 'log.pth')
+    with pytest.raises(ModelError, match='holds no weights, but epoch, loss'):
+        read_checkpoint(str(tmp_path / 'log.pth'))
+
+
+def test_a_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch, expected):
+    save_file(make_model().state_dict(), tmp_path / 'model.safetensors')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    torch.testing.assert_close(logits_of('~/model.safetensors'), expected)
+
+
+def test_a_card_with_a_byte_order_mark_is_read(tmp_path):
+    save_file(make_model().state_dict(), tmp_path / 'model.safetensors')
+    (tmp_path / 'model.json').write_text('{"label_names": ["a"]}', encoding='utf-8-sig')
+    assert read_checkpoint(str(tmp_path / 'model.safetensors')).card == {'label_names': ['a']}
+
+
+def test_a_model_of_the_hub_is_passed_on_to_timm(monkeypatch):
+    asked, model = [], make_model()
+    monkeypatch.setattr('timm.create_model', lambda name, **args: asked.append(name) or model)
+    assert vit.create_vit('hf_hub:user/name').num_classes == 7
+    assert asked == ['hf_hub:user/name']
+
+
+def test_names_that_several_classes_share_are_found():
+    assert names_shared(['crane', 'cat', 'crane', 'dog']) == {'crane': [0, 2]}
+    assert not names_shared(['a', 'b'])
