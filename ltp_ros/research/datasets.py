@@ -35,7 +35,8 @@ class ImageSet:
 def open_image_set(path: Union[str, Path]) -> ImageSet:
     """Return the labelled images at `path`, still encoded.
 
-    Class folders are numbered in alphabetical order, as by torchvision's ImageFolder.
+    Class folders are numbered in alphabetical order, as by torchvision's ImageFolder, which is not
+    used because it refuses a class without images, and decodes as the node does not.
 
     Raises:
         DatasetError: if `path` does not exist, has an unknown format or holds no images.

@@ -9,7 +9,7 @@ from torch import nn
 
 from ltp_ros.frames.overlay import DIMMED, kept_mask
 from ltp_ros.model.preprocessing import DataConfig
-from ltp_ros.reduction.ltp import TokenPruner, min_max, redundancy, srb_scores
+from ltp_ros.reduction.ltp import TokenPruner, min_max, srb_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes  # optional
@@ -40,7 +40,8 @@ def score_maps(model: nn.Module, pixels: torch.Tensor) -> Tuple[torch.Tensor, ..
     reducer: TokenPruner = model.patch_drop
     patches = model.patch_embed(pixels)
     scores = srb_scores(patches, reducer.importance, reducer.alpha)[0]
-    return min_max(redundancy(patches.float()))[0].cpu(), reducer.importance.cpu(), scores.cpu()
+    redundant = -srb_scores(patches, reducer.importance, alpha=0.0)[0]
+    return redundant.cpu(), reducer.importance.cpu(), scores.cpu()
 
 
 @torch.inference_mode()

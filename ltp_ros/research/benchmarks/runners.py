@@ -122,7 +122,8 @@ def repeated(work: Callable[[], object], times: int, device: torch.device) -> Ru
 def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
     """Return a run of an ONNX file."""
     needed = ['CUDAExecutionProvider'] if device == 'cuda' else []
-    session = open_session(path, [*needed, 'CPUExecutionProvider'], needed)
+    providers = [(name, {'device_id': torch.cuda.current_device()}) for name in needed]
+    session = open_session(path, [*providers, 'CPUExecutionProvider'], needed)
     wanted = {each.name for each in session.get_inputs()}
     feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}
     return lambda: session.run(None, feed)

@@ -230,8 +230,8 @@ def gains(before: nn.Module, after: nn.Module, ladder: Sequence[Variant],
 def cut_mix(images: torch.Tensor) -> torch.Tensor:
     """Paste a random rectangle of the previous image into every other image of (B, C, H, W).
 
-    Yun et al., "CutMix", 2019. It multiplies the variety of a few hundred images, and without
-    labels there are none to mix.
+    Yun et al., "CutMix", 2019. It multiplies the variety of a few hundred images. Torchvision's
+    needs labels to mix, and torch 2.1.
     """
     height, width = images.shape[-2:]
     share = float(torch.rand(()).sqrt())
