@@ -13,6 +13,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from ltp_ros.config import fields
 
@@ -20,17 +21,28 @@ SHARE = Path(get_package_share_directory('ltp_ros'))
 UNSET = ''  # leaves the node's default in place, which is thus defined only once
 
 
+def value_of(text: str, default: object) -> object:
+    """Return the value of a parameter; what is not YAML is for the node to explain."""
+    if isinstance(default, str):
+        return ParameterValue(text, value_type=str)  # or launch reads 'off' as a boolean
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
 def start_node(context: LaunchContext) -> List[Node]:
     """Return the node with the launch arguments that are set."""
     given = {name: value for name, value in context.launch_configurations.items() if value}
-    parameters = {field.name: yaml.safe_load(given[field.name])
+    parameters = {field.name: value_of(given[field.name], field.default)
                   for _, field in fields() if field.name in given}
     if 'image_topic' in given:
         parameters['image_topics'] = [given['image_topic']]
+    params_files = [given['params_file']] if 'params_file' in given else []
     return [Node(
         package='ltp_ros', executable='ltp_classifier', name='classifier',
         namespace=context.launch_configurations['namespace'], output='screen', emulate_tty=True,
-        parameters=[given['params_file'], parameters])]
+        parameters=[*params_files, parameters])]
 
 
 def generate_launch_description() -> LaunchDescription:

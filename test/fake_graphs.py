@@ -8,6 +8,7 @@ where they were, a size cannot change.
 import contextlib
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
@@ -48,6 +49,8 @@ class FakeCuda:
     """Stands for `torch.cuda`; counts its `captures` and raises each of its `failures` once."""
 
     def __init__(self, monkeypatch):
+        if torch.__version__.startswith('2.0.'):
+            pytest.skip('torch 2.0 cannot record operators in inference mode')
         self.captures = 0
         self.failures = []
         monkeypatch.setattr(graph_backend, 'DEVICE', 'cpu')

@@ -188,6 +188,7 @@ def _to_rgb(pixels: np.ndarray, layout: _Layout) -> np.ndarray:
 def _jpeg_size(file: bytes) -> Tuple[int, int]:
     """Return (height, width) of a JPEG, having checked that its end marker is there.
 
+    Pillow opens a file lazily and checks neither this nor the chunks of a PNG.
     Without it OpenCV below 4.11 fills the missing rows with leftovers and reports nothing. The
     marker is looked for behind the first scan header: a segment before that may hold a thumbnail
     with an end of its own, and the coded pixels after it escape every ff.

@@ -17,28 +17,29 @@ EXPECTED = ('expected a folder of class folders, a folder of images with labels.
 
 
 class DatasetError(ImageFileError):
-    """Images or labels that cannot be used; the message names them and what is expected."""
+    """Images or labels that cannot be used; the message names them and the expected format."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Encoded images, each a path or the bytes (n,) uint8 of a file, with their classes."""
+    """Encoded images, each a path or the bytes (n,) uint8 of a file, with their labels."""
 
     images: Sequence[EncodedImage]
     labels: np.ndarray  # (len(images),) int64
-    class_names: List[str]  # empty where the source does not name its classes
+    class_names: List[str]  # empty if the source does not name its classes
 
     def __len__(self) -> int:
         return len(self.images)
 
 
 def open_image_set(path: Union[str, Path]) -> ImageSet:
-    """Return the labelled images at `path`; nothing is decoded yet.
+    """Return the labelled images at `path`, still encoded.
 
-    Class folders count in alphabetical order, as in torchvision's ImageFolder.
+    Class folders are numbered in alphabetical order, as by torchvision's ImageFolder, which is not
+    used because it refuses a class without images, and decodes as the node does not.
 
     Raises:
-        DatasetError: if there is nothing at `path`, or nothing of a known form.
+        DatasetError: if `path` does not exist, has an unknown format or holds no images.
     """
     path = Path(path)
     if path.is_file() and path.suffix == '.npz':
@@ -48,17 +49,17 @@ def open_image_set(path: Union[str, Path]) -> ImageSet:
     elif path.is_dir():
         found = _from_class_folders(path)
     else:
-        raise DatasetError(f'{str(path)!r} is not there or of an unknown form; {EXPECTED}')
+        raise DatasetError(f'{str(path)!r} does not exist or has an unknown format; {EXPECTED}')
     if not len(found):
         raise DatasetError(f'{str(path)!r} has no images; {EXPECTED}')
     return found
 
 
 def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
-    """Return every image at `path`, a folder with or without order in it, or an npz.
+    """Return every image at `path`: a folder, searched with its subfolders, or an .npz.
 
     Raises:
-        DatasetError: if there are none.
+        DatasetError: if it holds no images.
     """
     path = Path(path)
     if path.is_file() and path.suffix == '.npz':
@@ -80,7 +81,7 @@ def _from_npz(path: Path) -> ImageSet:
         raise DatasetError(f'{str(path)!r} cannot be used: {error}; {EXPECTED}') from error
     if len(offsets) != len(labels) + 1:
         raise DatasetError(f'{str(path)!r} has {len(labels)} labels and {len(offsets)} offsets; '
-                           'expected one offset more than labels')
+                           'expected one more offset than labels')
     images = [jpeg[start:stop] for start, stop in zip(offsets[:-1], offsets[1:])]
     return ImageSet(images, _checked(labels, class_names, path), class_names)
 
@@ -95,7 +96,7 @@ def _from_csv(folder: Path) -> ImageSet:
                 labels.append(int(row['class_index']))
             except (KeyError, TypeError, ValueError) as error:
                 raise DatasetError(f'{str(table)!r}, row {len(images)}: {error!r}; expected the '
-                                   'columns file and class_index, a whole number') from error
+                                   'columns file and class_index (an integer)') from error
     return ImageSet(images, _checked(np.array(labels, np.int64), [], table), [])
 
 
@@ -114,6 +115,6 @@ def _checked(labels: np.ndarray, class_names: List[str], source: Path) -> np.nda
     highest = len(class_names) - 1 if class_names else np.iinfo(np.int64).max
     wrong = labels[(labels < 0) | (labels > highest)]
     if wrong.size:
-        raise DatasetError(f'{str(source)!r} has the class index {wrong[0]}; expected 0 to '
+        raise DatasetError(f'{str(source)!r} contains class index {wrong[0]}; expected 0 to '
                            f'{highest}')
     return labels

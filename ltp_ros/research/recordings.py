@@ -1,8 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images without labels, as a robot's owner has them: a folder, an npz, a video, a bag."""
+"""Unlabelled images from a folder, an .npz, a video or a ROS bag."""
 from pathlib import Path
-from typing import Any, Iterator, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
@@ -10,25 +10,30 @@ from ltp_ros.frames.decoding import CompressedImage, ImageError, RawImage, decod
 from ltp_ros.images import decode_rgb, spread, video_frames
 from ltp_ros.research.datasets import DatasetError, open_images
 
+if TYPE_CHECKING:
+    from rosbags.highlevel import AnyReader  # optional
+    from rosbags.interfaces import Connection
+
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 BAG_SUFFIXES = ('.bag', '.mcap', '.db3')
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether `path` is a bag of ROS 1 or 2."""
+    """Return whether `path` is a ROS 1 or ROS 2 bag."""
     return path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file()
 
 
 def rgb_images(source: str, limit: int) -> Iterator[np.ndarray]:
-    """Yield at most `limit` images, evenly spread over the source, each (H, W, 3) uint8 RGB.
+    """Yield at most `limit` images, evenly spaced over the source, each (H, W, 3) uint8 RGB.
 
     Args:
-        source: a folder of images in any order, an .npz with jpeg and offsets, a video file, or a
-            bag, whose image topics are all taken.
-        limit: above 0.
+        source: a folder of images, an .npz with jpeg and offsets, a video file, or a bag, from
+            which all image topics are read.
+        limit: maximum number of images, above 0.
 
     Raises:
-        ImageFileError: if it is none of these, holds no images, or one of them cannot be read.
+        ImageFileError: if the source is none of these or holds no images, or if an image cannot
+            be read.
     """
     path = Path(source)
     if is_bag(path):
@@ -40,36 +45,36 @@ def rgb_images(source: str, limit: int) -> Iterator[np.ndarray]:
     elif path.is_file():
         yield from video_frames(str(path), limit)
     else:
-        raise DatasetError(f'{source!r} is not there; expected a folder of images, an .npz, a '
+        raise DatasetError(f'{source!r} does not exist; expected a folder of images, an .npz, a '
                            'video file or a bag')
 
 
 def _from_bag(path: Path, limit: int) -> Iterator[np.ndarray]:
     try:
-        from rosbags.highlevel import AnyReader, AnyReaderError  # noqa: PLC0415  only for bags
+        from rosbags.highlevel import AnyReader, AnyReaderError  # noqa: PLC0415  optional
         from rosbags.typesys import Stores, get_typestore  # noqa: PLC0415
     except ImportError as error:
-        raise DatasetError(f"'{path}' is a bag, and rosbags, which reads them, is not here: "
+        raise DatasetError(f"'{path}' is a bag, and reading it needs rosbags: "
                            'pip install rosbags') from error
     try:
         with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as bag:
             topics = [connection for connection in bag.connections
                       if connection.msgtype in IMAGE_TYPES]
             if not topics:
-                raise DatasetError(f"'{path}' has no topic of {' or '.join(IMAGE_TYPES)}, but "
-                                   f'{", ".join(sorted(bag.topics)) or "none at all"}')
+                raise DatasetError(f"'{path}' has no topic of type {' or '.join(IMAGE_TYPES)}; "
+                                   f'its topics: {", ".join(sorted(bag.topics)) or "none"}')
             yield from _messages(bag, topics, limit)
     except AnyReaderError as error:
         raise DatasetError(f"'{path}' cannot be read as a bag: {error}") from error
 
 
-def _messages(bag: Any, topics: Sequence[Any], limit: int) -> Iterator[np.ndarray]:
+def _messages(bag: 'AnyReader', topics: 'Sequence[Connection]', limit: int
+              ) -> Iterator[np.ndarray]:
     wanted = set(spread(sum(topic.msgcount for topic in topics), limit).tolist())
-    messages: Iterator[Tuple[Any, int, bytes]] = bag.messages(connections=topics)
-    for index, (topic, _, content) in enumerate(messages):
+    for index, (topic, _, content) in enumerate(bag.messages(connections=topics)):
         if index not in wanted:
             continue
-        message = bag.deserialize(content, topic.msgtype)
+        message: Any = bag.deserialize(content, topic.msgtype)  # of a class made at run time
         try:
             yield decode(
                 CompressedImage(message.format, message.data)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ltp_ros.classifier import ClassifierError, resolve_device
+from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
 from ltp_ros.images import EncodedImage, ImageFileError
 from ltp_ros.model import vit
@@ -33,6 +33,7 @@ from ltp_ros.research.training.adaptation import EVALUATION_BATCH, Adapter, Reci
 from ltp_ros.research.training.built_model import BuiltModel, model_card, training_precision
 from ltp_ros.research.training.images import hold_out, stack_middles
 from ltp_ros.research.training.state import export_model
+from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import add_ladder_flags, positive, positive_int, program_parser
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
@@ -84,7 +85,7 @@ class Adaptation:
         ratios = sorted({1.0, *check('keep_ratios', args.keep_ratios)}, reverse=True)
         kind, = kinds_of([args.method], [args.score], [alpha])
         self.ladder = [dataclasses.replace(kind, keep_ratio=ratio) for ratio in ratios]
-        device = resolve_device(args.device)
+        device = select_device(args.device)
         weights = vit.weights_of(args.model, args.checkpoint)
         self.card = vit.read_model_card(weights)
         model = vit.create_vit(args.model, args.checkpoint, method=args.method, score=args.score,

@@ -23,7 +23,6 @@ from torch import nn
 
 from ltp_ros.classifier import (
     ClassifierError,
-    resolve_device,
     resolve_precision,
     tensors_of,
 )
@@ -49,6 +48,7 @@ from ltp_ros.research.benchmarks.runners import interleave, make
 from ltp_ros.research.datasets import open_image_set, open_images
 from ltp_ros.tools.reports.evaluation import make_table, write_maps
 from ltp_ros.tools.support import ranks
+from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import (
     MODEL_FLAGS,
     add_ladder_flags,
@@ -110,7 +110,7 @@ class Evaluation:
         self.args, self.rank, self.count = args, rank, count
         self.keep_ratios: Sequence[float] = check('keep_ratios', args.keep_ratios)
         self.alphas = [check('alpha', alpha) for alpha in dict.fromkeys(args.alpha)]
-        self.device = resolve_device(args.device)
+        self.device = select_device(args.device)
         self.precision = resolve_precision(args.precision, self.device)
         if self.precision == 'int8' and (args.backend, self.device.type) != ('onnx', 'cpu'):
             raise ConfigError('--precision int8 runs only in ONNX Runtime on the CPU: add '

@@ -17,13 +17,15 @@ from typing import Dict, Iterable, List, Optional
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 
-from ltp_ros.classifier import ClassifierError, resolve_device
+from ltp_ros.classifier import ClassifierError
 from ltp_ros.images import ImageFileError
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.training.built_model import model_card, training_precision
 from ltp_ros.research.training.images import load_data
 from ltp_ros.research.training.state import export_model
 from ltp_ros.research.training.trainer import Settings, Trainer
+from ltp_ros.tools.support.device import select_device
+from ltp_ros.tools.support.flags import checked
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
@@ -62,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     add('--resume', action='store_true', help='continue the run in --output')
     add('--save-steps', type=int, default=50, metavar='N', help='save the state every N '
         'steps and after every epoch; 0: only after every epoch')
-    add('--device', choices=('auto', 'cuda', 'cpu'), default='auto', help='device to train on')
+    add('--device', type=checked('device'), default='auto', help='auto, cpu, cuda or cuda:N')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
         help='auto: bfloat16 if the hardware supports it')
     add('--json', metavar='FILE', help='write a record of the run as JSON')
@@ -113,7 +115,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     try:
         Path(args.output).mkdir(parents=True, exist_ok=True)
         check_writable(args.json)
-        device = resolve_device(args.device).type
+        device = select_device(args.device).type
         data = load_data(args.images, args.val, img_size=settings.img_size,
                          held_share=settings.hold_out, seed=settings.seed, track=track_decoding)
         trainer = Trainer(settings, data, Path(args.output) / args.name, device,

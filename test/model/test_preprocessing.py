@@ -133,7 +133,10 @@ def test_an_elongated_picture_is_refused_rather_than_resized():
 @pytest.mark.parametrize('interpolation', ['bicubic', 'bilinear'])
 @pytest.mark.parametrize('crop_mode', ['center', 'squash', 'border'])
 def test_two_products_resize_and_crop_to_the_nearest_grey_level(crop_mode, interpolation, dtype,
-                                                                rgb):
+                                                                rgb, needs_cpu_numbers):
+    if not preprocessing._HAS_INTEGER_RESIZE:
+        pytest.skip('torch 2.0 does not round between the two passes')
+    needs_cpu_numbers(dtype)
     preprocessor = Preprocessor(config_of(crop_mode=crop_mode, interpolation=interpolation), dtype)
     image = torch.from_numpy(rgb).permute(2, 0, 1)[None]
     product = preprocessor.crop(preprocessor.resize_by_products(image)).float()

@@ -87,9 +87,9 @@ def test_every_part_that_did_not_pass_says_why(eventful):
     reasons = [result.reason for result in eventful[0]]
     assert 'raise_error(' not in reasons[0] and 'ZeroDivisionError: what it says' in reasons[0]
     assert reasons[1:] == [
-        'ended with exit code -11; see log.txt', 'not so: the earth is flat (it is round)',
+        'exited with code -11; see log.txt', 'does not hold: the earth is flat (it is round)',
         'no hardware of this kind', 'needs a CUDA device',
-        'had to be ended: it took longer than its time', '']
+        'terminated: it exceeded its time limit', '']
 
 
 def test_what_a_part_found_before_it_went_wrong_is_in_the_report(eventful):
@@ -117,7 +117,7 @@ def test_a_run_that_is_killed_leaves_the_parts_that_had_ended(tmp_path):
         program.wait()
     (only,) = json.loads(report.read_text())['parts']
     assert only['name'] == 'here' and only['status'] == PASSED
-    assert 'what is here' in only['figures']['tables']
+    assert 'hardware and software' in only['figures']['tables']
     assert (tmp_path / 'report.md').is_file()
 
 

@@ -156,7 +156,7 @@ def test_program_writes_a_row_for_every_method_and_batch(tmp_path, capsys, monke
         assert (row['prune_ms'] is None) == (row['method'] == NO_REDUCTION)
     assert (tmp_path / 'p.png').read_bytes().startswith(b'\x89PNG')
     output = io.StringIO()
-    Console(width=80, file=output).print(make_table(result))
+    Console(width=80, file=output).print(make_table(result, result['rows']))
     assert '…' not in output.getvalue() and 'papr*' in output.getvalue()
 
 

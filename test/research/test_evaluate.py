@@ -186,7 +186,7 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not(
     monkeypatch.setattr(program, 'answer_all', stop_after_two)
     assert main([str(folder), '--checkpoint', model, '--device', 'cpu', '--quiet',
                  '--keep-ratios', '0.53', '0.25', *flags]) == 130
-    assert 'goes on from here' in capsys.readouterr().err
+    assert 'to resume' in capsys.readouterr().err
     seen = []
 
     def count(models, batches, *args, **more):
@@ -236,7 +236,7 @@ def test_int8_counts_what_the_node_would_answer(pictures, folder, model, tmp_pat
 
 
 @pytest.mark.parametrize('backend, precision, words', [
-    ('onnx', 'bfloat16', 'take float32'), ('graph', 'float32', 'backend graph cannot be timed')])
+    ('onnx', 'bfloat16', 'use float32'), ('graph', 'float32', 'backend graph cannot be timed')])
 def test_what_cannot_be_timed_is_refused_by_name(backend, precision, words, folder, model, capsys):
     pytest.importorskip('onnxruntime')
     assert words in refusal(capsys, folder, '--checkpoint', model, '--device', 'cpu', '--backend',
@@ -282,7 +282,7 @@ def test_the_table_fits_a_terminal(folder, model, tmp_path):
     result = evaluate(folder, model, tmp_path, '--scores', 'srb', 'redundancy', '--methods',
                       'ltp', 'mixed', '--rounds', '1')
     output = io.StringIO()
-    Console(width=80, file=output).print(make_table(result))
+    Console(width=80, file=output).print(make_table(result, result['rows']))
     rows = [line for line in output.getvalue().splitlines() if 'ltp ' in line and '0.53' in line]
     assert len(rows) == 2 and '(' in rows[1] and '…' not in output.getvalue()
 

@@ -52,6 +52,22 @@ def test_only_given_arguments_override_the_node_s_defaults(launched):
     assert (node['namespace'], node['name']) == ('ltp', 'classifier')
 
 
+def test_an_empty_params_file_leaves_the_defaults(launched):
+    node = launched(params_file='', top_k='3')
+    assert node['parameters'] == [{'top_k': 3}]
+
+
+@pytest.mark.parametrize('text', ['1e5', 'off', '{', '007'])
+def test_a_string_stays_what_was_typed(launched, text):
+    from launch import LaunchContext
+    node = launched(labels=text)
+    assert node['parameters'][1]['labels'].evaluate(LaunchContext()) == text
+
+
+def test_what_is_not_yaml_reaches_the_node_which_explains(launched):
+    assert launched(keep_ratios='[1.0, ')['parameters'][1] == {'keep_ratios': '[1.0, '}
+
+
 def test_arguments_have_the_types_that_yaml_gives_them(launched):
     node = launched(keep_ratio='0.5', top_k='3', publish_debug_image='false',
                     image_topic='/camera/image_raw', keep_ratios='[1.0, 0.5]')

@@ -1,3 +1,3 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""How often a reduced model is right, and how often it agrees with itself unreduced."""
+"""Accuracy of a reduced model, and its agreement with the unreduced one."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The classes that a model finds best, with each method at each keep ratio."""
+"""The top-k classes of a model, for each method at each keep ratio."""
 import dataclasses
 import io
 import json
@@ -8,7 +8,7 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ class Variant:
 
     method: str
     keep_ratio: float
-    score: Optional[str] = None    # of 'ltp'
-    alpha: Optional[float] = None  # of the score 'srb'
+    score: Optional[str] = None    # for 'ltp' only
+    alpha: Optional[float] = None  # for the score 'srb' only
 
     def __str__(self) -> str:
         alpha = '' if self.alpha is None else f' {self.alpha:g}'
@@ -34,9 +34,9 @@ UNPRUNED = Variant('none', 1.0)
 
 def kinds_of(methods: Sequence[str], scores: Sequence[str],
              alphas: Sequence[float]) -> List[Variant]:
-    """Return every combination that makes sense, at keep ratio 1.
+    """Return every valid combination of method, score and alpha, at keep ratio 1.
 
-    Scores belong to the method 'ltp', alphas to the score 'srb'.
+    Only the method 'ltp' has a score, and only the score 'srb' has an alpha.
     """
     return [Variant(method, 1.0, score, alpha) for method in methods
             for score in (scores if method == 'ltp' else [None])
@@ -45,9 +45,9 @@ def kinds_of(methods: Sequence[str], scores: Sequence[str],
 
 def variants_of(methods: Sequence[str], keep_ratios: Sequence[float], scores: Sequence[str],
                 alphas: Sequence[float]) -> List[Variant]:
-    """Return every kind of reduction at every keep ratio, the unpruned model first.
+    """Return the unpruned model, then every combination at every keep ratio below 1.
 
-    At keep ratio 1 every method is the unpruned model, so none is listed there.
+    At keep ratio 1 every method equals the unpruned model.
     """
     kinds = kinds_of([method for method in methods if method != UNPRUNED.method], scores, alphas)
     return [UNPRUNED, *(dataclasses.replace(kind, keep_ratio=keep_ratio)
@@ -55,11 +55,11 @@ def variants_of(methods: Sequence[str], keep_ratios: Sequence[float], scores: Se
 
 
 def select(models: Mapping[str, nn.Module], variant: Variant) -> nn.Module:
-    """Return the model of the variant's method, set to it.
+    """Configure the model of the variant's method for the variant, and return it.
 
     Args:
         models: by method.
-        variant: of one of them.
+        variant: one whose method is among the models.
     """
     model = models[variant.method]
     model.patch_drop.keep_ratio = variant.keep_ratio
@@ -74,48 +74,48 @@ def select(models: Mapping[str, nn.Module], variant: Variant) -> nn.Module:
 def top_classes(models: Mapping[str, nn.Module], images: torch.Tensor,
                 variants: Sequence[Variant], k: int = 5, seed: int = 0
                 ) -> Dict[Variant, torch.Tensor]:
-    """Return for each variant the classes (B, k) int64 on the CPU, best first.
+    """Return the top-k classes of each variant, (B, k) int64 on the CPU, best first.
 
-    Of equal logits the lower class comes first; all classes where there are fewer than k.
+    Equal logits are ordered by class. A model with fewer than k classes returns all of them.
 
     Args:
         models: by method, in eval mode, with a `TokenReducer` in `patch_drop`.
-        images: (B, 3, H, W) as the models take them.
-        variants: what to run.
-        k: how many classes.
-        seed: of the score 'random', so that it chooses the same patches again.
+        images: preprocessed, (B, 3, H, W).
+        variants: the variants to run.
+        k: number of classes.
+        seed: makes the score 'random' choose the same patches again.
     """
     found = {}
     for variant in variants:
         if variant.score == 'random':
             torch.manual_seed(seed)
-        # topk leaves open which of two equal logits comes first, as float16 has them
+        # A stable sort, since topk leaves the order of equal logits open; float16 has many
         ranks = select(models, variant)(images).float().sort(dim=-1, descending=True, stable=True)
         found[variant] = ranks.indices[:, :k].cpu()
     return found
 
 
 class AnswerFileError(ValueError):
-    """A file of answers that this run cannot go on from; the message says why."""
+    """A file of answers that this run cannot resume from; the message gives the reason."""
 
 
 class Answers:
-    """The answers so far, in the order of the images; kept in a file if a path is given.
+    """The answers so far, in the order of the images, optionally saved to a file.
 
     Args:
-        variants: what is run.
-        path: an .npz file, replaced in one move. If it is there, its answers are taken over.
-        settings: plain values that decide the answers; a file must have been made with the same.
+        variants: the variants to run.
+        path: an .npz file, replaced atomically. If it exists, its answers are loaded.
+        settings: JSON values that determine the answers; an existing file must have the same.
 
     Raises:
-        AnswerFileError: if the file was made with other settings or is none of ours.
+        AnswerFileError: if the file has other settings or is not a file of answers.
     """
 
     def __init__(self, variants: Sequence[Variant], path: Optional[Path] = None,
-                 settings: Optional[Mapping[str, Any]] = None):
+                 settings: Optional[Mapping[str, object]] = None):
         self._path = path
-        self._settings = {**(settings or {}),
-                          'variants': [dataclasses.asdict(variant) for variant in variants]}
+        self._settings: Dict[str, object] = {
+            **(settings or {}), 'variants': [dataclasses.asdict(variant) for variant in variants]}
         self._parts: Dict[Variant, List[torch.Tensor]] = {variant: [] for variant in variants}
         if path is not None and path.is_file():
             self._load(path)
@@ -124,16 +124,16 @@ class Answers:
         return sum(len(part) for part in next(iter(self._parts.values())))
 
     def __getitem__(self, variant: Variant) -> torch.Tensor:
-        """Return the classes (n, k) of a variant."""
+        """Return the top classes (n, k) of a variant."""
         return torch.cat(self._parts[variant])
 
     def add(self, found: Mapping[Variant, torch.Tensor]) -> None:
-        """Take in the classes (B, k) of the next images, of every variant."""
+        """Append the top classes (B, k) of the next images, of every variant."""
         for variant, parts in self._parts.items():
             parts.append(found[variant])
 
     def save(self) -> None:
-        """Write the file, if there is to be one."""
+        """Write the file if a path was given and there are answers."""
         if self._path is None or not len(self):
             return
         buffer = io.BytesIO()
@@ -149,13 +149,13 @@ class Answers:
                 settings = json.loads(str(arrays['settings']))
                 classes = torch.from_numpy(arrays['classes'])
         except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-            raise AnswerFileError(f"'{path}' holds no answers to go on from: {error}; remove it "
-                                  'or name another file') from error
+            raise AnswerFileError(f"'{path}' is not a file of answers: {error}; remove it or "
+                                  'name another file') from error
         for name, value in self._settings.items():
             if settings.get(name) != value:
                 raise AnswerFileError(
                     f"'{path}' was made with {name}={settings.get(name)!r:.200}, not "
-                    f'{value!r:.200}; give the same, or another file')
+                    f'{value!r:.200}; use the same settings or another file')
         for variant, part in zip(self._parts, classes):
             self._parts[variant].append(part)
 
@@ -163,15 +163,15 @@ class Answers:
 def answer_all(models: Mapping[str, nn.Module], batches: Iterable[torch.Tensor],
                variants: Sequence[Variant], answers: Answers, k: int = 5,
                progress: Callable[[int], None] = lambda num_images: None) -> None:
-    """Run every batch with each variant, and add to `answers` what comes out.
+    """Run every batch with each variant, and add the top classes to `answers`.
 
     Args:
         models: as for `top_classes`.
-        batches: the images after those that `answers` holds, each (B, 3, H, W) with any B.
-        variants: what to run, those of `answers`.
-        answers: what is known already.
-        k: how many classes.
-        progress: told the number of images after each batch.
+        batches: the images that follow those in `answers`, each (B, 3, H, W) with any B.
+        variants: those of `answers`.
+        answers: the answers so far.
+        k: number of classes.
+        progress: called with the number of images after each batch.
     """
     for images in batches:
         answers.add(top_classes(models, images, variants, k, seed=len(answers)))

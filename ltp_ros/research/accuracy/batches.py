@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images as a model takes them, and the class that it knows each by."""
+"""Batches of preprocessed images, and their labels as classes of the model."""
 from typing import Iterator, List, Sequence
 
 import numpy as np
@@ -16,8 +16,8 @@ class Pixels(Dataset):
     """Decodes and preprocesses each image as the node does, on the CPU: (3, H, W) float32.
 
     Args:
-        images: each of its own size.
-        config: what the model expects of its input.
+        images: encoded, of any sizes.
+        config: input size and normalisation of the model.
     """
 
     def __init__(self, images: Sequence[EncodedImage], config: DataConfig):
@@ -39,7 +39,7 @@ class Pixels(Dataset):
 
 def batches(images: Sequence[EncodedImage], config: DataConfig, batch: int, workers: int,
             device: torch.device, dtype: torch.dtype) -> Iterator[torch.Tensor]:
-    """Yield (B, 3, H, W) on the device, in order; processes beside this one decode, if any."""
+    """Yield (B, 3, H, W) on the device, in order; with 0 workers this process decodes."""
     loader = DataLoader(Pixels(images, config), batch_size=batch, num_workers=workers,
                         pin_memory=device.type == 'cuda')
     for pixels in loader:
@@ -47,17 +47,17 @@ def batches(images: Sequence[EncodedImage], config: DataConfig, batch: int, work
 
 
 def model_classes(image_set: ImageSet, names: List[str], source: str) -> np.ndarray:
-    """Return the model's class (n,) int64 of every image.
+    """Return the label of every image as a class of the model, (n,) int64.
 
-    Classes are matched by name where the model knows the names, else by their order.
+    Classes are matched by name if the model has all of the names, else by position.
 
     Args:
-        image_set: the images, with their own classes.
-        names: of the model's classes.
-        source: where the images come from, for the error.
+        image_set: the images with the labels of their source.
+        names: class names of the model.
+        source: where the images come from, for the error message.
 
     Raises:
-        DatasetError: if the model cannot have these classes.
+        DatasetError: if the classes do not match those of the model.
     """
     own = image_set.class_names
     unknown = [name for name in own if name not in names]
@@ -65,10 +65,10 @@ def model_classes(image_set: ImageSet, names: List[str], source: str) -> np.ndar
         return np.array([names.index(name) for name in own], np.int64)[image_set.labels]
     if own and (len(unknown) < len(own) or len(own) != len(names)):
         raise DatasetError(
-            f'{source!r} has {len(own)} classes and the model {len(names)}, which has none named '
-            f'{unknown[0]!r}; name the classes as the model does, or give --labels')
+            f'{source!r} has {len(own)} classes; the model has {len(names)}, and none named '
+            f'{unknown[0]!r}; name the classes as the model does, or pass --labels')
     highest = int(image_set.labels.max())
     if highest >= len(names):
-        raise DatasetError(f'{source!r} has the class index {highest}, but the model has '
+        raise DatasetError(f'{source!r} contains class index {highest}, but the model has '
                            f'{len(names)} classes, 0 to {len(names) - 1}')
     return image_set.labels

@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of what LTP makes of an image: its score, the two terms, and what is kept."""
-from typing import Any, Tuple
+"""Pictures of LTP on an image: the score, its two terms, and the patches kept."""
+from typing import TYPE_CHECKING, Mapping, Tuple
 
 import numpy as np
 import torch
@@ -9,11 +9,20 @@ from torch import nn
 
 from ltp_ros.frames.overlay import DIMMED, kept_mask
 from ltp_ros.model.preprocessing import DataConfig
-from ltp_ros.reduction.ltp import TokenPruner, min_max, redundancy, srb_scores
+from ltp_ros.reduction.ltp import TokenPruner, min_max, srb_scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes  # optional
+    from matplotlib.figure import Figure
 
 
-def draw_positions(figure: Any, model: nn.Module) -> None:
-    """Draw the heatmap of the norms of the positions (LTP-ViT, Fig. 3); with a `TokenPruner`."""
+def draw_positions(figure: 'Figure', model: nn.Module) -> None:
+    """Draw a heatmap of the norms of the positional embedding (LTP-ViT, Fig. 3).
+
+    Args:
+        figure: an empty matplotlib Figure.
+        model: with a `TokenPruner` in `patch_drop`.
+    """
     axes = figure.subplots()
     norms = model.patch_drop.patch_pos_embed.float().norm(dim=-1)
     _heatmap(figure, axes, norms.cpu(), model.patch_embed.grid_size)
@@ -22,7 +31,7 @@ def draw_positions(figure: Any, model: nn.Module) -> None:
 
 @torch.inference_mode()
 def score_maps(model: nn.Module, pixels: torch.Tensor) -> Tuple[torch.Tensor, ...]:
-    """Return Norm(R), Norm(I) and S, LTP-ViT, eqs. (2) to (4), each (N,), of one image.
+    """Return Norm(R), Norm(I) and S of one image, each (N,): LTP-ViT, eqs. (2) to (4).
 
     Args:
         model: with a `TokenPruner` in `patch_drop`.
@@ -31,15 +40,16 @@ def score_maps(model: nn.Module, pixels: torch.Tensor) -> Tuple[torch.Tensor, ..
     reducer: TokenPruner = model.patch_drop
     patches = model.patch_embed(pixels)
     scores = srb_scores(patches, reducer.importance, reducer.alpha)[0]
-    return min_max(redundancy(patches.float()))[0].cpu(), reducer.importance.cpu(), scores.cpu()
+    redundant = -srb_scores(patches, reducer.importance, alpha=0.0)[0]
+    return redundant.cpu(), reducer.importance.cpu(), scores.cpu()
 
 
 @torch.inference_mode()
 def seen_pixels(model: nn.Module, pixels: torch.Tensor) -> np.ndarray:
-    """Return (H, W, 3) in 0..1: `pixels` with what the model did not look at in full dimmed.
+    """Return `pixels` as (H, W, 3) in 0..1, with the patches not seen in full dimmed.
 
     Args:
-        model: with any `TokenReducer`, set to a keep ratio.
+        model: with a `TokenReducer` in `patch_drop`, set to a keep ratio.
         pixels: its input (1, 3, H, W).
     """
     reducer = model.patch_drop
@@ -47,23 +57,23 @@ def seen_pixels(model: nn.Module, pixels: torch.Tensor) -> np.ndarray:
     model(pixels)
     reducer.trace = before
     size = tuple(pixels.shape[-2:])
-    whole = DataConfig(size, mean=(), std=(), crop_pct=1.0)  # nothing is cut off any more
+    whole = DataConfig(size, mean=(), std=(), crop_pct=1.0)  # already cropped
     mask = kept_mask(size, reducer.last_keep_indices[0].cpu().numpy(),
                      model.patch_embed.grid_size, whole)
     image = min_max(pixels[0].float().cpu().flatten()).view(pixels.shape[1:]).permute(1, 2, 0)
     return np.where(mask[..., None], image, DIMMED * image)
 
 
-def draw_maps(figure: Any, model: nn.Module, others: Any, pixels: torch.Tensor,
-              keep_ratio: float) -> None:
-    """Draw one image, its redundancy, importance and score, and what each method keeps of it.
+def draw_maps(figure: 'Figure', model: nn.Module, others: Mapping[str, nn.Module],
+              pixels: torch.Tensor, keep_ratio: float) -> None:
+    """Draw one image, its redundancy, importance and score, and the patches each method keeps.
 
     Args:
         figure: an empty matplotlib Figure.
         model: with a `TokenPruner` in `patch_drop`.
-        others: further models by method.
-        pixels: (1, 3, H, W).
-        keep_ratio: that everything is kept at.
+        others: models of other methods, by method.
+        pixels: the preprocessed image (1, 3, H, W).
+        keep_ratio: keep ratio of every method.
     """
     grid_size = model.patch_embed.grid_size
     models = {'ltp': model, **others}
@@ -71,7 +81,7 @@ def draw_maps(figure: Any, model: nn.Module, others: Any, pixels: torch.Tensor,
     titles = ('redundancy R', 'spatial importance I', f'score S, alpha {model.patch_drop.alpha:g}')
     model.patch_drop.keep_ratio = 1.0
     panels[0].imshow(seen_pixels(model, pixels))
-    panels[0].set_title('what the model is given')
+    panels[0].set_title('input of the model')
     for axes, values, title in zip(panels[1:], score_maps(model, pixels), titles):
         _heatmap(figure, axes, values, grid_size)
         axes.set_title(title)
@@ -84,6 +94,7 @@ def draw_maps(figure: Any, model: nn.Module, others: Any, pixels: torch.Tensor,
     figure.tight_layout()
 
 
-def _heatmap(figure: Any, axes: Any, values: torch.Tensor, grid_size: Tuple[int, int]) -> None:
+def _heatmap(figure: 'Figure', axes: 'Axes', values: torch.Tensor,
+             grid_size: Tuple[int, int]) -> None:
     shown = axes.imshow(values.view(grid_size).numpy(), cmap='viridis')
     figure.colorbar(shown, ax=axes, shrink=0.6)

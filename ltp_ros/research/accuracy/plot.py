@@ -1,68 +1,133 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of `ltp_evaluate`: accuracy against work, time, alpha and score."""
-from typing import Any, Dict, List
+"""The plot of `ltp_evaluate`: accuracy over GMACs, time and alpha."""
+import itertools
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ltp_ros.research.benchmarks.methods_plot import COLOURS
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes  # optional
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
 SCORE_STYLES = {'srb': '-', 'redundancy': '--', 'spatial': ':', 'random': '-.'}
-COSTS = (('gmacs', 'GMACs of an image'), ('p50_ms', 'median time of an image [ms]'))
+MARKERS = 'osDv^P'  # of the lines of one method
+LABEL_OFFSET = (5, -9)  # points, to the lower right of the marker: accuracy rises to the right
 
 
-def draw(figure: Any, result: Dict[str, Any]) -> None:
-    """Draw a panel for each cost that was measured, and one for alpha if it has several values.
+class Point(NamedTuple):
+    """One variant as drawn: its accuracy or agreement in percent, with the 95 % interval."""
 
-    A line a method, score and alpha over the keep ratios, with 95 % intervals; the unpruned model
-    is the point that all of them end in. Without labels the agreement is drawn.
+    method: str
+    score: Optional[str]
+    alpha: Optional[float]
+    keep_ratio: float
+    gmacs: float
+    p50_ms: Optional[float]
+    value: float
+    low: float
+    high: float
+
+
+def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
+    """Draw a panel for GMACs, one for the time if measured, and one for alpha if it varies.
+
+    One line per method, score and alpha over the keep ratios, with 95 % intervals; each ends in
+    the unpruned model. Without labels the agreement is drawn instead of top-1.
+
+    Args:
+        figure: an empty matplotlib Figure.
+        result: the JSON of `ltp_evaluate`.
     """
     rows = result['rows']
-    value = 'top1' if rows[0]['top1'] is not None else 'agreement'
-    title = {'top1': 'top-1 [%]', 'agreement': 'agreement with the unpruned model [%]'}[value]
-    costs = [cost for cost in COSTS if all(row[cost[0]] is not None for row in rows)]
-    alphas = sorted({row['alpha'] for row in rows if row['alpha'] is not None})
-    panels = figure.subplots(1, len(costs) + (len(alphas) > 1), squeeze=False, sharey=True)[0]
-    for (key, label), axes in zip(costs, panels):
-        _draw_cost(axes, rows, key, value)
-        axes.set(xlabel=label)
-    if len(alphas) > 1:
-        _draw_alphas(panels[-1], rows, value)
+    measure, ylabel = (('top1', 'top-1 accuracy [%]') if rows[0]['top1'] is not None else
+                       ('agreement', 'agreement with the unpruned model [%]'))
+    points = [Point(row['method'], row['score'], row['alpha'], row['keep_ratio'], row['gmacs'],
+                    row['p50_ms'], row[measure], row[f'{measure}_low'], row[f'{measure}_high'])
+              for row in rows]
+    times_ms = [point.p50_ms for point in points if point.p50_ms is not None]
+    costs = [('GMACs per image', [point.gmacs for point in points])]
+    if len(times_ms) == len(points):
+        costs.append(('median time per image [ms]\n{backend} {precision}, {hardware}'.format(
+            **result), times_ms))
+    several_alphas = len({point.alpha for point in points} - {None}) > 1
+    panels = figure.subplots(1, len(costs) + several_alphas, squeeze=False, sharey=True)[0]
+    labels = [_draw_cost(axes, points, dict(zip(points, cost)), xlabel)
+              for axes, (xlabel, cost) in zip(panels, costs)]
+    if several_alphas:
+        _draw_alphas(panels[-1], points)
     for axes in panels:
         axes.grid(alpha=0.3)
-        axes.legend(fontsize='small')
-    panels[0].set(ylabel=title)
-    figure.suptitle('{model} on {n} images'.format(**result))
+    panels[0].set(ylabel=ylabel)
+    figure.suptitle('{model} on {n} images'.format(**result) +
+                    '\nbars: 95 % Wilson intervals; numbers at the markers: keep ratio',
+                    fontsize='medium')
     figure.tight_layout()
+    for axes, of_lines in zip(panels, labels):
+        _hide_crowded(axes, of_lines)
 
 
-def _draw_cost(axes: Any, rows: List[Dict[str, Any]], key: str, value: str) -> None:
-    unpruned = rows[0]
-    lines: Dict[Any, List[Dict[str, Any]]] = {}
-    for row in rows[1:]:
-        lines.setdefault((row['method'], row['score'], row['alpha']), []).append(row)
-    for (method, score, alpha), points in lines.items():
-        points = sorted([unpruned, *points], key=lambda row: row['keep_ratio'])
+def _draw_cost(axes: 'Axes', points: Sequence[Point], cost: Mapping[Point, float], xlabel: str
+               ) -> 'List[List[Text]]':
+    """Draw a line for each method, score and alpha; return the labels of each line's markers."""
+    unpruned = points[0]
+    lines: Dict[Tuple[str, Optional[str], Optional[float]], List[Point]] = {}
+    for point in points[1:]:
+        lines.setdefault((point.method, point.score, point.alpha), []).append(point)
+    markers = {method: itertools.cycle(MARKERS) for method, _, _ in lines}
+    labels: List[List[Text]] = []
+    for (method, score, alpha), members in lines.items():
         name = ' '.join(filter(None, (method, score if score != 'srb' else '')))
         several = len({other[2] for other in lines if other[:2] == (method, score)}) > 1
-        _line(axes, points, key, value, color=COLOURS[method],
-              linestyle=SCORE_STYLES.get(score, '-'),
-              label=f'{name}, alpha {alpha:g}' if several else name)
-    axes.plot(unpruned[key], unpruned[value], marker='*', markersize=12, linestyle='',
-              color=COLOURS['none'], label='every token')
+        line = sorted([unpruned, *members], key=lambda point: point.keep_ratio)
+        _line(axes, [cost[point] for point in line], line,
+              f'{name}, alpha {alpha:g}' if several else name, COLOURS[method],
+              SCORE_STYLES.get(score or '', '-'), next(markers[method]))
+        labels.append([axes.annotate(f'{point.keep_ratio:g}', (cost[point], point.value),
+                                     xytext=LABEL_OFFSET, textcoords='offset points',
+                                     fontsize='x-small', color=COLOURS[method])
+                       for point in line if point is not unpruned])
+    axes.plot(cost[unpruned], unpruned.value, marker='*', markersize=12, linestyle='',
+              color=COLOURS['none'], label='unpruned')
+    axes.set(xlabel=xlabel)
+    axes.legend(fontsize='small')
+    return labels
 
 
-def _draw_alphas(axes: Any, rows: List[Dict[str, Any]], value: str) -> None:
-    lines: Dict[float, List[Dict[str, Any]]] = {}
-    for row in rows:
-        if row['alpha'] is not None:
-            lines.setdefault(row['keep_ratio'], []).append(row)
-    for keep_ratio, points in lines.items():
-        points = sorted(points, key=lambda row: row['alpha'])
-        _line(axes, points, 'alpha', value, label=f'keep ratio {keep_ratio:g}')
+def _draw_alphas(axes: 'Axes', points: Sequence[Point]) -> None:
+    lines: Dict[float, List[Tuple[float, Point]]] = {}
+    for point in points:
+        if point.alpha is not None:
+            lines.setdefault(point.keep_ratio, []).append((point.alpha, point))
+    for keep_ratio, members in lines.items():
+        alphas, line = zip(*sorted(members, key=lambda member: member[0]))
+        _line(axes, alphas, line, f'keep ratio {keep_ratio:g}')
     axes.set(xlabel='alpha: weight of the spatial term')
+    axes.legend(fontsize='small', loc='center left', bbox_to_anchor=(1, 0.5))
 
 
-def _line(axes: Any, points: List[Dict[str, Any]], key: str, value: str, **style: Any) -> None:
-    errors = [[abs(row[value] - row[f'{value}_{end}']) for row in points]
-              for end in ('low', 'high')]
-    axes.errorbar([row[key] for row in points], [row[value] for row in points], yerr=errors,
-                  marker='o', markersize=3, elinewidth=0.6, **style)
+def _line(axes: 'Axes', x: Sequence[float], points: Sequence[Point], label: str,
+          colour: Optional[str] = None, linestyle: str = '-', marker: str = 'o') -> None:
+    errors = [[abs(point.value - point.low) for point in points],
+              [abs(point.high - point.value) for point in points]]
+    axes.errorbar(x, [point.value for point in points], yerr=errors, label=label, color=colour,
+                  linestyle=linestyle, marker=marker, markersize=3.5, elinewidth=0.6)
+
+
+def _hide_crowded(axes: 'Axes', labels: 'Sequence[Sequence[Text]]') -> None:
+    """Hide labels that cover a line or another label, except those of the clearest line."""
+    paths = [line.get_path().transformed(line.get_transform()) for line in axes.get_lines()]
+
+    def covers_a_line(label: 'Text') -> bool:
+        return any(path.intersects_bbox(label.get_window_extent(), filled=False)
+                   for path in paths)
+
+    by_clarity = sorted(labels, key=lambda texts: sum(map(covers_a_line, texts)))
+    taken = [label.get_window_extent() for label in itertools.chain(*by_clarity[:1])]
+    for label in itertools.chain(*by_clarity[1:]):
+        box = label.get_window_extent()
+        if covers_a_line(label) or any(box.overlaps(other) for other in taken):
+            label.set_visible(False)
+        else:
+            taken.append(box)

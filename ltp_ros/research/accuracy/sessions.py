@@ -1,8 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A model whose levels run in ONNX Runtime, to be evaluated like one of torch."""
+"""An int8 model that runs in ONNX Runtime behind the interface of a torch module."""
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import TYPE_CHECKING, Dict, Tuple
 
 import torch
 from torch import nn
@@ -10,15 +10,18 @@ from torch import nn
 from ltp_ros.backends.onnx import open_session
 from ltp_ros.backends.onnx_export import export_level
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession  # optional
+
 
 class Int8Model(nn.Module):
-    """Answers with linear layers of 8 bits, as the backend onnx does with `precision:=int8`.
+    """Runs with 8-bit linear layers, as the onnx backend does with `precision:=int8`.
 
-    Each setting of the reducer is exported when it is first asked for.
+    Each setting of the reducer is exported at its first use.
 
     Args:
         model: with a `TokenReducer` in `patch_drop`, in float32 on the CPU.
-        folder: for the exported files, one of its own.
+        folder: for the exported files; not shared with another model.
     """
 
     def __init__(self, model: nn.Module, folder: Path):
@@ -26,10 +29,10 @@ class Int8Model(nn.Module):
         self.patch_drop = model.patch_drop
         self._model = model
         self._folder = folder
-        self._sessions: Dict[Tuple[Any, ...], Any] = {}
+        self._sessions: Dict[Tuple[object, ...], InferenceSession] = {}
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the probabilities (B, classes) of images (B, 3, H, W); 0 beyond the best 100."""
+        """Return the probabilities (B, classes) of images (B, 3, H, W); 0 below the top 100."""
         found = images.new_zeros(len(images), self._model.num_classes)
         session = self._session()
         for image, row in zip(images, found):
@@ -37,7 +40,7 @@ class Int8Model(nn.Module):
             row[torch.from_numpy(class_ids[0])] = torch.from_numpy(scores[0])
         return found
 
-    def _session(self) -> Any:
+    def _session(self) -> 'InferenceSession':
         reducer = self.patch_drop
         setting = tuple(getattr(reducer, name, None) for name in ('keep_ratio', 'score', 'alpha'))
         if setting not in self._sessions:

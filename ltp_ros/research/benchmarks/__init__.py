@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the sub-commands of `ltp_benchmark` measure; nothing here knows ROS."""
+"""Measurements and statistics of `ltp_benchmark`. No ROS."""
 
 
 class BenchmarkError(RuntimeError):
-    """A run that is no measurement; the message says why."""
+    """A run that is not a valid measurement; the message gives the reason."""

@@ -1,30 +1,32 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `ltp_benchmark deadline` lets happen, and what it makes of the frames it heard of. No ROS.
+"""The situations of `ltp_benchmark deadline`, and the statistics of the frames received. No ROS.
 
-A *run* is one policy in one situation; a situation is a sequence of phases. The oracle knows
-afterwards which fixed keep ratio was best in each phase.
+A *run* is one policy in one situation; a situation is a sequence of phases. The *oracle* is the
+best fixed keep ratio of each phase in hindsight.
 """
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
 TUNED, ORACLE = 'tuned', 'oracle'
-EVERY = 'all'  # phases of a situation, or situations, taken together
-STAY = 10      # frames that the tuner must stay near the right level for it to count as found
+EVERY = 'all'  # all phases of a situation, or all situations, together
+STAY = 10      # consecutive frames near the right level before the tuner has found it
+
+Row = Dict[str, Union[str, float, None]]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Some seconds of a situation in which nothing changes."""
+    """A part of a situation with constant conditions."""
 
     name: str
-    rate_factor: float = 1.0      # times the frame rate of the benchmark
-    deadline_factor: float = 1.0  # times its deadline
-    loaded: bool = False          # whether another process takes a core
+    rate_factor: float = 1.0      # multiplies the frame rate of the benchmark
+    deadline_factor: float = 1.0  # multiplies its deadline
+    loaded: bool = False          # whether another process occupies a core
 
 
 SITUATIONS: Dict[str, Sequence[Phase]] = {
@@ -40,36 +42,36 @@ class FrameRow:
     """One answer of the node."""
 
     phase: str
-    time_s: float       # when its image was captured, since the run's first phase began
-    frame_index: int    # as the node counts its answers
+    time_s: float       # capture time, from the start of the run's first phase
+    frame_index: int    # the node's own count of its answers
     keep_ratio: float
     age_ms: float       # from capture to publish
     inference_ms: float
-    dropped: int        # images given up since the answer before
-    deadline_ms: float  # in force when it was captured, whether or not the node was told
+    dropped: int        # images dropped since the previous answer
+    deadline_ms: float  # in force at the capture, whether or not the node knew of it
 
     @property
     def missed(self) -> bool:
-        """Whether it was late."""
+        """Whether the answer missed its deadline."""
         return self.age_ms > self.deadline_ms
 
 
 @dataclass(frozen=True)
 class Run:
-    """What became of one policy in one situation."""
+    """The answers of one policy in one situation."""
 
     situation: str
-    keep_ratio: Optional[float]  # fixed at this; None: the tuner moves it
-    frames: Sequence[FrameRow]   # of the phases, without what lay before and between them
+    keep_ratio: Optional[float]  # of a fixed policy; None: the tuner sets it
+    frames: Sequence[FrameRow]   # those within a phase
 
     @property
     def policy(self) -> str:
-        """Its name in tables."""
+        """The name of the policy in tables."""
         return policy_name(self.keep_ratio)
 
 
 def policy_name(keep_ratio: Optional[float]) -> str:
-    """Return the name of the policy that is fixed at `keep_ratio`, or tuned if that is None."""
+    """Return the name of the policy fixed at `keep_ratio`; None: the tuned policy."""
     return TUNED if keep_ratio is None else f'fixed {keep_ratio:g}'
 
 
@@ -80,20 +82,20 @@ def by_phase(frames: Sequence[FrameRow]) -> Dict[str, List[FrameRow]]:
 
 
 def miss_rate(frames: Sequence[FrameRow]) -> float:
-    """Return the share of frames that were late."""
+    """Return the share of frames that missed their deadline."""
     return sum(frame.missed for frame in frames) / len(frames)
 
 
 def level_changes(keep_ratios: Sequence[float]) -> int:
-    """Return how often a frame ran at another level than the one before it."""
+    """Return the number of frames that ran at another level than the frame before."""
     return sum(now != before for before, now in zip(keep_ratios, keep_ratios[1:]))
 
 
 def best_level(fixed: Mapping[float, Sequence[FrameRow]], target_miss_rate: float) -> float:
-    """Return the best fixed keep ratio in hindsight, given the frames of one phase at each.
+    """Return the best fixed keep ratio in hindsight, given the frames of a phase at each level.
 
-    The highest that misses no more often than `target_miss_rate`; if none does, the one that
-    misses least often, the higher one of two that miss alike.
+    The highest level whose miss rate is at most `target_miss_rate`; if there is none, the level
+    with the lowest miss rate, or the higher of two that tie.
     """
     rates = {level: miss_rate(frames) for level, frames in fixed.items()}
     meeting = [level for level, rate in rates.items() if rate <= target_miss_rate]
@@ -102,12 +104,12 @@ def best_level(fixed: Mapping[float, Sequence[FrameRow]], target_miss_rate: floa
 
 def right_from(keep_ratios: Sequence[float], right: float,
                ladder: Sequence[float]) -> Optional[int]:
-    """Return how many frames went by before the level was right; None if it never was.
+    """Return the number of frames before the tuner found the right level; None if it never did.
 
     Args:
-        keep_ratios: of the frames of one phase.
-        right: the oracle's level; one level beside it is right as well.
-        ladder: every level; holds all of these numbers.
+        keep_ratios: those of the frames of one phase, each a level of the ladder.
+        right: the oracle's level; its neighbours on the ladder count as right too.
+        ladder: every level.
     """
     place = {level: index for index, level in enumerate(sorted(ladder))}
     near = [abs(place[keep_ratio] - place[right]) <= 1 for keep_ratio in keep_ratios]
@@ -115,26 +117,40 @@ def right_from(keep_ratios: Sequence[float], right: float,
                  if all(near[start:start + STAY])), None)
 
 
-def rows(runs: Sequence[Run], ladder: Sequence[float],
-         target_miss_rate: float) -> List[Dict[str, Any]]:
-    """Return one row of plain numbers for each situation, phase and policy; None: not known.
+def oracle(runs: Sequence[Run], ladder: Sequence[float],
+           target_miss_rate: float) -> Dict[str, List[FrameRow]]:
+    """Return the frames of the best fixed level in each phase of one situation.
 
-    There is an oracle for a situation in which every level of the ladder ran.
+    Args:
+        runs: those of the situation.
+        ladder: every level.
+        target_miss_rate: as for `best_level`.
+
+    Returns:
+        The frames by phase; empty unless every level of the ladder ran.
     """
-    result: List[Dict[str, Any]] = []
+    fixed = {run.keep_ratio: by_phase(run.frames) for run in runs if run.keep_ratio is not None}
+    if not set(ladder) <= set(fixed):
+        return {}
+    return {phase: fixed[best_level({level: fixed[level][phase] for level in ladder},
+                                    target_miss_rate)][phase]
+            for phase in by_phase(runs[0].frames)}
+
+
+def rows(runs: Sequence[Run], ladder: Sequence[float], target_miss_rate: float) -> List[Row]:
+    """Return the statistics of each situation, phase and policy, the oracle included.
+
+    Unknown values are None. A situation has an oracle if every level of the ladder ran in it.
+    """
+    result: List[Row] = []
     policies: Dict[str, List[List[FrameRow]]] = {}  # policy -> the frames of each situation
     for situation in dict.fromkeys(run.situation for run in runs):
         members = [run for run in runs if run.situation == situation]
-        fixed = {run.keep_ratio: by_phase(run.frames) for run in members
-                 if run.keep_ratio is not None}
         frames_of: Dict[str, Sequence[FrameRow]] = {run.policy: run.frames for run in members}
-        right: Dict[str, float] = {}  # phase -> the oracle's level
-        if set(ladder) <= set(fixed):
-            phases = list(by_phase(members[0].frames))
-            right = {phase: best_level({level: fixed[level][phase] for level in ladder},
-                                       target_miss_rate) for phase in phases}
-            frames_of[ORACLE] = [frame for phase in phases
-                                 for frame in fixed[right[phase]][phase]]
+        best = oracle(members, ladder, target_miss_rate)
+        if best:
+            frames_of[ORACLE] = list(itertools.chain(*best.values()))
+        right = {phase: frames[0].keep_ratio for phase, frames in best.items()}
         for policy, frames in frames_of.items():
             result += _situation_rows(situation, policy, frames,
                                       right if policy == TUNED else {}, ladder)
@@ -148,8 +164,7 @@ def rows(runs: Sequence[Run], ladder: Sequence[float],
 
 
 def _situation_rows(situation: str, policy: str, frames: Sequence[FrameRow],
-                    right: Mapping[str, float],
-                    ladder: Sequence[float]) -> Iterator[Dict[str, Any]]:
+                    right: Mapping[str, float], ladder: Sequence[float]) -> Iterator[Row]:
     phases = by_phase(frames)
     for phase, members in phases.items():
         found = None
@@ -163,12 +178,12 @@ def _situation_rows(situation: str, policy: str, frames: Sequence[FrameRow],
                'frames_to_right_level': None, 'seconds_to_right_level': None}
 
 
-def _numbers(parts: Sequence[Sequence[FrameRow]]) -> Dict[str, Any]:
-    """Return the numbers of frames that come in one or more runs."""
+def _numbers(parts: Sequence[Sequence[FrameRow]]) -> Dict[str, Optional[float]]:
+    """Return the statistics of frames from one or more runs."""
     frames = [frame for part in parts for frame in part]
     deadlines = {frame.deadline_ms for frame in frames}
     ages = [frame.age_ms for frame in frames]
-    # The node's own count of its answers: one that was not heard here is published all the same
+    # By the node's own count, since an answer that was not received here was published too
     published = sum(phase[-1].frame_index - phase[0].frame_index + 1
                     for part in parts for phase in by_phase(part).values())
     dropped = sum(frame.dropped for frame in frames)

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Multiply-accumulates of a model, counted as the paper's tables count them."""
+"""The multiply-accumulates of a model, counted as in the LTP-ViT paper."""
 import os
 from typing import Callable
 
@@ -13,7 +13,7 @@ FUSED_ATTENTION = 'aten::scaled_dot_product_attention'
 
 
 def profiled(work: Callable[[], object], **options: bool) -> profile:
-    """Run something under torch's profiler on the CPU, which is told to keep silent."""
+    """Run `work` under torch's CPU profiler, with its log silenced; return the profiler."""
     os.environ.setdefault('KINETO_LOG_LEVEL', '99')
     with profile(activities=[ProfilerActivity.CPU], **options) as profiler:
         work()
@@ -22,14 +22,14 @@ def profiled(work: Callable[[], object], **options: bool) -> profile:
 
 @torch.inference_mode()
 def count_gmacs(model: nn.Module, pixels: torch.Tensor) -> float:
-    """Return 1e9 multiply-accumulates of one run, for one image of the batch.
+    """Return the 1e9 multiply-accumulates (GMACs) per image of one forward pass.
 
-    Matrix products and convolutions; the fused product of queries, keys and values is left out,
-    as in the G column of LTP-ViT's Table I. By the profiler, since FlopCounterMode came with torch
-    2.1; where both are, they agree.
+    Counts matrix products and convolutions but not the products of queries, keys and values, as
+    in column G of LTP-ViT, Table I. Uses the profiler because FlopCounterMode needs torch 2.1; the
+    two agree.
 
     Args:
-        model: set to the keep ratio in question, on the CPU.
+        model: set to a keep ratio, on the CPU.
         pixels: its input (B, 3, H, W).
     """
     flops = 0
@@ -40,7 +40,7 @@ def count_gmacs(model: nn.Module, pixels: torch.Tensor) -> float:
 
 
 def _in_attention(event: 'torch.autograd.profiler_util.FunctionEvent') -> bool:
-    # Where there is no fused kernel, attention is made of products
+    # Without a fused kernel, attention consists of separate products
     while event is not None:
         if event.name == FUSED_ATTENTION:
             return True

@@ -1,9 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `ltp_benchmark methods` compares, and the rows that it makes of the times. No ROS."""
+"""The configurations that `ltp_benchmark methods` compares, and its result rows. No ROS."""
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence, Union
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ NO_REDUCTION, LTP = 'none', 'ltp'
 SAME_RATIO, SAME_GMACS = 'same keep ratio', 'equal GMACs'
 # The settings of LTP-ViT's Table I
 PAPER_GMACS = {'vit_small_patch16_224': 2.34, 'vit_base_patch16_224': 8.89}
-REMAINING = 0.55  # of the multiply-accumulates of any other model
+REMAINING = 0.55  # share of the GMACs that remains, for any other model
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,20 @@ class Contender:
     method: str
     keep_ratio: float
     setting: str
-    gmacs: float  # of one image
+    gmacs: float  # per image
 
 
 @torch.inference_mode()
 def gmacs_at(model: nn.Module, keep_ratio: float, pixels: torch.Tensor) -> float:
-    """Return 1e9 multiply-accumulates of one image at a keep ratio."""
+    """Return the GMACs per image at a keep ratio."""
     model.patch_drop.keep_ratio = keep_ratio
     return count_gmacs(model, pixels)
 
 
 def keep_ratio_for(model: nn.Module, gmacs: float, pixels: torch.Tensor) -> float:
-    """Return the keep ratio, a whole number of patches, whose cost comes nearest to `gmacs`.
+    """Return the keep ratio that costs about `gmacs`, rounded to a whole number of patches.
 
-    The cost grows linearly with the tokens kept: the product of queries and keys, which does not,
-    is not counted.
+    The cost is linear in the tokens kept, since the product of queries and keys is not counted.
     """
     num_patches = model.patch_drop.num_patches
     low, high = 0.25, 0.75
@@ -49,32 +48,32 @@ def keep_ratio_for(model: nn.Module, gmacs: float, pixels: torch.Tensor) -> floa
 
 
 def paper_keep_ratio(name: str, model: nn.Module, pixels: torch.Tensor) -> float:
-    """Return the keep ratio of the paper's setting for a model with LTP; for others a 45 % cut."""
+    """Return LTP's keep ratio in the paper's setting; for other models, that of 55 % GMACs."""
     target = PAPER_GMACS.get(name.split('.')[0]) or REMAINING * gmacs_at(model, 1.0, pixels)
     return keep_ratio_for(model, target, pixels)
 
 
-def contenders_of(models: Dict[str, nn.Module], keep_ratios: Sequence[float],
-                pixels: torch.Tensor) -> List[Contender]:
-    """Return what is compared: the unpruned model first, then each method at each keep ratio.
+def contenders_of(models: Mapping[str, nn.Module], keep_ratios: Sequence[float],
+                  pixels: torch.Tensor) -> List[Contender]:
+    """Return the configurations to compare: the unpruned model, then each method.
 
-    Every method runs at the same keep ratio as LTP, and the peers also where all their work
-    together, that of finding the tokens included, costs as much as LTP.
+    Every method runs at LTP's keep ratio, and each peer also at the keep ratio where its GMACs,
+    those of choosing the tokens included, equal LTP's.
 
     Args:
         models: by method.
-        keep_ratios: of LTP.
+        keep_ratios: those of LTP.
         pixels: (1, 3, H, W).
     """
     found: List[Contender] = []
     if NO_REDUCTION in models:
         found.append(Contender(NO_REDUCTION, 1.0, SAME_RATIO,
-                             gmacs_at(models[NO_REDUCTION], 1.0, pixels)))
+                               gmacs_at(models[NO_REDUCTION], 1.0, pixels)))
     for keep_ratio in keep_ratios:
         for method, model in models.items():
             if method != NO_REDUCTION:
                 found.append(Contender(method, keep_ratio, SAME_RATIO,
-                                     gmacs_at(model, keep_ratio, pixels)))
+                                       gmacs_at(model, keep_ratio, pixels)))
         if LTP not in models:
             continue
         target = gmacs_at(models[LTP], keep_ratio, pixels)
@@ -86,22 +85,22 @@ def contenders_of(models: Dict[str, nn.Module], keep_ratios: Sequence[float],
 
 
 def pairwise(times_ms: Sequence[float], others_ms: Sequence[float]) -> float:
-    """Return the median over the rounds of how much longer one took than the other."""
+    """Return the median over the rounds of the ratio of the two times."""
     return median(mine / other for mine, other in zip(times_ms, others_ms))
 
 
 def row(contender: Contender, batch: int, backend: str, precision: str, times_ms: Sequence[float],
-        baselines_ms: Dict[str, Sequence[float]]) -> Dict[str, Any]:
-    """Return what is known of one contender as plain numbers.
+        baselines_ms: Mapping[str, Sequence[float]]) -> Dict[str, Union[str, float]]:
+    """Return the result row of one contender.
 
     Args:
-        contender: what ran.
-        batch: images at once.
-        backend: that ran it.
+        contender: the configuration that ran.
+        batch: batch size.
+        backend: the backend that ran it.
         precision: number format.
-        times_ms: of each round.
-        baselines_ms: of the same rounds; 'unpruned' and 'ltp' on the same backend, and
-            'eager_float32', unpruned. Each becomes a `ratio_to_...`.
+        times_ms: one per round.
+        baselines_ms: the times of the baselines in the same rounds: 'unpruned' and 'ltp' on the
+            same backend, and 'eager_float32', unpruned. Each adds a `ratio_to_...`.
     """
     p50, p95, p99 = (float(np.percentile(times_ms, share)) for share in (50, 95, 99))
     return {

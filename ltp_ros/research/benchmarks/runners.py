@@ -1,11 +1,12 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A batch of images through one model, backend and number format, ready to be timed. No ROS."""
+"""Runs to time: a batch of images through one model, backend and number format. No ROS."""
 import copy
 import os
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from unittest import mock
 
 import torch
 from torch import nn
@@ -18,52 +19,58 @@ from ltp_ros.reduction.base import PatchSelector, PixelReader
 from ltp_ros.reduction.tome import TokenMerger
 from ltp_ros.research.benchmarks.gmacs import profiled
 
-Run = Callable[[], Any]  # returns when the result is there
+Run = Callable[[], object]  # returns once the result is available
 
 
 class PruningStep(nn.Module):
-    """The part of a model that chooses and takes the tokens, by itself.
+    """The part of a model that selects and gathers the tokens, on its own.
 
     For ToMe, which has no such part, the matching and merging of all blocks.
 
     Args:
         model: with a `TokenReducer` in `patch_drop`.
-        pixels: (B, 3, H, W), what it runs on.
+        pixels: input of the model (B, 3, H, W).
     """
 
     def __init__(self, model: nn.Module, pixels: torch.Tensor):
         super().__init__()
         self.reducer = model.patch_drop
-        seen: List[Tuple[Any, ...]] = []
+        self.merges: List[Tuple[torch.Tensor, torch.Tensor, int]] = []
+        self.inputs: Dict[str, torch.Tensor] = {}
         if isinstance(self.reducer, TokenMerger):
             merge = self.reducer.merge_tokens
-            self.reducer.merge_tokens = lambda *args: seen.append(args) or merge(*args)
-            model(pixels)
-            del self.reducer.merge_tokens
+
+            def record(x: torch.Tensor, keys: torch.Tensor, num_merged: int) -> torch.Tensor:
+                self.merges.append((x, keys, num_merged))
+                return merge(x, keys, num_merged)
+            with mock.patch.object(self.reducer, 'merge_tokens', record):
+                model(pixels)
+            if self.merges:
+                self.inputs['tokens'] = self.merges[0][0]
         else:
+            seen: List[torch.Tensor] = []
             hook = self.reducer.register_forward_pre_hook(
-                lambda module, inputs: seen.append((inputs[0].clone(),)))
+                lambda module, inputs: seen.append(inputs[0].clone()))
             model(pixels)
             hook.remove()
-        self.seen = seen
-        self.inputs = {'tokens': seen[0][0]} if seen else {}
-        if isinstance(self.reducer, PixelReader):
-            self.inputs = {'pixels': pixels, **self.inputs}
+            if isinstance(self.reducer, PixelReader):
+                self.inputs['pixels'] = pixels
+            self.inputs['tokens'] = seen[0]
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Run the step on what the model's own run gave it."""
+        """Run the step on the inputs recorded in a forward pass of the model."""
         if isinstance(self.reducer, TokenMerger):
             self.reducer(inputs[0])
-            for args in self.seen:
-                merged = self.reducer.merge_tokens(*args)
+            for merge in self.merges:
+                merged = self.reducer.merge_tokens(*merge)
             return merged
         if isinstance(self.reducer, PixelReader):
             self.reducer.look(inputs[0])
         return self.reducer(inputs[-1])
 
 
-def eager(model: Callable[[torch.Tensor], Any], pixels: torch.Tensor) -> Run:
-    """Return a run with plain torch calls."""
+def eager(model: Callable[[torch.Tensor], object], pixels: torch.Tensor) -> Run:
+    """Return a run of plain torch calls."""
     @torch.inference_mode()
     def run() -> None:
         model(pixels)
@@ -73,13 +80,13 @@ def eager(model: Callable[[torch.Tensor], Any], pixels: torch.Tensor) -> Run:
 
 
 def graph(model: nn.Module, precision: str, keep_ratio: float, pixels: torch.Tensor) -> Run:
-    """Return a run of the model as the backend graph captures and launches it.
+    """Return a run of the model that the graph backend captures and launches.
 
     Raises:
-        RuntimeError: if the images do not lie on a CUDA device, or cannot be captured.
+        RuntimeError: if the images are not on a CUDA device, or the capture fails.
     """
     backend = GraphBackend(model, vit.data_config(model), pixels.device, precision, print)
-    backend.pixels = pixels  # of a batch, too
+    backend.pixels = pixels  # any batch size
     backend.run(pixels, keep_ratio)
 
     def run() -> None:
@@ -88,8 +95,8 @@ def graph(model: nn.Module, precision: str, keep_ratio: float, pixels: torch.Ten
     return run
 
 
-def repeated(work: Callable[[], Any], times: int, device: torch.device) -> Run:
-    """Return a run of the same work several times over: on a GPU in one CUDA graph."""
+def repeated(work: Callable[[], object], times: int, device: torch.device) -> Run:
+    """Return a run that repeats `work`, on a GPU in one CUDA graph."""
     if device.type != 'cuda':
         def run() -> None:
             for _ in range(times):
@@ -106,7 +113,7 @@ def repeated(work: Callable[[], Any], times: int, device: torch.device) -> Run:
         for _ in range(times):
             work()
 
-    def replay(in_use: Any = work) -> None:  # a graph holds addresses alone
+    def replay(in_use: object = work) -> None:  # a graph holds addresses, `work` the tensors
         captured.replay()
         torch.cuda.synchronize()
     return replay
@@ -115,7 +122,8 @@ def repeated(work: Callable[[], Any], times: int, device: torch.device) -> Run:
 def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
     """Return a run of an ONNX file."""
     needed = ['CUDAExecutionProvider'] if device == 'cuda' else []
-    session = open_session(path, [*needed, 'CPUExecutionProvider'], needed)
+    providers = [(name, {'device_id': torch.cuda.current_device()}) for name in needed]
+    session = open_session(path, [*providers, 'CPUExecutionProvider'], needed)
     wanted = {each.name for each in session.get_inputs()}
     feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}
     return lambda: session.run(None, feed)
@@ -124,7 +132,7 @@ def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
 @torch.inference_mode()
 def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixels: torch.Tensor,
          device: str, folder: Path) -> Tuple[Run, Optional[Run], nn.Module]:
-    """Return the run of a model, that of its pruning step if it can be had, and the model's copy.
+    """Return a run of a model, one of its pruning step if that is possible, and the model's copy.
 
     Args:
         backend: 'eager', 'graph' or 'onnx'.
@@ -133,14 +141,14 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
         keep_ratio: (0, 1].
         pixels: (B, 3, H, W) float32 on the CPU.
         device: 'cpu' or 'cuda'.
-        folder: for exported models, one of its own.
+        folder: for exported models; not shared with another run.
 
     Raises:
-        RuntimeError: if the backend has no such numbers here.
+        RuntimeError: if the backend does not support this precision on this device.
     """
     if backend == 'onnx' and precision not in ('float32', 'int8' if device == 'cpu' else ''):
-        raise RuntimeError(f'{precision} on {device} is not timed with onnx; take float32')
-    model = copy.deepcopy(model).requires_grad_(False)  # a step may hold weights as constants
+        raise RuntimeError(f'{precision} on {device} is not timed with onnx; use float32')
+    model = copy.deepcopy(model).requires_grad_(False)  # an exported step has constant weights
     model.patch_drop.keep_ratio = keep_ratio
     if backend == 'onnx':
         step = PruningStep(model, pixels)
@@ -163,10 +171,10 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
 
 def interleave(runs: Sequence[Run], rounds: int, warm_up: int = 2,
                progress: Callable[[], None] = lambda: None) -> List[List[float]]:
-    """Return the milliseconds of each run in each round, one after the other in every round.
+    """Time the runs in interleaved rounds; return the milliseconds of each run in each round.
 
-    So a machine that is busy for a moment slows all of them alike, and ratios within a round
-    mean something.
+    Interleaving spreads a disturbance over all runs, so that ratios within a round are meaningful.
+    `progress` is called after every round.
     """
     times_ms: List[List[float]] = [[] for _ in runs]
     for index in range(warm_up + rounds):
@@ -180,14 +188,14 @@ def interleave(runs: Sequence[Run], rounds: int, warm_up: int = 2,
 
 
 def resident_mib(pid: Union[int, str] = 'self') -> float:
-    """Return the resident memory of a process, by default this one."""
+    """Return the resident memory of a process in MiB; by default, of this one."""
     pages = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE') / 2 ** 20
 
 
 @torch.inference_mode()
 def peak_mib(model: nn.Module, pixels: torch.Tensor) -> float:
-    """Return how much memory one forward pass allocates at its peak, beyond weights and input."""
+    """Return the peak memory of one forward pass in MiB, without weights and input."""
     if pixels.is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

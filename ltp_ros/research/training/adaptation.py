@@ -1,16 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Adaptation without labels: the pruned model learns to answer as its unpruned self does.
+"""Adaptation by self-distillation on unlabelled images.
 
-Self-distillation (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015) over the
-ladder: each step shows some crops to the model as it was, with every token, and to the one that
-learns, with a share of them. The positions do not learn: the pruning score is made of them.
+At each step the original model (the teacher) sees crops with every token, and the model in
+training sees them at a level of the ladder and learns to give the same output (Hinton et al.,
+"Distilling the Knowledge in a Neural Network", 2015). The positional embedding stays frozen,
+since the pruning score is computed from it.
 """
 import copy
 import math
 import random
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import torch
 from torch import nn
@@ -29,38 +30,38 @@ EVALUATION_BATCH = 50
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the weights that an adaptation ends with, besides the images."""
+    """The hyperparameters; together with the images they determine the adapted weights."""
 
     steps: int = 1500
     batch: int = 32
     lr: float = 5e-5
     weight_decay: float = 0.02
-    feature_weight: float = 1.0  # of the class token's cosine beside the answers' divergence
-    token_weight: float = 3.0    # of that of the patches seen in full
-    crop_scale: float = 0.2      # smallest share of the picture that a crop shows
+    feature_weight: float = 1.0  # of the features' cosine loss; the logits' divergence has 1
+    token_weight: float = 3.0    # of the cosine loss of the patches seen in full
+    crop_scale: float = 0.2      # smallest share of the image in a crop
     warm_up: float = 0.05        # share of the steps in which the learning rate rises
-    checks: int = 10             # measurements on the images held out, evenly spread
-    patience: int = 4            # checks without a gain before it stops
+    checks: int = 10             # evenly spaced measurements on the held-out images
+    patience: int = 4            # checks without improvement before the run stops
     seed: int = 0
 
 
 class ModelOutput(NamedTuple):
-    """What a model makes of images."""
+    """The output of a model for a batch of images."""
 
     logits: torch.Tensor    # (B, classes)
-    features: torch.Tensor  # (B, D), what the logits are made of
+    features: torch.Tensor  # (B, D), input of the classifier head
     tokens: torch.Tensor    # (B, P + K, D), after the last block and the norm
 
 
 def answer(vit: nn.Module, pixels: torch.Tensor) -> ModelOutput:
-    """Return what `vit` makes of (B, 3, H, W)."""
+    """Return the output of `vit` for images (B, 3, H, W)."""
     tokens = vit.forward_features(pixels)
     features = vit.forward_head(tokens, pre_logits=True)
     return ModelOutput(vit.head(features), features, tokens)
 
 
 def distance(got: ModelOutput, wanted: ModelOutput, feature_weight: float) -> torch.Tensor:
-    """Return how far logits and features are from those wanted; a scalar, 0 for the same."""
+    """Return the distance of logits and features from those wanted; a scalar, 0 if equal."""
     divergence = F.kl_div(got.logits.float().log_softmax(-1),
                           wanted.logits.float().log_softmax(-1), log_target=True,
                           reduction='batchmean')
@@ -73,17 +74,17 @@ def turn(got: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 class Adapter:
-    """The model that learns, the one that it was, and how far the run is.
+    """The model in training, its teacher, and the state of the run.
 
     Args:
-        vit: with a `TokenReducer` in `patch_drop`, in eval mode, on its device; it is changed.
+        vit: with a `TokenReducer` in `patch_drop`, in eval mode, on its device; trained in place.
         ladder: levels of its method, one drawn at each step; the first keeps every token.
         preprocessor: of the model, on its device.
-        pixels: to learn from, (n, 3, H, W) uint8 on the CPU, of the size that the preprocessor
+        pixels: training images (n, 3, H, W) uint8 on the CPU, of the size that the preprocessor
             crops from; at least one.
-        held: to measure on, likewise, at least one.
-        recipe: see there.
-        precision: 'float32', or 'bfloat16' where the device computes in it.
+        held: held-out images in the same format, at least one.
+        recipe: the hyperparameters.
+        precision: 'float32', or 'bfloat16' if the device supports it.
     """
 
     def __init__(self, vit: nn.Module, ladder: Sequence[Variant], preprocessor: Preprocessor,
@@ -96,13 +97,13 @@ class Adapter:
         self.teacher = copy.deepcopy(vit).requires_grad_(False)
         if self._device.type == 'cpu':
             for block in vit.blocks:
-                block.attn.fused_attn = False  # plain products: a backward pass twice as fast
+                block.attn.fused_attn = False  # plain products: the backward pass is twice as fast
         learning = [parameter for name, parameter in vit.named_parameters()
                     if name != 'pos_embed' and not name.startswith('patch_drop.')]
         vit.requires_grad_(False)
         for parameter in learning:
             parameter.requires_grad_(True)
-        # Merged tokens stand for no patch in particular
+        # A merged token has no single patch to compare with
         self._compares_tokens = not isinstance(vit.patch_drop, TokenMerger)
         vit.patch_drop.trace = True
         self._optimizer = torch.optim.AdamW(learning, lr=recipe.lr,
@@ -118,10 +119,10 @@ class Adapter:
         return select({variant.method: model}, variant)
 
     def train_step(self, share_done: float) -> float:
-        """Take one step; return its distance.
+        """Take one step; return its loss.
 
         Args:
-            share_done: of the run, 0..1, which sets the learning rate.
+            share_done: progress of the run, 0..1, which sets the learning rate.
         """
         recipe = self.recipe
         torch.manual_seed(recipe.seed * 1_000_003 + self.step)
@@ -156,13 +157,13 @@ class Adapter:
         return crop.flip(-1) if torch.rand(()) < 0.5 else crop
 
     def held_batches(self) -> Iterator[torch.Tensor]:
-        """Yield the images held out as the model takes them, (B, 3, H, W)."""
+        """Yield the preprocessed held-out images, (B, 3, H, W)."""
         for some in self._held.split(EVALUATION_BATCH):
             yield normalise(self._preprocessor.crop(some.to(self._device)), self._preprocessor)
 
     @torch.inference_mode()
     def held_distance(self) -> float:
-        """Return the mean distance on the images held out, over the ladder."""
+        """Return the mean distance on the held-out images, over the ladder."""
         total = 0.0
         for images in self.held_batches():
             wanted = answer(self._set(self.teacher, self.ladder[0]), images)
@@ -172,7 +173,7 @@ class Adapter:
         return total / (len(self._held) * len(self.ladder))
 
     def check(self) -> bool:
-        """Measure; keep the weights if they are the best so far. Return whether to go on."""
+        """Measure, keep the weights if they are the best so far, return whether to continue."""
         now = self.held_distance()
         if now < self.best:
             self.best, self._checks_without_gain = now, 0
@@ -182,7 +183,7 @@ class Adapter:
         return self._checks_without_gain < self.recipe.patience
 
     def finish(self) -> None:
-        """Give the model the best weights of all checks, those that it began with included."""
+        """Load the best weights of all checks, the original ones included, into the model."""
         self.vit.load_state_dict(self._best_weights)
 
     def _weights(self) -> Dict[str, torch.Tensor]:
@@ -192,19 +193,20 @@ class Adapter:
 
 def gains(before: nn.Module, after: nn.Module, ladder: Sequence[Variant],
           batches: Iterable[torch.Tensor], labels: Optional[torch.Tensor] = None
-          ) -> List[Dict[str, Any]]:
-    """Return for each level what adaptation has brought, in percent of n images.
+          ) -> List[Dict[str, Optional[float]]]:
+    """Return the gain from adaptation at each level, in percent of n images.
 
     Args:
-        before: the model as it was.
+        before: the original model.
         after: the adapted model.
         ladder: levels of one method; the first keeps every token.
-        batches: of images (B, 3, H, W) as the model takes them.
-        labels: the right classes (n,), if they are known.
+        batches: preprocessed images (B, 3, H, W).
+        labels: the labels (n,), if known.
 
     Returns:
-        keep_ratio, n, and of 'agreement' (with the unpruned model as it was) and, with labels,
-        'top1': `_before`, `_after`, and `_gain` with its paired bootstrap interval.
+        A row for each level: keep_ratio, n, and for 'agreement' (with the original model,
+        unpruned) and, with labels, 'top1': `_before`, `_after`, and `_gain` with its paired
+        bootstrap interval.
     """
     old, new = Answers(ladder), Answers(ladder)
     for images in batches:
@@ -212,7 +214,7 @@ def gains(before: nn.Module, after: nn.Module, ladder: Sequence[Variant],
             answers.add(top_classes({ladder[0].method: model}, images, ladder, k=1))
     rows = []
     for variant in ladder:
-        row: Dict[str, Any] = {'keep_ratio': variant.keep_ratio, 'n': len(old)}
+        row: Dict[str, Optional[float]] = {'keep_ratio': variant.keep_ratio, 'n': len(old)}
         wanted = {'agreement': old[ladder[0]][:, 0]}
         if labels is not None:
             wanted['top1'] = labels
@@ -226,10 +228,10 @@ def gains(before: nn.Module, after: nn.Module, ladder: Sequence[Variant],
 
 
 def cut_mix(images: torch.Tensor) -> torch.Tensor:
-    """Paste a square of its neighbour into every other image of (B, C, H, W).
+    """Paste a random rectangle of the previous image into every other image of (B, C, H, W).
 
-    Yun et al., "CutMix", 2019. There are no labels that it could make wrong, and a few hundred
-    images become as many pictures as there are pairs, squares and places.
+    Yun et al., "CutMix", 2019. It multiplies the variety of a few hundred images. Torchvision's
+    needs labels to mix, and torch 2.1.
     """
     height, width = images.shape[-2:]
     share = float(torch.rand(()).sqrt())
@@ -243,7 +245,7 @@ def cut_mix(images: torch.Tensor) -> torch.Tensor:
 
 
 def cosine(share_done: float, warm_up: float) -> float:
-    """Return the share of the peak learning rate: up in a line, then down in half a cosine."""
+    """Return the share of the peak learning rate: linear warm-up, then half a cosine down to 0."""
     if share_done < warm_up:
         return max(share_done, 1e-3) / warm_up
     return 0.5 * (1.0 + math.cos(math.pi * (share_done - warm_up) / (1.0 - warm_up)))

@@ -1,10 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model in training: how it is built, drops tokens, is measured, and what its card says."""
+"""The model in training: construction, token dropping, accuracy, and the model card."""
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -24,11 +24,11 @@ FAST_BFLOAT16_FLAGS = ('avx512_bf16', 'amx_bf16')
 
 @dataclass
 class BuiltModel:
-    """A model and what its card says of it."""
+    """A model and the contents of its model card."""
 
     vit: nn.Module
     architecture: str
-    model_args: Dict[str, Any]
+    model_args: Mapping[str, object]
     config: DataConfig
 
 
@@ -37,7 +37,7 @@ def build_model(model: str, checkpoint: str, img_size: int, num_classes: int,
                 ) -> BuiltModel:
     """Create the model with a head for `num_classes`.
 
-    Mean and standard deviation are those of the checkpoint, or without one the data's own.
+    Mean and standard deviation come from the checkpoint; without one, from `statistics`.
 
     Raises:
         ModelError: from `create_vit`.
@@ -59,8 +59,8 @@ def build_model(model: str, checkpoint: str, img_size: int, num_classes: int,
 
 
 def model_card(built: BuiltModel, class_names: List[str],
-               training: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the JSON that lies beside the weights, in timm's words."""
+               training: Mapping[str, object]) -> Dict[str, object]:
+    """Return the model card that goes beside the weights as JSON, with timm's keys."""
     config = built.config
     return {
         'architecture': built.architecture, 'model_args': built.model_args,
@@ -73,15 +73,15 @@ def model_card(built: BuiltModel, class_names: List[str],
 
 
 class TrainingPruner(nn.Module):
-    """Drop patch tokens in timm's `patch_drop` slot while the positions are still learning.
+    """Drop patch tokens in timm's `patch_drop` slot while the positions are still being trained.
 
-    `keep_ratio` is one for the whole batch; which tokens stay is chosen by the SRB score where
-    `by_score`, else by chance. Holds no weights.
+    `keep_ratio` applies to the whole batch. Tokens are chosen by the SRB score if `by_score` is
+    set, else at random. The module has no weights.
     """
 
     def __init__(self, vit: nn.Module, alpha: float = 0.5):
         super().__init__()
-        self._vit = (vit,)  # a tuple, so that the model does not become its own submodule
+        self._vit = (vit,)  # a tuple, so that the model is not registered as its own submodule
         self.alpha = alpha
         self.keep_ratio = 1.0
         self.by_score = False
@@ -109,7 +109,7 @@ class TrainingPruner(nn.Module):
 
 def draw_pruning(rng: random.Random, lowest: float, share_full: float = 0.15,
                  share_scored: float = 0.5) -> Tuple[float, bool]:
-    """Draw (keep_ratio, by_score) of one step: sometimes 1, else even between `lowest` and 1."""
+    """Draw (keep_ratio, by_score) for a step; the keep ratio is 1 or uniform in [lowest, 1]."""
     full, by_score = rng.random() < share_full, rng.random() < share_scored
     return (1.0 if full else rng.uniform(lowest, 1.0)), by_score
 
@@ -117,9 +117,9 @@ def draw_pruning(rng: random.Random, lowest: float, share_full: float = 0.15,
 def pruned_accuracy(vit: nn.Module, pixels: torch.Tensor, labels: torch.Tensor,
                     preprocessor: Preprocessor, keep_ratios: Sequence[float],
                     alpha: float = 0.5) -> Dict[str, float]:
-    """Return top-1 in percent at each keep ratio, tokens chosen as at inference, in float32.
+    """Return top-1 in percent at each keep ratio, with the tokens chosen as at inference.
 
-    `pixels` (n, 3, H, W) uint8 and `labels` (n,) lie on the CPU.
+    `pixels` (n, 3, H, W) uint8 and `labels` (n,) are on the CPU; the model runs in float32.
     """
     slot, was_training = vit.patch_drop, vit.training
     device = attach_pruner(vit.eval(), alpha).patch_pos_embed.device
@@ -135,12 +135,12 @@ def pruned_accuracy(vit: nn.Module, pixels: torch.Tensor, labels: torch.Tensor,
 
 
 def training_precision(precision: str, device: str) -> str:
-    """Return 'float32' or 'bfloat16'; 'auto' takes bfloat16 where the hardware computes in it."""
+    """Return 'float32' or 'bfloat16'; 'auto' is bfloat16 if the hardware supports it."""
     if precision != 'auto':
         return precision
     if device == 'cuda':
         fast = computes_bfloat16(torch.device(device))
     else:
-        said = CPU_INFO.read_text(encoding='utf-8') if CPU_INFO.is_file() else ''
-        fast = any(flag in said for flag in FAST_BFLOAT16_FLAGS)
+        info = CPU_INFO.read_text(encoding='utf-8') if CPU_INFO.is_file() else ''
+        fast = any(flag in info for flag in FAST_BFLOAT16_FLAGS)
     return 'bfloat16' if fast else 'float32'

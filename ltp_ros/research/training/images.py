@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images to train on as tensors: decoded once, held out, augmented a batch at a time."""
+"""Training images as tensors: decoding, hold-out split, and augmentation per batch."""
 from dataclasses import dataclass
 from typing import Callable, Iterable, List, Tuple
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ltp_ros.images import decode_rgb
+from ltp_ros.images import EncodedImage, decode_rgb
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
 from ltp_ros.research.datasets import DatasetError, ImageSet, open_image_set
 
@@ -24,20 +24,23 @@ class TrainingData:
     class_names: List[str]
 
 
+Track = Callable[[Iterable[EncodedImage]], Iterable[EncodedImage]]
+
+
 def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 0.0, seed: int = 0,
-              track: Callable[[Iterable], Iterable] = iter) -> TrainingData:
+              track: Track = iter) -> TrainingData:
     """Decode the images at (img_size, img_size) and split them.
 
     Args:
-        images: what to train on, in any form that `open_image_set` knows.
-        val: what to measure on, likewise; if empty, a share of `images` is held out.
-        img_size: pixels on each side.
-        held_share: that share, 0..1.
-        seed: decides which images are held out.
+        images: training images, in any format that `open_image_set` reads.
+        val: validation images, likewise; if empty, a share of `images` is held out.
+        img_size: height and width in pixels.
+        held_share: share to hold out, 0..1.
+        seed: determines which images are held out.
         track: wraps the sequence of images, for a progress bar.
 
     Raises:
-        DatasetError: if they cannot be used, or the two name different classes.
+        DatasetError: if the images cannot be used, or the class names of the two sets differ.
     """
     image_set = open_image_set(images)
     class_names = image_set.class_names or [
@@ -46,69 +49,68 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
     labels = torch.from_numpy(image_set.labels)
     train, held = hold_out(len(labels), 0.0 if val else held_share, seed)
     if not len(train):
-        raise DatasetError(f'{images!r} has {len(labels)} images, none of which is left to train '
-                           'on; add images or hold fewer out')
+        raise DatasetError(f'{images!r} has {len(labels)} images, and the hold-out leaves none '
+                           'for training; add images or hold out fewer')
     data = TrainingData(pixels[train], labels[train], pixels[held], labels[held], class_names)
     if val:
         val_set = open_image_set(val)
         if val_set.class_names and val_set.class_names != class_names:
             raise DatasetError(f'{val!r} has the classes {val_set.class_names}; expected those '
-                               f'of {images!r}, {class_names}')
+                               f'of {images!r}: {class_names}')
         data.val_pixels = load_images(val_set, img_size, track)
         data.val_labels = torch.from_numpy(val_set.labels)
     return data
 
 
-def load_images(image_set: ImageSet, img_size: int,
-                track: Callable[[Iterable], Iterable] = iter) -> torch.Tensor:
-    """Return every image, resized and cropped as at inference, as (n, 3, H, W) uint8."""
+def load_images(image_set: ImageSet, img_size: int, track: Track = iter) -> torch.Tensor:
+    """Return all images, resized and cropped as at inference, as (n, 3, H, W) uint8."""
     return stack_middles(map(decode_rgb, track(image_set.images)), (img_size, img_size))
 
 
 def stack_middles(rgb_images: Iterable[np.ndarray], size: Tuple[int, int]) -> torch.Tensor:
-    """Return the middles of images (H, W, 3) uint8, as large as fit, as (n, 3, *size) uint8."""
+    """Resize and centre-crop images (H, W, 3) uint8 to `size`; return (n, 3, *size) uint8."""
     preprocessor = Preprocessor(DataConfig(size, (0.0,) * 3, (1.0,) * 3, crop_pct=1.0))
     middles = [torch.empty(0, 3, *size, dtype=torch.uint8)]
     for rgb in rgb_images:
-        image = torch.from_numpy(np.require(rgb, requirements='CW')).permute(2, 0, 1).unsqueeze(0)
+        image = torch.from_numpy(np.require(rgb, requirements=['C', 'W'])).permute(2, 0, 1)[None]
         middles.append(preprocessor.crop(preprocessor.resize(image)).to(torch.uint8))
     return torch.cat(middles)
 
 
 def channel_statistics(pixels: torch.Tensor) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:
-    """Return mean and standard deviation of each channel of (n, 3, H, W) uint8, in 0..1."""
+    """Return the mean and standard deviation of each channel of (n, 3, H, W) uint8, in 0..1."""
     counts = [np.bincount(pixels[:, channel].numpy().ravel(), minlength=256)
               for channel in range(pixels.shape[1])]
     levels = np.arange(256) / 255.0
     means = [np.average(levels, weights=count) for count in counts]
     stds = [np.average((levels - mean) ** 2, weights=count) ** 0.5
             for mean, count in zip(means, counts)]
-    # A single grey level must not divide by zero
+    # Images of a single grey level must not cause a division by zero
     return (tuple(round(float(mean), 4) for mean in means),
             tuple(round(max(float(std), 1e-3), 4) for std in stds))
 
 
 def hold_out(num_images: int, share: float, seed: int) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Return the indices (train, validation), a random `share` of 0..1 held out."""
+    """Return the indices (training, validation), with a random `share` in 0..1 held out."""
     order = torch.randperm(num_images, generator=torch.Generator().manual_seed(seed))
     num_held = int(round(share * num_images))
     return order[num_held:], order[:num_held]
 
 
 def epoch_order(num_images: int, epoch: int, seed: int) -> torch.Tensor:
-    """Return the order of the images in an epoch, the same whenever it is asked for."""
+    """Return the order of the images in an epoch, determined by `epoch` and `seed`."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(num_images, generator=generator)
 
 
 def normalise(pixels: torch.Tensor, preprocessor: Preprocessor) -> torch.Tensor:
-    """Return (B, 3, H, W) uint8 as the model's float32 input, channels last in memory."""
+    """Normalise (B, 3, H, W) uint8 to the model's input: float32, channels last in memory."""
     scaled = (pixels.float() - preprocessor.shift) * preprocessor.inverse_scale
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
 def augment(images: torch.Tensor, pad: int, flip: bool = True) -> torch.Tensor:
-    """Shift each of (B, C, H, W) by up to `pad` pixels, mirrored at the border, and flip half."""
+    """Shift each image of (B, C, H, W) by up to `pad` pixels, mirroring borders; flip half."""
     batch, _, height, width = images.shape
     device = images.device
     rows = torch.arange(height, device=device) + torch.randint(

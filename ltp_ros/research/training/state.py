@@ -1,14 +1,14 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a training run: the state to resume from, the weights and model card it ends with.
+"""Files of a training run: the state to resume from, the final weights and the model card.
 
-No pickle: tensors and, as metadata, JSON in one safetensors file, replaced in one move, so that
-a program killed at any time leaves either the old state or the new one.
+The state is one safetensors file with JSON metadata instead of a pickle. It is replaced
+atomically: a program killed at any time leaves either the old state or the new one.
 """
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence, TypedDict
 
 import torch
 from safetensors import safe_open
@@ -16,9 +16,26 @@ from safetensors.torch import save_file
 from torch import nn
 
 
+class Progress(TypedDict):
+    """The progress of a training run."""
+
+    step: int
+    seconds: float   # spent in steps
+    loss_sum: float  # of the images of this epoch, as are the next two
+    correct: int
+    seen: int
+    history: List[Dict[str, object]]  # a log entry for each epoch
+
+
+class SavedProgress(Progress, total=False):
+    """The progress in a state file, with the settings of its run."""
+
+    settings: Mapping[str, object]
+
+
 def save_state(path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer],
-               progress: Dict[str, Any]) -> None:
-    """Write everything a resumed run needs; `progress` must be JSON-able."""
+               progress: SavedProgress) -> None:
+    """Write everything that a resumed run needs."""
     tensors = {f'model.{name}': value for name, value in model.state_dict().items()}
     for number, optimizer in enumerate(optimizers):
         for index, state in optimizer.state_dict()['state'].items():
@@ -28,17 +45,17 @@ def save_state(path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Op
 
 
 def load_state(path: Path, model: nn.Module,
-               optimizers: Sequence[torch.optim.Optimizer]) -> Dict[str, Any]:
-    """Restore what `save_state` wrote into freshly built objects; return the progress.
+               optimizers: Sequence[torch.optim.Optimizer]) -> SavedProgress:
+    """Restore the state that `save_state` wrote into newly built objects; return the progress.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        RuntimeError: the model is another one.
+        FileNotFoundError: if the file does not exist.
+        RuntimeError: if the state is that of another model.
     """
     weights: Dict[str, torch.Tensor] = {}
     states: List[Dict[int, Dict[str, torch.Tensor]]] = [{} for _ in optimizers]
     with safe_open(str(path), framework='pt') as file:
-        progress = json.loads(file.metadata()['progress'])
+        progress: SavedProgress = json.loads(file.metadata()['progress'])
         for key in file.keys():
             kind, rest = key.split('.', 1)
             if kind == 'model':
@@ -54,16 +71,16 @@ def load_state(path: Path, model: nn.Module,
     return progress
 
 
-def read_progress(path: Path) -> Dict[str, Any]:
-    """Return the progress in a state file, without its tensors."""
+def read_progress(path: Path) -> SavedProgress:
+    """Return the progress in a state file, without reading its tensors."""
     with safe_open(str(path), framework='pt') as file:
         return json.loads(file.metadata()['progress'])
 
 
-def export_model(stem: Path, model: nn.Module, card: Dict[str, Any]) -> None:
-    """Write `stem`.safetensors, the weights alone, and `stem`.json, the model card."""
+def export_model(stem: Path, model: nn.Module, card: Mapping[str, object]) -> None:
+    """Write the weights to `stem`.safetensors and the model card to `stem`.json."""
     weights = {name: value for name, value in model.state_dict().items()
-               if not name.startswith('patch_drop.')}  # PaPr's ConvNet is no part of the model
+               if not name.startswith('patch_drop.')}  # without PaPr's ConvNet
     _replace(stem.with_suffix('.safetensors'), weights, {'format': 'pt'})
     text = json.dumps(card, indent=2) + '\n'
     temporary = stem.with_suffix('.json.part')

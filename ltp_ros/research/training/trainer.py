@@ -1,11 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A training run: one step, one epoch, and how to go on after a stop."""
+"""A training run: steps, epochs, and the state to resume from."""
 import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict
+from typing import Dict
 
 import torch
 from torch.nn import functional as F
@@ -26,7 +26,7 @@ from ltp_ros.research.training.images import (
     normalise,
 )
 from ltp_ros.research.training.optim import make_optimizers, one_cycle
-from ltp_ros.research.training.state import load_state, read_progress, save_state
+from ltp_ros.research.training.state import Progress, load_state, read_progress, save_state
 
 VALIDATION_KEEP_RATIOS = (1.0, 0.53, 0.25)
 WHITENING_IMAGES = 5000
@@ -34,7 +34,7 @@ WHITENING_IMAGES = 5000
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the weights a run ends with; a resumed run must have the same."""
+    """The settings that determine the final weights; a resumed run must have the same."""
 
     model: str = 'vit_demo'
     checkpoint: str = ''
@@ -50,15 +50,15 @@ class Settings:
 
 
 class Trainer:
-    """Model, optimisers and how far the run is. Every step seeds its own randomness.
+    """Model, optimisers and progress of a run. Each step seeds the random generators itself.
 
     Args:
-        settings: what decides the outcome.
-        data: what `load_data` returned.
-        stem: path of the files written, without their endings.
+        settings: those that determine the final weights.
+        data: from `load_data`.
+        stem: path of the output files, without extensions.
         device: 'cuda' or 'cpu'.
         precision: 'float32' or 'bfloat16'.
-        minutes: time that the steps may take; 0 for no limit.
+        minutes: time limit of the steps; 0 for none.
     """
 
     def __init__(self, settings: Settings, data: TrainingData, stem: Path, device: str,
@@ -74,33 +74,33 @@ class Trainer:
         self._prepare_stem()
         if device == 'cpu':
             for block in self.vit.blocks:
-                block.attn.fused_attn = False  # plain products: a backward pass twice as fast
+                block.attn.fused_attn = False  # plain products: the backward pass is twice as fast
         self.pruner = self.vit.patch_drop = TrainingPruner(self.vit)
         self.optimizers = make_optimizers(self.vit, settings.lr, settings.weight_decay)
-        self.progress: Dict[str, Any] = {
+        self.progress: Progress = {
             'step': 0, 'seconds': 0.0, 'loss_sum': 0.0, 'correct': 0, 'seen': 0, 'history': []}
         self._order_of_epoch = (-1, torch.empty(0))
 
     def _prepare_stem(self) -> None:
         whiten = getattr(self.vit.patch_embed, 'init_whitening', None)
         if whiten and self.settings.checkpoint:
-            self.vit.patch_embed.whiten.weight.requires_grad_(False)  # keep what was learned
+            self.vit.patch_embed.whiten.weight.requires_grad_(False)  # that of the checkpoint
         elif whiten:
             some = self.data.pixels[:WHITENING_IMAGES].to(self.device)
             whiten(normalise(some, self.preprocessor))
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in an epoch; the images left over wait for the next order."""
+        """Number of full batches in an epoch; the remaining images of its order are skipped."""
         return max(1, len(self.data.pixels) // self.settings.batch)
 
     @property
     def total_steps(self) -> int:
-        """Steps in all epochs."""
+        """Number of steps in all epochs."""
         return self.steps_per_epoch * self.settings.epochs
 
     def share_done(self) -> float:
-        """Return how much of the run is over, 0..1: by steps, or by the clock if that is more."""
+        """Return the share of the run that is done, 0..1: by steps or by time, if that is more."""
         by_clock = self.progress['seconds'] / (60.0 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(self.progress['step'] / self.total_steps, by_clock))
 
@@ -141,10 +141,10 @@ class Trainer:
         start = number * self.settings.batch
         return self._order_of_epoch[1][start:start + self.settings.batch]
 
-    def end_epoch(self) -> Dict[str, Any]:
-        """Measure, save, and log one line of JSON; return it."""
+    def end_epoch(self) -> Dict[str, object]:
+        """Measure the accuracy, save the state and append a line to the log; return the line."""
         seen = max(1, self.progress['seen'])
-        line: Dict[str, Any] = {
+        line: Dict[str, object] = {
             'epoch': round(self.progress['step'] / self.steps_per_epoch, 3),
             'step': self.progress['step'], 'seconds': round(self.progress['seconds'], 1),
             'loss': round(self.progress['loss_sum'] / seen, 4),
@@ -153,10 +153,10 @@ class Trainer:
             line['val_top1'] = pruned_accuracy(
                 self.vit, self.data.val_pixels, self.data.val_labels, self.preprocessor,
                 VALIDATION_KEEP_RATIOS)
-        self.progress.update(loss_sum=0.0, correct=0, seen=0)
+        self.progress['loss_sum'], self.progress['correct'], self.progress['seen'] = 0.0, 0, 0
         self.progress['history'].append(line)
         self.save()
-        # Rewritten as a whole, so that after a kill the log agrees with the state
+        # Rewritten as a whole, so that it agrees with the state even if the program is killed
         log = ''.join(json.dumps(entry) + '\n' for entry in self.progress['history'])
         Path(f'{self.stem}.log.jsonl').write_text(log, encoding='utf-8')
         return line
@@ -172,16 +172,17 @@ class Trainer:
                    {**self.progress, 'settings': vars(self.settings)})
 
     def resume(self) -> None:
-        """Go on from the saved state.
+        """Restore the saved state.
 
         Raises:
-            FileNotFoundError: there is none.
-            ModelError: it was made with other settings.
+            FileNotFoundError: if there is none.
+            ModelError: if it was made with other settings.
         """
         saved = read_progress(self.state_path)['settings']
         for name, asked in vars(self.settings).items():
             if saved.get(name, asked) != asked:
                 raise ModelError(f'{self.state_path} was made with {name}={saved[name]!r}, not '
-                                 f'{asked!r}; give the same settings or another --output')
-        self.progress = load_state(self.state_path, self.vit, self.optimizers)
-        del self.progress['settings']
+                                 f'{asked!r}; use the same settings or another --output')
+        restored = load_state(self.state_path, self.vit, self.optimizers)
+        del restored['settings']
+        self.progress = restored

@@ -26,6 +26,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.classifier import resolve_device
+from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.gpu import PARTS
 from ltp_ros.research.benchmarks.gpu.parts import Settings
 from ltp_ros.research.benchmarks.gpu.report import now
@@ -55,7 +56,11 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
     """Run the command; return the exit code: 1 if a part failed."""
     folder = Path(args.output).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    settings = Settings(resolve_device(args.device).type, args.model, args.checkpoint and
+    device = resolve_device(args.device)
+    if device.index:  # each part is a process, which would have to select it
+        raise BenchmarkError(f'--device {device} is not possible here: use '
+                             f'CUDA_VISIBLE_DEVICES={device.index} and --device cuda')
+    settings = Settings(device.type, args.model, args.checkpoint and
                         os.path.abspath(args.checkpoint), args.photos and
                         os.path.abspath(args.photos), str(folder))
     head: Dict[str, object] = {'program': 'ltp_benchmark gpu', **provenance(settings.device),

@@ -21,7 +21,6 @@ from rich.progress import Progress
 from rich.table import Table
 from torch import nn
 
-from ltp_ros.classifier import resolve_device
 from ltp_ros.config import METHODS
 from ltp_ros.model.vit import create_vit, model_name
 from ltp_ros.research.benchmarks import BenchmarkError
@@ -37,6 +36,7 @@ from ltp_ros.research.benchmarks.methods import (
 )
 from ltp_ros.research.benchmarks.methods_plot import draw
 from ltp_ros.research.benchmarks.runners import interleave, make, peak_mib
+from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import common_flags, positive_int
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(args: argparse.Namespace,
             bar: Progress) -> Tuple[Dict[str, object], List[Dict[str, object]]]:
     """Measure every contender; return the head and the rows of the JSON file."""
-    device = resolve_device(args.device).type
+    device = select_device(args.device).type
     if args.num_threads:
         torch.set_num_threads(args.num_threads)
     pairs = list(dict.fromkeys(args.run or DEFAULT_PAIRS[device]))

@@ -30,11 +30,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ltp_ros.classifier import resolve_device
 from ltp_ros.model.vit import model_name
 from ltp_ros.msg import FrameLatency
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.runners import resident_mib
+from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, absolute_paths
 from ltp_ros.tools.support.frame_sources import panned_samples
 from ltp_ros.tools.support.output_files import check_writable, write_json
@@ -231,7 +231,7 @@ def head_of(args: argparse.Namespace, command: str) -> Dict[str, object]:
         ltp_ros.classifier.ClassifierError: if the device is not available.
         ltp_ros.model.vit.ModelError: if the model card cannot be read.
     """
-    device = resolve_device(args.device)
+    device = select_device(args.device)
     return {
         'program': f'ltp_benchmark {command}', **provenance(device.type),
         'model': model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,

@@ -1,13 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Long: many frames at random levels, their tail, the memory, the energy of an image."""
+"""Many frames at random levels: tail latency, memory growth and energy per image."""
 import time
 from typing import List
 
 import numpy as np
 import torch
 
-from ltp_ros.research.benchmarks.gpu.nvml import card_state
+from ltp_ros.research.benchmarks.gpu.nvml import CardState, card_state
 from ltp_ros.research.benchmarks.gpu.parts import Task
 from ltp_ros.research.benchmarks.gpu.subjects import (
     PAPER_MODELS,
@@ -26,7 +26,7 @@ GROWTH_MIB = 32.0
 
 
 def run(task: Task) -> None:
-    """Answer frames until there are enough, or the time is up."""
+    """Answer a number of frames, or fewer if time runs out."""
     small, on_gpu = task.settings.small, task.settings.device == 'cuda'
     name = SMALL_MODEL if small else PAPER_MODELS[0]
     backend = backend_of(*main_pair(task.settings), Subject(name).model('ltp'), task.settings)
@@ -35,13 +35,13 @@ def run(task: Task) -> None:
     for keep_ratio in levels(task.settings):
         for rgb in pictures:
             backend(rgb, keep_ratio, 5)
-    card, resident = card_state() if on_gpu else {}, resident_mib()
+    card, resident = card_state() if on_gpu else CardState(), resident_mib()
     reserved = torch.cuda.memory_reserved() if on_gpu else 0
     times_ms: List[float] = []
     began = time.perf_counter()
     for index in range(FEW_FRAMES if small else NUM_FRAMES):
         if task.left_s < 1.0 and times_ms:
-            task.note(f'the time was up after {index} frames')
+            task.note(f'time ran out after {index} frames')
             break
         keep_ratio = generator.choice(levels(task.settings))
         start = time.perf_counter()
@@ -52,12 +52,12 @@ def run(task: Task) -> None:
     task.row('frames at random levels', model=name, run=' '.join(main_pair(task.settings)),
              frames=len(times_ms), p50_ms=float(p50), p99_ms=float(p99), p999_ms=float(p999),
              max_ms=max(times_ms), per_s=len(times_ms) / seconds)
-    after = card_state() if on_gpu else {}
-    if 'energy_j' in card and 'energy_j' in after:
-        after['mj_per_image'] = 1e3 * (after['energy_j'] - card['energy_j']) / len(times_ms)
-    for moment, state in (('before', card), ('after', after)):
-        if state:
-            task.row('card', moment=moment, **state)
+    if on_gpu:
+        after = card_state()
+        task.row('card', moment='before', **card.known())
+        energy = {} if card.energy_j is None or after.energy_j is None else {
+            'mj_per_image': 1e3 * (after.energy_j - card.energy_j) / len(times_ms)}
+        task.row('card', moment='after', **after.known(), **energy)
     grown = resident_mib() - resident
-    task.check('memory is flat', grown < GROWTH_MIB and (
+    task.check('memory use is constant', grown < GROWTH_MIB and (
         not on_gpu or torch.cuda.memory_reserved() == reserved), f'{grown:.1f} MiB more')

@@ -1,9 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is here: card, driver, libraries, the attention kernel that torch takes."""
+"""Hardware and software: card, driver, libraries, and the attention kernel that torch chooses."""
 import os
 import platform
-from typing import Any, Dict
+from typing import Dict
 
 import torch
 import torch.nn.functional as F
@@ -15,17 +15,17 @@ from ltp_ros.research.benchmarks.gpu.parts import Task
 
 
 def run(task: Task) -> None:
-    """List it."""
+    """List the hardware and software, and on a GPU the attention kernels."""
     for item, value in found(task.settings.device).items():
-        task.row('what is here', item=item, value=value)
+        task.row('hardware and software', item=item, value=value)
     if task.settings.device == 'cuda':
         for tokens in (105, 197):
             task.row('attention of ViT-S in float16', tokens=tokens, kernels=attention(tokens))
 
 
-def found(device: str) -> Dict[str, Any]:
-    """Return names and versions."""
-    items: Dict[str, Any] = {
+def found(device: str) -> Dict[str, object]:
+    """Return names, versions and settings by item."""
+    items: Dict[str, object] = {
         'hardware': hardware(device), 'host': platform.platform(), 'cores': os.cpu_count(),
         'python': platform.python_version(), 'torch': torch.__version__,
         'torch threads': torch.get_num_threads(), 'power mode': power_mode()}
@@ -37,12 +37,12 @@ def found(device: str) -> Dict[str, Any]:
             'memory (MiB)': card.total_memory // 2 ** 20, 'CUDA': torch.version.cuda,
             'cuDNN': torch.backends.cudnn.version(),
             'TF32 in convolutions': torch.backends.cudnn.allow_tf32,
-            'TF32 in products': torch.backends.cuda.matmul.allow_tf32, **card_state()})
+            'TF32 in products': torch.backends.cuda.matmul.allow_tf32, **card_state().known()})
     return items
 
 
 def attention(tokens: int) -> str:
-    """Return the names of the kernels of one attention of ViT-S."""
+    """Return the names of the kernels that compute the attention of ViT-S for so many tokens."""
     q, k, v = torch.randn(3, 1, 6, tokens, 64, device='cuda', dtype=torch.float16)
     for _ in range(2):
         with profile(activities=[ProfilerActivity.CUDA]) as profiler:

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The real node with a camera over DDS, where ROS is there."""
+"""The node and a camera over DDS, if ROS is installed."""
 import importlib.util
 import json
 import subprocess
@@ -10,14 +10,14 @@ from pathlib import Path
 from ltp_ros.research.benchmarks.gpu.parts import Skip, Task
 
 KEEP_RATIO = 0.53
-START_S = 20.0  # to load the model, warm up, and end
+START_S = 20.0  # to load the model, warm up and shut down
 
 
 def run(task: Task) -> None:
-    """Run `ltp_benchmark node` as a program of its own."""
+    """Run `ltp_benchmark node` in a process of its own."""
     for module in ('rclpy', 'ltp_ros.msg'):
         if importlib.util.find_spec(module) is None:
-            raise Skip(f'no {module}')
+            raise Skip(f'{module} is not installed')
     seconds = task.left_s - START_S
     if seconds < 3.0:
         raise Skip('no time left')

@@ -1,79 +1,106 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A part of the GPU's day: a function that is given a `Task` and tells it what it finds."""
+"""A part of `ltp_benchmark gpu`: a function that receives a `Task` and reports its findings."""
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Dict, List
+from typing import Callable, Dict, List, Union
 
 PASSED, FAILED, SKIPPED = 'passed', 'failed', 'skipped'
-LEVELS = 'levels'  # folder of what a part exports; it goes with the part
+LEVELS = 'levels'  # folder for what a part exports; removed when the part ends
 
 
 class Skip(Exception):
-    """Raised by a part that cannot be run here; the message says why."""
+    """Raised by a part that cannot run here; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every part works on."""
+    """The settings of a run, shared by all parts."""
 
-    device: str            # 'cuda' or 'cpu'; on a CPU everything is done at a small size
+    device: str            # 'cuda' or 'cpu'; on a CPU every part runs at a small size
     model: str = ''        # architecture of the checkpoint
-    checkpoint: str = ''   # '': the packaged model alone
-    photos: str = ''       # a folder; '': made-up pictures
-    output: str = ''       # the folder of the results
+    checkpoint: str = ''   # '': only the packaged model
+    photos: str = ''       # a folder; '': synthetic pictures
+    output: str = ''       # the results folder
 
     @property
     def small(self) -> bool:
-        """Whether the point is that everything runs, not what it finds."""
+        """Whether the run only checks that every part works, without a valid measurement."""
         return self.device == 'cpu'
 
 
+@dataclass(frozen=True)
+class Row:
+    """A row of a table of the report."""
+
+    table: str
+    numbers: Dict[str, object]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A statement about the program, and whether it holds."""
+
+    sentence: str
+    holds: bool
+    found: str = ''
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark in the report."""
+
+    sentence: str
+
+
+Finding = Union[Row, Check, Note]
+
+
 class Task:
-    """What a part is given: the settings, the time it has, and whom to tell.
+    """The settings and the time limit of a part, and the channel for its findings.
 
     Args:
-        settings: of the run.
-        limit_s: how long the part may take. It is asked to keep to it by itself.
-        tell: takes a kind ('row', 'check' or 'note') and its content.
+        settings: those of the run.
+        limit_s: time limit, which the part has to observe itself.
+        report: called with every finding.
     """
 
-    def __init__(self, settings: Settings, limit_s: float, tell: Callable[[str, Any], None]):
+    def __init__(self, settings: Settings, limit_s: float, report: Callable[[Finding], None]):
         self.settings = settings
         self._end = time.monotonic() + limit_s
         self._limit_s = limit_s
-        self._tell = tell
+        self._report = report
 
     @property
     def left_s(self) -> float:
-        """Seconds left, 0 if none."""
+        """Seconds left; 0 after the time limit."""
         return max(self._end - time.monotonic(), 0.0)
 
     def has(self, share: float, what: str) -> bool:
-        """Return whether this share of the part's time is left; note what is left out if not."""
+        """Return whether this share of the time is left; if not, note that `what` is left out."""
         if self.left_s >= share * self._limit_s:
             return True
         self.note(f'no time for {what}')
         return False
 
-    def row(self, table: str, **numbers: Any) -> None:
+    def row(self, table: str, **numbers: object) -> None:
         """Add a row to a table of the report."""
-        self._tell('row', (table, numbers))
+        self._report(Row(table, numbers))
 
     def check(self, sentence: str, holds: bool, found: str = '') -> None:
-        """Note whether a sentence about the program holds; one that does not fails the part."""
-        self._tell('check', {'sentence': sentence, 'holds': bool(holds), 'found': found})
+        """Report whether a statement about the program holds; if not, the part fails."""
+        self._report(Check(sentence, bool(holds), found))
 
     def note(self, sentence: str) -> None:
         """Add a remark to the report."""
-        self._tell('note', sentence)
+        self._report(Note(sentence))
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part, in a process of its own.
+    """One part, run in a process of its own.
 
-    `seconds` is its share of the time: what it takes of four minutes.
+    `seconds` is its share of the time: its seconds in a run of four minutes.
     """
 
     name: str
@@ -85,34 +112,33 @@ class Part:
 
 @dataclass
 class Result:
-    """What became of a part."""
+    """Status and findings of a part."""
 
     name: str
     title: str
     status: str = SKIPPED
     reason: str = ''
     seconds: float = 0.0
-    checks: List[Dict[str, Any]] = field(default_factory=list)
+    checks: List[Check] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)
-    tables: Dict[str, List[Dict[str, Any]]] = field(default_factory=dict)
+    tables: Dict[str, List[Dict[str, object]]] = field(default_factory=dict)
 
-    def take(self, kind: str, content: Any) -> None:
-        """Take what a part told."""
-        if kind == 'row':
-            table, numbers = content
-            self.tables.setdefault(table, []).append(numbers)
-        elif kind == 'check':
-            self.checks.append(content)
+    def take(self, finding: Finding) -> None:
+        """Add a finding of the part."""
+        if isinstance(finding, Row):
+            self.tables.setdefault(finding.table, []).append(finding.numbers)
+        elif isinstance(finding, Check):
+            self.checks.append(finding)
         else:
-            self.notes.append(content)
+            self.notes.append(finding.sentence)
 
     @property
-    def failed_checks(self) -> List[Dict[str, Any]]:
+    def failed_checks(self) -> List[Check]:
         """The checks that do not hold."""
-        return [check for check in self.checks if not check['holds']]
+        return [check for check in self.checks if not check.holds]
 
-    def as_dict(self) -> Dict[str, Any]:
-        """Return name, status, reason and figures as plain values."""
+    def as_dict(self) -> Dict[str, object]:
+        """Return name, status, reason and figures as JSON values."""
         found = asdict(self)
         figures = {name: found.pop(name) for name in ('checks', 'notes', 'tables')}
         return {**found, 'figures': figures}

@@ -5,13 +5,13 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Iterator, List, Mapping, Sequence
 
 from ltp_ros.research.benchmarks.gpu.parts import Result
 
 
-def write_report(folder: Path, head: Dict[str, Any], results: Sequence[Result]) -> None:
-    """Write what is known so far; each file whole or not at all."""
+def write_report(folder: Path, head: Mapping[str, object], results: Sequence[Result]) -> None:
+    """Write the results so far, each file atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = [result.as_dict() for result in results]
     text = '\n'.join(markdown(head, results)) + '\n'
@@ -22,14 +22,14 @@ def write_report(folder: Path, head: Dict[str, Any], results: Sequence[Result]) 
         partial.replace(folder / name)
 
 
-def markdown(head: Dict[str, Any], results: Sequence[Result]) -> Iterator[str]:
-    """Yield the lines of the report."""
+def markdown(head: Mapping[str, object], results: Sequence[Result]) -> Iterator[str]:
+    """Yield the lines of report.md."""
     yield f'# `ltp_benchmark gpu` on {head["hardware"]}'
     yield ''
     yield ', '.join(f'{name} {value}' for name, value in head.items()
                     if name not in ('program', 'hardware'))
     yield ''
-    yield from table([{'part': result.name, 'what': result.title, 'result': result.status,
+    yield from table([{'part': result.name, 'title': result.title, 'result': result.status,
                        's': result.seconds, 'reason': result.reason.strip().splitlines()[-1]
                        if result.reason.strip() else ''} for result in results])
     for result in results:
@@ -38,8 +38,8 @@ def markdown(head: Dict[str, Any], results: Sequence[Result]) -> Iterator[str]:
         yield f'## {result.name}: {result.title}'
         yield ''
         for check in result.checks:
-            yield (f'* {"yes" if check["holds"] else "**NO**"}: {check["sentence"]}'
-                   + (f' ({check["found"]})' if check['found'] else ''))
+            yield (f'* {"yes" if check.holds else "**NO**"}: {check.sentence}'
+                   + (f' ({check.found})' if check.found else ''))
         for note in result.notes:
             yield f'* {note}'
         if result.checks or result.notes:
@@ -52,8 +52,8 @@ def markdown(head: Dict[str, Any], results: Sequence[Result]) -> Iterator[str]:
             yield from table(rows)
 
 
-def table(rows: Sequence[Dict[str, Any]]) -> Iterator[str]:
-    """Yield the lines of a markdown table; a row may lack columns."""
+def table(rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    """Yield the lines of a markdown table; rows may lack columns."""
     columns: List[str] = list(dict.fromkeys(name for row in rows for name in row))
     yield '| ' + ' | '.join(columns) + ' |'
     yield '|---' * len(columns) + '|'
@@ -62,8 +62,8 @@ def table(rows: Sequence[Dict[str, Any]]) -> Iterator[str]:
     yield ''
 
 
-def shown(value: Any) -> str:
-    """Return a value as a cell: three digits of a fraction, nothing for what is not known."""
+def shown(value: object) -> str:
+    """Return a value as a cell: floats with three digits, None and NaN as an empty cell."""
     if value is None or isinstance(value, float) and math.isnan(value):
         return ''
     if isinstance(value, float):
@@ -72,5 +72,5 @@ def shown(value: Any) -> str:
 
 
 def now() -> str:
-    """Return the time of day, for the head."""
+    """Return date and time, for the head of the report."""
     return time.strftime('%Y-%m-%dT%H:%M:%S%z')

@@ -1,9 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts try: models, backends, pictures."""
+"""The models, backends and pictures that the parts use."""
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ltp_ros.backends import choice
-from ltp_ros.backends.protocol import BackendAnswer
+from ltp_ros.backends.protocol import Backend, BackendAnswer, Log
 from ltp_ros.config import METHODS, ClassifierConfig
 from ltp_ros.images import decode_rgb, image_files
 from ltp_ros.model import vit
@@ -27,44 +27,44 @@ CPU = torch.device('cpu')
 
 
 class Subject(NamedTuple):
-    """A model by name, with its weights."""
+    """A model by name, and its weights."""
 
     name: str
     checkpoint: str = ''
 
     def model(self, method: str) -> nn.Module:
-        """Return it with a method of token reduction; weights that are not given are random."""
+        """Return the model with a token reduction method; without a checkpoint, random weights."""
         torch.manual_seed(0)
         return vit.create_vit(self.name, self.checkpoint, method=method, pretrained=False)
 
 
 def subjects(settings: Settings) -> List[Subject]:
-    """Return the models with real weights: the checkpoint, if one is given, and the packaged."""
+    """Return the models with trained weights: the given checkpoint, if any, and the demo model."""
     given = [Subject(settings.model, settings.checkpoint)] if settings.checkpoint else []
     return [*given, Subject(vit.DEMO)]
 
 
 def backend_of(name: str, precision: str, model: nn.Module, settings: Settings,
-               tell: Callable[[str], None] = print) -> Any:
+               log: Log = print) -> Backend:
     """Return a backend with a copy of the model on the device."""
     folder = Path(settings.output) / LEVELS
     folder.mkdir(exist_ok=True)
     return choice.create(name, precision, model, vit.data_config(model),
-                           torch.device(settings.device), Path(mkdtemp(dir=str(folder))), tell)
+                         torch.device(settings.device), Path(mkdtemp(dir=str(folder))), log)
 
 
 def main_pair(settings: Settings) -> Tuple[str, str]:
-    """Return the backend and precision that matter most here."""
+    """Return the backend and precision that matter most on the device."""
     return ('eager', 'float32') if settings.small else ('graph', 'float16')
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Return a picture that no two pixels of are alike."""
+    """Return a picture (height, width, 3) of uniform noise."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Return a picture with what photos have: areas, edges, a little noise."""
+    """Return a picture (height, width, 3) that resembles a photo: areas, edges, a little noise."""
     generator = np.random.default_rng(seed)
     coarse = generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)
     picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
@@ -77,7 +77,7 @@ def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def photos(settings: Settings) -> List[np.ndarray]:
-    """Return the photos of the settings, RGB; made-up pictures where there are none."""
+    """Return the photos of the settings as RGB, or synthetic scenes if there are none."""
     count = 4 if settings.small else NUM_PHOTOS
     files = image_files(Path(settings.photos)) if settings.photos else []
     step = max(len(files) // count, 1)
@@ -86,7 +86,7 @@ def photos(settings: Settings) -> List[np.ndarray]:
 
 
 def levels(settings: Settings) -> Sequence[float]:
-    """Return the ladder levels to try."""
+    """Return the ladder levels to use."""
     return FEW_LEVELS if settings.small else LADDER
 
 
@@ -96,11 +96,11 @@ def methods() -> Iterator[str]:
 
 
 def spread_ms(times_ms: Sequence[float]) -> Dict[str, float]:
-    """Return median and tail of some times."""
+    """Return the median, the 99th percentile and the number of times."""
     p50, p99 = np.percentile(times_ms, (50, 99))
     return {'p50_ms': round(float(p50), 4), 'p99_ms': round(float(p99), 4), 'n': len(times_ms)}
 
 
 def same(found: BackendAnswer, expected: BackendAnswer) -> bool:
-    """Return whether two answers are the same, bit for bit."""
+    """Return whether two answers are identical, bit for bit."""
     return all(np.array_equal(mine, other) for mine, other in zip(found, expected))

@@ -14,14 +14,14 @@ from typing import Dict, List
 from ltp_ros.research.benchmarks.gpu.parts import Skip, Task
 
 ROOT = Path(__file__).parents[4]
-# These rooms first: they run on the device
+# These first, since they run on the device
 FIRST = ('backends', 'reduction', 'model', 'test_classifier.py')
-SUMMARY_S = 6.0  # for pytest to tell what it has so far, once interrupted
+SUMMARY_S = 6.0  # for pytest to print its summary after an interrupt
 LOG = 'pytest.txt'
 
 
 def run(task: Task) -> None:
-    """Run pytest until the time is up."""
+    """Run pytest, and interrupt it when time runs out."""
     folder = ROOT / 'test'
     if not folder.is_dir() or importlib.util.find_spec('pytest') is None:
         raise Skip('needs pytest and the source tree')
@@ -40,7 +40,7 @@ def run(task: Task) -> None:
         try:
             wait(process, task.left_s - SUMMARY_S)
             if process.poll() is None:
-                task.note('the time was up before all tests had run')
+                task.note('time ran out before all tests had run')
                 process.send_signal(signal.SIGINT)
                 wait(process, SUMMARY_S)
         finally:
@@ -55,20 +55,20 @@ def run(task: Task) -> None:
 
 
 def parallel() -> List[str]:
-    """Return the flags that spread the tests over the cores, where pytest-xdist is there."""
+    """Return the flags that spread the tests over half the cores, if pytest-xdist is installed."""
     cores = (os.cpu_count() or 1) // 2
     return ['-n', str(cores)] if cores > 1 and importlib.util.find_spec('xdist') else []
 
 
 def wait(process: 'subprocess.Popen[bytes]', seconds: float) -> None:
-    """Wait for the end of a process for so long."""
+    """Wait up to so many seconds for a process to end."""
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
         time.sleep(0.1)
 
 
 def outcomes(output: str) -> Dict[str, int]:
-    """Return the numbers of pytest's closing line."""
+    """Return the counts of pytest's closing line, by outcome."""
     for line in reversed(output.splitlines()):
         found = re.findall(r'(\d+) (passed|failed|skipped|errors?)', line)
         if found and ' in ' in line:

@@ -1,16 +1,19 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Times: every method beside the unpruned model, from the camera's bytes to the classes."""
+"""Times of every method and the unpruned model, from the camera's bytes to the classes."""
 import contextlib
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple, TypeVar
 
 import numpy as np
 import torch
 
+from ltp_ros.backends.eager import EagerBackend
+from ltp_ros.backends.protocol import Backend
 from ltp_ros.research.benchmarks.gpu.parts import Task
 from ltp_ros.research.benchmarks.gpu.subjects import (
     CAMERA_SIZES,
@@ -22,18 +25,26 @@ from ltp_ros.research.benchmarks.gpu.subjects import (
     noise,
     spread_ms,
 )
-from ltp_ros.research.benchmarks.runners import PruningStep, interleave, make, peak_mib, repeated
+from ltp_ros.research.benchmarks.runners import (
+    PruningStep,
+    Run,
+    interleave,
+    make,
+    peak_mib,
+    repeated,
+)
 
+T = TypeVar('T')
 NO_REDUCTION = 'none'
 KEEP_RATIOS = (0.53, 0.35)
 MOST_ROUNDS, FEWEST_ROUNDS = 500, 3
-STEP_REPEATS = 10  # in one graph, since launching it takes as long as the step
-SMALL_GPU = 8      # multiprocessors: as many as a Jetson has, about
+STEP_REPEATS = 10  # per graph, since launching a graph takes as long as the step
+SMALL_GPU = 8      # multiprocessors; about as many as a Jetson has
 AIM_RATIO, AIM_STEP_US, AIM_P99_MS = 0.20, 30.0, 1.0
 
 
 class Cell(NamedTuple):
-    """What is timed against the others."""
+    """One configuration to time."""
 
     backend: str
     precision: str
@@ -42,7 +53,7 @@ class Cell(NamedTuple):
 
 
 def run(task: Task) -> None:
-    """Time it, the paper's small model first."""
+    """Time frames, pruning step, stages and batches, the paper's small model first."""
     names = (SMALL_MODEL,) if task.settings.small else PAPER_MODELS
     backends = frames(task, names[0], 0.35 if len(names) > 1 else 0.6)
     step(task, names[0])
@@ -57,7 +68,7 @@ def run(task: Task) -> None:
 
 
 def cells(small: bool) -> List[Cell]:
-    """Return what is compared; the first is unpruned, in plain float32."""
+    """Return the configurations to compare; the first is unpruned, in eager float32."""
     pairs = (('eager', 'float32'),) if small else (('eager', 'float16'), ('graph', 'float16'))
     found = [Cell('eager', 'float32', NO_REDUCTION, 1.0)]
     found += [Cell(*pair, NO_REDUCTION, 1.0) for pair in pairs if pair != ('eager', 'float32')]
@@ -65,9 +76,13 @@ def cells(small: bool) -> List[Cell]:
                     for method in methods() if method != NO_REDUCTION for pair in pairs]
 
 
-def frames(task: Task, name: str, share: float) -> Dict[Any, Any]:
-    """Time whole frames in turns; return the backends by name, precision and method."""
-    rgb, backends = noise(480, 640), {}
+def frames(task: Task, name: str, share: float) -> Dict[Tuple[str, str, str], Backend]:
+    """Time whole frames in interleaved rounds; return the backends by name, precision and method.
+
+    `share` is that of the time left.
+    """
+    rgb = noise(480, 640)
+    backends: Dict[Tuple[str, str, str], Backend] = {}
     wanted = cells(task.settings.small)
     for cell in wanted:
         key = cell[:3]
@@ -76,11 +91,7 @@ def frames(task: Task, name: str, share: float) -> Dict[Any, Any]:
                 cell.method), task.settings)
         for _ in range(3):
             backends[key](rgb, cell.keep_ratio, 5)
-
-    def runner(cell: Cell) -> Callable[[], Any]:
-        return lambda: backends[cell[:3]](rgb, cell.keep_ratio, 5)
-
-    runs = [runner(cell) for cell in wanted]
+    runs = [partial(backends[cell[:3]], rgb, cell.keep_ratio, 5) for cell in wanted]
     times = dict(zip(wanted, in_turns(runs, share * task.left_s)))
     exact = times[wanted[0]]
     for cell in wanted:
@@ -93,8 +104,8 @@ def frames(task: Task, name: str, share: float) -> Dict[Any, Any]:
     return backends
 
 
-def aims(task: Task, times: Dict[Cell, Sequence[float]], name: str) -> None:
-    """Note how far the figures are from those set out for."""
+def aims(task: Task, times: Mapping[Cell, Sequence[float]], name: str) -> None:
+    """Compare the times of the paper's small model with the aims of this package."""
     pruned = times[Cell('graph', 'float16', 'ltp', 0.53)]
     if name == PAPER_MODELS[0]:
         tail = float(np.percentile(pruned, 99))
@@ -105,8 +116,8 @@ def aims(task: Task, times: Dict[Cell, Sequence[float]], name: str) -> None:
                  wanted=f'<= {AIM_P99_MS}', found=tail)
 
 
-def in_turns(runs: Sequence[Callable[[], Any]], seconds: float) -> List[List[float]]:
-    """Return the milliseconds of each run, in as many rounds as fit."""
+def in_turns(runs: Sequence[Run], seconds: float) -> List[List[float]]:
+    """Return the milliseconds of each run, in as many interleaved rounds as fit."""
     start = time.perf_counter()
     for each in runs:
         each()
@@ -116,15 +127,15 @@ def in_turns(runs: Sequence[Callable[[], Any]], seconds: float) -> List[List[flo
 
 
 def ratio(times_ms: Sequence[float], others_ms: Sequence[float]) -> float:
-    """Return the median over the rounds of how much longer one took than the other."""
+    """Return the median over the rounds of the ratio of the two times."""
     return round(statistics.median(mine / other for mine, other in zip(times_ms, others_ms)), 4)
 
 
 def step(task: Task, name: str) -> None:
-    """Time the pruning step alone: ten of them in a graph, less a graph of next to nothing."""
+    """Time the pruning step alone: a graph of ten steps, minus a nearly empty graph."""
     device = torch.device(task.settings.device)
     dtype = torch.float32 if task.settings.small else torch.float16
-    runs: Dict[str, Callable[[], Any]] = {}
+    runs: Dict[str, Run] = {}
     number = torch.zeros(1, device=device)
     with torch.inference_mode():
         runs['nothing'] = repeated(lambda: number + 1, 1, device)
@@ -136,8 +147,7 @@ def step(task: Task, name: str) -> None:
             one = PruningStep(model, torch.randn(1, 3, *model.patch_embed.img_size, device=device,
                                                  dtype=dtype))
             if one.inputs:
-                inputs = tuple(one.inputs.values())
-                runs[method] = repeated(lambda one=one, inputs=inputs: one(*inputs),
+                runs[method] = repeated(partial(one.forward, *one.inputs.values()),
                                         STEP_REPEATS, device)
     times = dict(zip(runs, in_turns(list(runs.values()), 0.1 * task.left_s)))
     nothing = statistics.median(times.pop('nothing'))
@@ -150,14 +160,15 @@ def step(task: Task, name: str) -> None:
                      found=found)
 
 
-def stages(task: Task, backends: Dict[Any, Any]) -> None:
-    """Time upload, preprocessing, model and read-back apart, at each camera size."""
+def stages(task: Task, backends: Mapping[Tuple[str, str, str], Backend]) -> None:
+    """Time upload, preprocessing, model and read-back separately, at each camera size."""
     key = ('eager', 'float32', 'ltp') if task.settings.small else ('graph', 'float16', 'ltp')
     backend = backends[key]
+    assert isinstance(backend, EagerBackend)  # as is the graph backend
     sizes = CAMERA_SIZES[:2] if task.settings.small else CAMERA_SIZES
     on_gpu = task.settings.device == 'cuda'
 
-    def timed(work: Callable[[], Any]) -> Tuple[float, Any]:
+    def timed(work: Callable[[], T]) -> Tuple[float, T]:
         start = time.perf_counter()
         result = work()
         if on_gpu:
@@ -170,21 +181,21 @@ def stages(task: Task, backends: Dict[Any, Any]) -> None:
             found: Dict[str, List[float]] = {name: [] for name in (
                 'upload', 'preprocessing', 'model', 'read_back')}
             for index in range(3 + (10 if task.settings.small else 100)):
-                upload, image = timed(lambda rgb=rgb: backend.transfer.upload(rgb))
+                upload, image = timed(partial(backend.transfer.upload, rgb))
                 preprocessing, pixels = timed(
-                    lambda image=image: backend.transfer.preprocessor(image, backend.pixels))
-                model, answer = timed(lambda pixels=pixels: backend.run(pixels, 0.53))
-                read_back, _ = timed(lambda answer=answer: backend.transfer.read_back(answer))
+                    partial(backend.transfer.preprocessor, image, backend.pixels))
+                model, answer = timed(partial(backend.run, pixels, 0.53))
+                read_back, _ = timed(partial(backend.transfer.read_back, answer))
                 if index >= 3:
                     for name, value in (('upload', upload), ('preprocessing', preprocessing),
                                         ('model', model), ('read_back', read_back)):
                         found[name].append(value)
-            task.row('stages of LTP 0.53, each waited for (median ms)', size=f'{width}x{height}',
+            task.row('stages of LTP 0.53, each synchronised (median ms)', size=f'{width}x{height}',
                      **{name: statistics.median(values) for name, values in found.items()})
 
 
 def batches(task: Task, name: str) -> None:
-    """Time the model alone on several images at once, and its memory."""
+    """Time the model alone on batches, and measure its memory."""
     device = task.settings.device
     pair = ('eager', 'float32') if task.settings.small else ('graph', 'float16')
     for batch in (2,) if task.settings.small else (8, 64):
@@ -210,22 +221,21 @@ def batches(task: Task, name: str) -> None:
 
 
 def small_gpu(task: Task, name: str) -> None:
-    """Time frames on a few multiprocessors, as on a small GPU, where torch can set them apart."""
+    """Time frames on a few multiprocessors, as on a small GPU, if torch can reserve them."""
     try:
         with few_multiprocessors(SMALL_GPU):
             rgb = noise(480, 640)
-            runs = {}
+            runs: Dict[Tuple[str, str, float], Run] = {}
             for backend_name, method, keep_ratio in (
                     ('eager', NO_REDUCTION, 1.0), ('graph', NO_REDUCTION, 1.0),
                     ('graph', 'ltp', 0.53), ('graph', 'ltp', 0.35)):
                 backend = backend_of(backend_name, 'float16', Subject(name).model(method),
                                      task.settings)
                 backend(rgb, keep_ratio, 5)
-                runs[backend_name, method, keep_ratio] = (
-                    lambda backend=backend, keep_ratio=keep_ratio: backend(rgb, keep_ratio, 5))
+                runs[backend_name, method, keep_ratio] = partial(backend, rgb, keep_ratio, 5)
             times = dict(zip(runs, in_turns(list(runs.values()), 0.5 * task.left_s)))
     except (ImportError, AttributeError, RuntimeError) as error:
-        task.note(f'no small GPU could be imitated: {error}')
+        task.note(f'a small GPU cannot be emulated: {error}')
         return
     for (backend_name, method, keep_ratio), milliseconds in times.items():
         task.row(f'{name} on {SMALL_GPU} multiprocessors', backend=backend_name, method=method,
@@ -235,7 +245,7 @@ def small_gpu(task: Task, name: str) -> None:
 
 @contextlib.contextmanager
 def few_multiprocessors(count: int) -> Iterator[None]:
-    """Run what is launched meanwhile on so many multiprocessors."""
+    """Restrict the kernels launched inside to so many multiprocessors."""
     from torch.cuda.green_contexts import GreenContext  # noqa: PLC0415  not in every torch
     context = GreenContext.create(num_sms=count, device_id=0)
     context.set_context()

@@ -1,11 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tuner on the real device: 200 images a second with a deadline, alone and beside a load."""
+"""The tuner on the device: 200 images per second with a deadline, with and without a load."""
 import subprocess
 import sys
 import threading
 import time
-from typing import Any, Dict, List
+from typing import List
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ltp_ros.research.benchmarks.gpu.parts import LEVELS, Settings, Task
 from ltp_ros.research.benchmarks.gpu.subjects import noise, subjects
 
 RATE_HZ, SMALL_RATE_HZ = 200.0, 20.0
-DEADLINE_FACTOR = 1.5  # times the tail of the unpruned model
+DEADLINE_FACTOR = 1.5  # multiplies the tail latency of the unpruned model
 LEAST_DEADLINE_MS = 1.0
 SETTLE_S = 0.5
 LOAD = '''
@@ -34,7 +34,7 @@ while True:
 
 
 def config_of(settings: Settings) -> Config:
-    """Return the configuration of a node without a deadline."""
+    """Return the configuration of a node, without a deadline."""
     subject = subjects(settings)[0]
     return update(Config(), {'model': subject.name, 'checkpoint': subject.checkpoint,
                              'device': settings.device, 'cache': f'{settings.output}/{LEVELS}',
@@ -42,28 +42,28 @@ def config_of(settings: Settings) -> Config:
 
 
 class Heard:
-    """The latencies of the frames that were answered; a `FrameListener`."""
+    """A `FrameListener` that collects the latencies of the answered frames."""
 
     def __init__(self) -> None:
         self.latencies: List[FrameLatency] = []
 
     def publish(self, frame: Frame, prediction: Prediction) -> bool:
-        """Take a prediction."""
+        """Accept a prediction."""
         return True
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
-        """Note the latency of an answer."""
+        """Record the latency of an answer."""
         self.latencies.append(latency)
 
     def on_drop(self, frame: Frame, drop: FrameDropped) -> None:
-        """Take a drop; the mailbox has counted it."""
+        """Ignore a drop, which the mailbox has counted."""
 
     def on_failure(self, error: BaseException) -> None:
-        """Take what ended the work; the missing answers will tell."""
+        """Ignore the error; a check fails if no image is answered."""
 
 
 def run(task: Task) -> None:
-    """Answer a camera's images alone, beside a load, and alone again."""
+    """Answer a camera's images without a load, with one, and without again."""
     worker = Worker()
     try:
         config = config_of(task.settings)
@@ -77,8 +77,7 @@ def run(task: Task) -> None:
         deadline_ms = max(DEADLINE_FACTOR * slowest.p99_ms, LEAST_DEADLINE_MS)
         config = update(config, {'deadline_ms': deadline_ms})
         heard = Heard()
-        pipeline = Pipeline(classifier, costs, Mailbox(), lambda image: image,
-                            time.monotonic_ns, config)
+        pipeline = Pipeline(classifier, costs, Mailbox(), np.asarray, time.monotonic_ns, config)
         worker.start(pipeline, heard)
         seconds = max((task.left_s - 3.0) / 3.5, 1.0)
         watch(task, pipeline, heard, 'alone', seconds, deadline_ms)
@@ -86,8 +85,8 @@ def run(task: Task) -> None:
                               stdout=subprocess.PIPE, text=True) as load:
             try:
                 assert load.stdout is not None
-                load.stdout.readline()  # it has begun
-                watch(task, pipeline, heard, 'beside a load', seconds, deadline_ms)
+                load.stdout.readline()  # it has started
+                watch(task, pipeline, heard, 'with a load', seconds, deadline_ms)
             finally:
                 load.kill()
         watch(task, pipeline, heard, 'alone again', seconds, deadline_ms)
@@ -97,7 +96,7 @@ def run(task: Task) -> None:
 
 def watch(task: Task, pipeline: Pipeline, heard: 'Heard', phase: str, seconds: float,
           deadline_ms: float) -> None:
-    """Send images for some seconds; note what became of them."""
+    """Send images for some seconds, and report the answers."""
     rate_hz = SMALL_RATE_HZ if task.settings.small else RATE_HZ
     heard.latencies.clear()
     before = pipeline.mailbox.counts()
@@ -122,11 +121,10 @@ def watch(task: Task, pipeline: Pipeline, heard: 'Heard', phase: str, seconds: f
     found = list(heard.latencies)
     ages = [latency.total_ms for latency in found] or [float('nan')]
     ratios = [latency.keep_ratio for latency in found]
-    numbers: Dict[str, Any] = {
-        'received': counts.received - before.received, 'answered': len(found),
-        'miss_rate': float(np.mean([not latency.deadline_met for latency in found] or [1.0])),
-        'mean_keep_ratio': float(np.mean(ratios or [0.0])),
-        'level_changes': int(np.count_nonzero(np.diff(ratios))),
-        'age_p50_ms': float(np.percentile(ages, 50)), 'age_p99_ms': float(np.percentile(ages, 99))}
-    task.row(f'{rate_hz:g} images a second', phase=phase, deadline_ms=deadline_ms, **numbers)
+    task.row(f'{rate_hz:g} images per second', phase=phase, deadline_ms=deadline_ms,
+             received=counts.received - before.received, answered=len(found),
+             miss_rate=float(np.mean([not latency.deadline_met for latency in found] or [True])),
+             mean_keep_ratio=float(np.mean(ratios or [0.0])),
+             level_changes=int(np.count_nonzero(np.diff(ratios))),
+             age_p50_ms=float(np.percentile(ages, 50)), age_p99_ms=float(np.percentile(ages, 99)))
     task.check(f'{phase}: images were answered', bool(found))
