@@ -10,7 +10,7 @@ import numpy as np
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config, TunerConfig
-from ltp_ros.frames.decoding import ImageError
+from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.model.preprocessing import ImageSizeError

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
-from ltp_ros.frames.decoding import CompressedImage, ImageError, RawImage, decode
+from ltp_ros.frames.decoding import CompressedImage, RawImage, decode
+from ltp_ros.frames.encodings import ImageError
 from ltp_ros.images import decode_rgb, spread, video_frames
 from ltp_ros.research.datasets import DatasetError, open_images
 

@@ -18,11 +18,7 @@ from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.msg import Classification
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
 
-try:  # knows a few encodings that image.py does not; not in the wheels
-    from cv_bridge import CvBridge, CvBridgeError
-except ImportError:
-    CvBridge = None
-try:  # not in the wheels either
+try:  # not in the wheels
     from vision_msgs.msg import Classification as VisionClassification
     from vision_msgs.msg import ObjectHypothesis
 except ImportError:
@@ -33,17 +29,11 @@ def to_rgb(message: Union[Image, CompressedImage]) -> np.ndarray:
     """Decode an image message to (H, W, 3) uint8 RGB, without a copy where the bytes allow it.
 
     Raises:
-        ltp_ros.frames.decoding.ImageError: if the bytes are not the image that the fields promise,
-            or neither this package nor cv_bridge knows the encoding.
+        ltp_ros.frames.encodings.ImageError: if the bytes are not the image that the fields promise,
+            or the encoding is not supported.
     """
     if isinstance(message, CompressedImage):
         return image.decode(image.CompressedImage(message.format, message.data))
-    if CvBridge is not None and message.encoding not in image.SUPPORTED_ENCODINGS:
-        try:
-            return CvBridge().imgmsg_to_cv2(message, 'rgb8')
-        except CvBridgeError as error:
-            raise image.ImageError(f'cv_bridge cannot convert {message.encoding!r}: '
-                                   f'{error}') from error
     return image.decode(image.RawImage(
         height=message.height, width=message.width, encoding=message.encoding,
         is_bigendian=bool(message.is_bigendian), step=message.step, data=message.data))

@@ -8,7 +8,7 @@ import pytest
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.config import Config, update
-from ltp_ros.frames.decoding import ImageError
+from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import NS_PER_MS
 from ltp_ros.frames.mailbox import DROP_REASONS, Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline

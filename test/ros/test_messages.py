@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ltp_ros.classifier import Prediction
-from ltp_ros.frames.decoding import ImageError
+from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.ros import messages
 
@@ -142,20 +142,6 @@ def test_an_unknown_encoding_is_refused_by_name(monkeypatch):
     with pytest.raises(ImageError, match='yuv999'):
         messages.to_rgb(Image(height=2, width=2, encoding='yuv999', step=4,
                               data=array.array('B', bytes(8))))
-
-
-def test_cv_bridge_is_asked_for_what_image_py_does_not_know_and_nothing_else(monkeypatch, rgb):
-    asked = []
-
-    class Bridge:
-        def imgmsg_to_cv2(self, message, encoding):
-            asked.append((message.encoding, encoding))
-            return rgb
-
-    monkeypatch.setattr(messages, 'CvBridge', Bridge)
-    messages.to_rgb(messages.from_rgb(header(), rgb))
-    assert messages.to_rgb(Image(encoding='32FC3')) is rgb
-    assert asked == [('32FC3', 'rgb8')]
 
 
 @pytest.mark.parametrize('sec, nanosec, stamp_ns', [
