@@ -5,7 +5,6 @@ from typing import Iterable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier, Prediction
@@ -39,8 +38,7 @@ class Outputs:
         self._vision = messages.VisionClassification and node.create_lifecycle_publisher(
             messages.VisionClassification, 'vision_msgs/classification', 10)
         self._debug_image = node.create_lifecycle_publisher(
-            Image, 'debug_image',
-            QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT))
+            Image, 'debug_image', 1)  # reliable: rviz2, image_view and web_video_server ask for it
         self._diagnostics = node.create_lifecycle_publisher(
             DiagnosticArray, '/diagnostics', 10)
         # In a thread of its own: drawing takes longer than some frames have
