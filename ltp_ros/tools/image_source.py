@@ -20,6 +20,7 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, open_source
 from ltp_ros.tools.support.transport import use_large_images
@@ -137,7 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(
         prog='ltp_image_source', description=__doc__.split(': ', 1)[1])
-    parser.add_argument('source', nargs='?', default='samples',
+    parser.add_argument('source', type=expand, nargs='?', default='samples',
                         help="a video file, a folder of images, a webcam number, or 'samples' "
                         "(default): a pan over the images in this package")
     parser.add_argument('--topic', default='/ltp/image',

@@ -7,6 +7,7 @@ import os
 from typing import Callable, Dict, Mapping, Optional, Sequence
 
 from ltp_ros.config import ClassifierConfig, ConfigError, check, fields
+from ltp_ros.files import expand
 from ltp_ros.model.vit import DEMO
 
 MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'device', 'precision')
@@ -28,10 +29,11 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
         default = getattr(ClassifierConfig, name)
         allowed = metadata['allowed']
         parser.add_argument(f'--{name.replace("_", "-")}', default=default,
-                            type=checked(name) if allowed.pattern else type(default),
+                            type=checked(name) if allowed.pattern or metadata['path']
+                            else type(default),
                             choices=None if allowed.pattern else allowed.choices or None,
                             help=metadata['description'])
-    parser.add_argument('--json', metavar='FILE', help='write the results as JSON')
+    parser.add_argument('--json', type=expand, metavar='FILE', help='write the results as JSON')
     parser.add_argument('--quiet', action='store_true', help='hide the progress bar')
     return parser
 
