@@ -70,8 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_evaluate`."""
     parser = program_parser('ltp_evaluate', __doc__, (*MODEL_FLAGS, 'papr_checkpoint'))
     add = parser.add_argument
-    add('images', type=expand, help='a folder of class folders, a folder of images with labels.csv (columns '
-        'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
+    add('images', type=expand, help='a folder of class folders, a folder of images with '
+        'labels.csv (columns file, class_index), or an .npz with jpeg, offsets, labels and '
+        'class_names')
     add('--no-labels', action='store_true', help='take any folder of unlabelled images and report '
         'only the agreement with the unpruned model')
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],

@@ -41,9 +41,10 @@ def build_parser() -> argparse.ArgumentParser:
         prog='ltp_train', description=(__doc__ or '').split('\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('images', type=expand, help='a folder of class folders, a folder with labels.csv, or an .npz with '
-        'jpeg, offsets, labels and class_names')
-    add('--output', type=expand, default='.', help='folder for the weights, model card, log and state')
+    add('images', type=expand, help='a folder of class folders, a folder with labels.csv, or an '
+        '.npz with jpeg, offsets, labels and class_names')
+    add('--output', type=expand, default='.',
+        help='folder for the weights, model card, log and state')
     add('--name', default='model', help='base name of these files')
     add('--val', type=expand, default='',
         help='images to measure accuracy on, in any of the same formats')
