@@ -128,7 +128,7 @@ def _decode_compressed(image: CompressedImage) -> np.ndarray:
                          'publish grey as "mono16; png compressed", or subscribe to the colour '
                          'image')
     layout = _stored_layout(image.format, 1 if pixels.ndim == 2 else pixels.shape[2])
-    check_size(*pixels.shape[:2], layout, 'a compressed mosaic')
+    check_size(pixels.shape[0], pixels.shape[1], layout, 'a compressed mosaic')
     return to_rgb(pixels, layout)
 
 
