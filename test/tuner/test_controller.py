@@ -44,7 +44,8 @@ DETERMINISTIC = settings(derandomize=True, deadline=None)
 
 def tuner(costs=None, keep_ratio=0.7, **settings_):
     """Return a tuner with a deadline, started at the default keep ratio."""
-    config = TunerConfig(**{'deadline_ms': DEADLINE_MS, **settings_})
+    config = TunerConfig(**{
+        'deadline_ms': DEADLINE_MS, 'min_keep_ratio': LADDER[-1], **settings_})
     return KeepRatioController(table() if costs is None else costs, config, keep_ratio)
 
 
