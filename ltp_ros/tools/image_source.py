@@ -17,12 +17,14 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.utilities import remove_ros_args
+from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, open_source
+from ltp_ros.tools.support.telling import teller
 from ltp_ros.tools.support.transport import use_large_images
 
 # encoding -> OpenCV conversion from RGB
@@ -167,10 +169,11 @@ def main(argv: Optional[List[str]] = None) -> int:
     argv = sys.argv if argv is None else ['ltp_image_source', *argv]
     args = build_parser().parse_args(remove_ros_args(argv)[1:])
     use_large_images()
+    tell = teller(Console(stderr=True), 'ltp_image_source')
     try:
-        frames = open_source(args.source, args.loop, tuple(args.samples))
+        frames = open_source(args.source, args.loop, tuple(args.samples), tell)
     except ImageFileError as error:
-        print(f'ltp_image_source: {error}', file=sys.stderr)
+        tell(str(error))
         return 2
     rclpy.init(args=argv)
     node = ImageSource(frames, args)
@@ -178,6 +181,9 @@ def main(argv: Optional[List[str]] = None) -> int:
         rclpy.spin_until_future_complete(node, node.done)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # a normal stop
+    except ImageFileError as error:
+        tell(str(error))
+        return 2
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -30,6 +30,7 @@ from ltp_ros.tools.support.flags import checked
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
+from ltp_ros.tools.support.telling import teller
 
 INTERRUPTED = 130
 LONGEST_STEP_S = 60.0  # beyond it the program was suspended, which --minutes does not count
@@ -111,6 +112,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_train`; return the exit code."""
     args = build_parser().parse_args(argv)
     console = Console(stderr=True)
+    tell = teller(console, 'ltp_train')
     settings = Settings(**{name: getattr(args, name) for name in vars(Settings())})
 
     def track_decoding(images: Iterable) -> Iterable:
@@ -120,13 +122,14 @@ def main(argv: Optional[List[str]] = None) -> int:
         check_writable(args.json)
         device = select_device(args.device).type
         data = load_data(args.images, args.val, img_size=settings.img_size,
-                         held_share=settings.hold_out, seed=settings.seed, track=track_decoding)
+                         held_share=settings.hold_out, seed=settings.seed, track=track_decoding,
+                         note=tell)
         trainer = Trainer(settings, data, Path(args.output) / args.name, device,
                           training_precision(args.precision, device), args.minutes)
         if args.resume:
             trainer.resume()
     except (ClassifierError, ImageFileError, ModelError, OSError) as error:
-        console.print(f'ltp_train: {error}', soft_wrap=True, markup=False)
+        tell(str(error))
         return 2
 
     with noting(signal.SIGINT, signal.SIGTERM) as stop:

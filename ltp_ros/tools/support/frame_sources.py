@@ -10,7 +10,16 @@ from typing import Callable, Dict, Iterable, Iterator, Tuple, Union
 import cv2
 import numpy as np
 
-from ltp_ros.images import IMAGE_SUFFIXES, ImageFileError, decode_rgb, video_frames
+from ltp_ros.images import (
+    ImageFileError,
+    Note,
+    decode_rgb,
+    ignore,
+    image_files,
+    is_image_file,
+    read_images,
+    video_frames,
+)
 
 # The images in this package, with words for their subject: a correct label contains one of them
 SAMPLES: Dict[str, Tuple[str, ...]] = {
@@ -24,13 +33,15 @@ PAN_ZOOM = 1.2   # size of a sample image relative to the view
 NamedImage = Tuple[str, np.ndarray]
 
 
-def open_source(source: str, loop: bool, samples: Iterable[str]) -> Iterator[NamedImage]:
+def open_source(source: str, loop: bool, samples: Iterable[str], note: Note = ignore
+                ) -> Iterator[NamedImage]:
     """Return the frames of a video file, an image folder, a webcam, or 'samples'.
 
     Args:
         source: a path, a webcam number, or 'samples'.
         loop: start over at the end; ignored for a webcam.
         samples: names in `SAMPLES`, for the source 'samples'.
+        note: called if images of a folder are left out; once, even if they are read in a loop.
 
     Raises:
         ImageFileError: if the source is not one of these, or yields no frame.
@@ -41,8 +52,8 @@ def open_source(source: str, loop: bool, samples: Iterable[str]) -> Iterator[Nam
     elif source.isdecimal():
         webcam = named_video(int(source))
         return itertools.chain([next(webcam)], webcam)  # raises now if the webcam is missing
-    elif source and Path(source).is_dir():
-        read = functools.partial(folder_frames, Path(source))
+    elif source and (Path(source).is_dir() or is_image_file(Path(source))):
+        read = functools.partial(folder_frames, Path(source), functools.lru_cache()(note))
     elif Path(source).is_file():
         read = functools.partial(named_video, source)
     else:
@@ -62,11 +73,14 @@ def named_video(source: Union[str, int]) -> Iterator[NamedImage]:
     return ((name, rgb) for rgb in video_frames(source))
 
 
-def folder_frames(folder: Path) -> Iterator[NamedImage]:
-    """Yield the images of a folder, sorted by file name, each under its own name."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            yield path.stem, decode_rgb(path)
+def folder_frames(folder: Path, note: Note) -> Iterator[NamedImage]:
+    """Yield the images of a folder and its subfolders, or a single one, each under its own name.
+
+    Raises:
+        ImageFileError: if too many cannot be read.
+    """
+    paths = image_files(folder)
+    return ((paths[index].stem, rgb) for index, rgb in read_images(paths, len(paths), note))
 
 
 def panned_samples(names: Iterable[str]) -> Iterator[NamedImage]:
