@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser('ltp_adapt', __doc__, FLAGS)
     add = parser.add_argument
     add('images', type=expand, help='a folder of images, an .npz with jpeg and offsets, a video, '
-        'or a bag (.mcap, .db3, .bag, or a folder with metadata.yaml; needs rosbags)')
+        'or a bag (.mcap, .db3, .bag, or a folder of these; needs rosbags)')
     add('--topics', nargs='+', default=[], metavar='TOPIC',
         help='topics of a bag to take images from; if omitted, all with colour or grey images')
     add('--output', type=expand, default='adapted.safetensors', metavar='FILE',

@@ -397,6 +397,25 @@ def test_classes_are_matched_by_name_where_the_model_knows_the_names():
     assert found.tolist() == [2, 0, 0]
 
 
+NAMES = ['ant', 'crane', 'dog', 'crane', 'emu', 'crane']  # a bird, a machine, ...
+
+
+@pytest.mark.parametrize('own', [['crane'], ['ant', 'crane'], ['crane', 'zebra']])
+def test_a_name_of_two_classes_is_refused_with_their_ids_and_the_way_out(own):
+    with pytest.raises(DatasetError, match="class 'crane', and the model has several of this name"
+                                           r': 1, 3, 5; .* labels\.csv .* class_index'):
+        model_classes(image_set(own, [0]), NAMES, 'x')
+
+
+def test_names_that_are_not_asked_for_may_be_of_two_classes():
+    assert model_classes(image_set(['emu', 'dog'], [0, 1]), NAMES, 'x').tolist() == [4, 2]
+    assert model_classes(image_set([], [3, 5]), NAMES, 'x').tolist() == [3, 5]
+
+
+def test_names_in_the_order_of_the_model_are_its_classes_even_if_two_are_equal():
+    assert model_classes(image_set(NAMES, [1, 3, 5]), NAMES, 'x').tolist() == [1, 3, 5]
+
+
 def test_classes_of_other_names_are_matched_by_order_where_there_are_as_many():
     found = model_classes(image_set(['n01', 'n02'], [0, 1, 1]), ['ant', 'bee'], 'x')
     assert found.tolist() == [0, 1, 1]
@@ -406,6 +425,16 @@ def test_classes_of_other_names_are_matched_by_order_where_there_are_as_many():
 def test_classes_that_the_model_cannot_have_are_refused_by_name(names):
     with pytest.raises(DatasetError, match="none named 'cow'"):
         model_classes(image_set(names, [0]), ['ant', 'bee', 'dog'], 'x')
+
+
+def test_a_folder_named_as_two_classes_of_imagenet_ends_with_a_sentence(
+        pictures, model, tmp_path, capsys):
+    (tmp_path / 'labels.txt').write_text('ant\ncrane\ndog\ncrane\nemu\nfly\ngnu\n')
+    (tmp_path / 'images' / 'crane').mkdir(parents=True)
+    (tmp_path / 'images' / 'crane' / 'a.png').write_bytes(png(pictures[0][0]).tobytes())
+    message = refusal(capsys, tmp_path / 'images', '--checkpoint', model, '--labels',
+                      tmp_path / 'labels.txt')
+    assert 'several of this name: 1, 3;' in message
 
 
 def test_a_class_index_beyond_the_model_is_refused_with_both_numbers(

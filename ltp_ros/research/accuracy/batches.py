@@ -10,8 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ltp_ros.images import EncodedImage, ImageFileError, Unread, decode_rgb, name_of
+from ltp_ros.model.checkpoint import names_shared
 from ltp_ros.model.preprocessing import DataConfig, ImageSizeError, Preprocessor
-from ltp_ros.research.datasets import DatasetError, ImageSet
+from ltp_ros.research.datasets import LABELS_CSV, DatasetError, ImageSet
 
 
 class Pixels(Dataset):
@@ -62,7 +63,8 @@ def batches(images: Sequence[EncodedImage], config: DataConfig, batch: int, work
 def model_classes(image_set: ImageSet, names: List[str], source: str) -> np.ndarray:
     """Return the label of every image as a class of the model, (n,) int64.
 
-    Classes are matched by name if the model has all of the names, else by position.
+    Classes are matched by name if the model has all of the names, else by position. A name that
+    several classes of the model have (ImageNet's cranes) decides nothing.
 
     Args:
         image_set: the images with the labels of their source.
@@ -73,6 +75,15 @@ def model_classes(image_set: ImageSet, names: List[str], source: str) -> np.ndar
         DatasetError: if the classes do not match those of the model.
     """
     own = image_set.class_names
+    if own == names:  # even if two are equal
+        return image_set.labels
+    shared = names_shared(names)
+    for name in own:
+        if name in shared:
+            raise DatasetError(
+                f'{source!r} has a class {name!r}, and the model has several of this name: '
+                f'{", ".join(map(str, shared[name]))}; say which in a {LABELS_CSV} beside the '
+                'images, with the columns file and class_index')
     unknown = [name for name in own if name not in names]
     if own and not unknown:
         return np.array([names.index(name) for name in own], np.int64)[image_set.labels]
