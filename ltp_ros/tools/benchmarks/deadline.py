@@ -80,7 +80,8 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Dict[str, object],
     task = bar.add_task('starting', total=args.seconds * (num_phases + (not args.deadline_ms)))
 
     def session() -> Session:
-        return Session(model_parameters(args), lambda passed_s: bar.advance(task, passed_s))
+        parameters = {**model_parameters(args), 'min_keep_ratio': LADDER[-1]}  # as the oracle's
+        return Session(parameters, lambda passed_s: bar.advance(task, passed_s))
 
     deadline_ms = args.deadline_ms
     if not deadline_ms:
