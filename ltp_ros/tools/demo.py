@@ -16,7 +16,7 @@ from rich.live import Live
 from ltp_ros.tools.image_source import parse_rate
 from ltp_ros.tools.reports.demo_table import DemoReport
 from ltp_ros.tools.reports.demo_watcher import DemoWatcher
-from ltp_ros.tools.support.flags import absolute_paths
+from ltp_ros.tools.support.flags import absolute_paths, checked, positive_int
 from ltp_ros.tools.support.frame_sources import PAN_FRAMES, SAMPLES
 from ltp_ros.tools.support.processes import Process, ProcessError, isolate
 
@@ -54,13 +54,14 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog='ltp_demo', description=__doc__.split(': ', 1)[1])
     parser.add_argument('--source', default='samples',
-                        help="a video file, a folder of images, a webcam number, or 'samples' "
-                        '(default): a pan over the images in this package')
-    parser.add_argument('--frames', type=int, default=PAN_FRAMES * len(SAMPLES), metavar='N',
-                        help='number of frames; default: %(default)s')
+                        help='a video file, a folder of images, the number or device of a camera '
+                        '(0, /dev/video0), a stream (rtsp://…, http://…), or samples (default): a '
+                        'pan over the images in this package')
+    parser.add_argument('--frames', type=positive_int, default=PAN_FRAMES * len(SAMPLES),
+                        metavar='N', help='number of frames; default: %(default)s')
     parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',
                         help='frames per second; default: %(default)s')
-    parser.add_argument('--keep-ratio', type=float, default=0.53,
+    parser.add_argument('--keep-ratio', type=checked('keep_ratio'), default=0.53,
                         help='share of the patch tokens kept; default: %(default)s')
     parser.add_argument('--model', default='demo',
                         help='a timm Vision Transformer; default: demo, the model in this package')
