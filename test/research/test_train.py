@@ -3,21 +3,29 @@
 """`ltp_train`: it learns, and a stopped run goes on exactly."""
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from torch import nn
 
+import ltp_ros
 from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.model.vit import ModelError, create_vit, data_config, label_names
 from ltp_ros.research.training import state
 from ltp_ros.research.training.images import TrainingData, normalise
-from ltp_ros.research.training.trainer import Settings, Trainer
+from ltp_ros.research.training.trainer import Settings, Trainer, batch_for
 from ltp_ros.tools import train
+from ltp_ros.tools.support import progress
 
 BATCH = 8
 QUIET = Console(quiet=True)
@@ -172,3 +180,107 @@ def test_a_pause_of_the_whole_program_counts_as_one_long_step(tmp_path, monkeypa
     monkeypatch.setattr(train.time, 'monotonic', lambda: next(times))
     train.run(trainer, QUIET, [], quiet=True)
     assert trainer.progress['seconds'] <= 3 * train.LONGEST_STEP_S
+
+
+# Runs ltp_train with one of its functions hanging from a call on, as torch may in one of its own
+HANGING = '''
+import itertools, sys, time, torch
+from ltp_ros.research.training import trainer
+from ltp_ros.tools import train
+torch.set_num_threads(1)
+place, name = {place}, {name!r}
+whole, calls = getattr(place, name), itertools.count(1)
+
+def hang(*args, **kwargs):
+    if next(calls) < {from_call}:
+        return whole(*args, **kwargs)
+    print('hangs', flush=True)
+    time.sleep(600)
+
+setattr(place, name, hang)
+sys.exit(train.main(sys.argv[1:]))
+'''
+
+
+def stop_where_it_hangs(arguments, number, **where):
+    """Run the program until it hangs there, send it the signal; return it and its seconds."""
+    with subprocess.Popen([sys.executable, '-c', HANGING.format(**where), *arguments], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          cwd=Path(ltp_ros.__file__).parents[1]) as program:
+        assert program.stdout.readline() == 'hangs\n', program.stderr.read()
+        program.send_signal(number)
+        started = time.monotonic()
+        try:
+            told = program.communicate(timeout=30)[1]
+        finally:
+            program.kill()
+    return program.returncode, told, time.monotonic() - started
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_images_or_weights_are_read_ends_it_at_once(number, images, tmp_path):
+    code, told, seconds = stop_where_it_hangs(
+        command(images, tmp_path), number, place='train', name='load_data', from_call=1)
+    assert code == train.INTERRUPTED and seconds < 2.0
+    assert told == 'stopped before the first step; to begin, run the same command again\n'
+
+
+@pytest.mark.parametrize('number, steps, where', [
+    (signal.SIGTERM, 1, {'place': 'torch.Tensor', 'name': 'backward', 'from_call': 2}),
+    (signal.SIGINT, 3, {'place': 'trainer', 'name': 'pruned_accuracy', 'from_call': 1}),
+    (signal.SIGTERM, 6, {'place': 'train', 'name': 'export_model', 'from_call': 1})])
+def test_a_signal_in_a_call_that_takes_long_ends_it_at_once_and_loses_no_step(
+        number, steps, where, images, tmp_path):
+    arguments = command(images, tmp_path / 'parts', '--epochs', '2', '--val', str(images))
+    code, told, seconds = stop_where_it_hangs(arguments, number, **where)
+    assert code == train.INTERRUPTED and seconds < 2.0
+    assert told.endswith('stopped; to continue, run the same command with --resume\n')
+    assert state.read_progress(tmp_path / 'parts/model.state.safetensors')['step'] == steps
+
+    assert train.main([*arguments, '--resume']) == 0
+    assert train.main(command(images, tmp_path / 'whole', '--epochs', '2', '--val',
+                              str(images))) == 0
+    parts, whole = (load_file(str(tmp_path / name / 'model.safetensors'))
+                    for name in ('parts', 'whole'))
+    assert all(torch.equal(value, whole[name]) for name, value in parts.items())
+    logs = [[{**json.loads(line), 'seconds': 0} for line in
+             (tmp_path / name / 'model.log.jsonl').read_text().splitlines()]
+            for name in ('parts', 'whole')]
+    assert logs[0] == logs[1]
+
+
+def test_a_run_that_is_not_there_cannot_be_continued(images, tmp_path, capsys):
+    assert train.main(command(images, tmp_path, '--resume')) == 2
+    assert 'there is no run to continue' in capsys.readouterr().err
+
+
+def test_without_a_terminal_it_tells_step_loss_and_minutes_in_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, 'LINE_EVERY_S', 0.01)
+    with (tmp_path / 'log').open('w') as log:
+        train.run(make_trainer(tmp_path, epochs=8), Console(file=log), [])
+    lines = (tmp_path / 'log').read_text().splitlines()
+    steps = [line for line in lines if re.fullmatch(
+        r'step \d+ of 24, loss \d\.\d{3}: \d+ %, \d\.\d minutes left', line)]
+    assert len(steps) > 5, lines
+
+
+def test_a_quiet_run_tells_nothing_but_its_epochs(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, 'LINE_EVERY_S', 0.02)
+    with (tmp_path / 'log').open('w') as log:
+        train.run(make_trainer(tmp_path), Console(file=log), [], quiet=True)
+    assert [json.loads(line)['epoch'] for line in
+            (tmp_path / 'log').read_text().splitlines()] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize('num_images, batch', [
+    (3, 8), (77, 8), (78, 16), (311, 16), (312, 32), (450, 32), (1249, 32), (1250, 64),
+    (4999, 64), (5000, 128), (19_999, 128), (20_000, 256), (1_000_000, 256)])
+def test_the_batch_grows_with_the_number_of_images(num_images, batch):
+    assert batch_for(num_images) == batch
+
+
+def test_a_batch_of_its_own_choice_is_recorded(images, tmp_path):
+    assert train.main(command(images, tmp_path, '--epochs', '1', '--batch', '0')) == 0
+    card = json.loads((tmp_path / 'model.json').read_text())
+    assert card['training']['settings']['batch'] == 8
+    assert card['training']['steps'] == 3
