@@ -14,11 +14,9 @@ from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.model import vit
 from ltp_ros.reduction.base import check_keep_ratio
 from ltp_ros.tuner import ladder_profile as profile
-from ltp_ros.tuner.levels import LevelCost
 
 WARM_UP_RUNS = 3
 TRIAL_LEVEL = 0.53  # the backends are compared at the level nearest to it
-MEASURE_ROUNDS = 20
 
 
 class ClassifierError(RuntimeError):
@@ -114,11 +112,6 @@ class Classifier:
                     'are broken, or too large for it: try precision:=float32')
             if progress:
                 progress(keep_ratio)
-
-    def measure(self, num_rounds: int = MEASURE_ROUNDS) -> List[LevelCost]:
-        """Time every level of the ladder and return their costs."""
-        return [LevelCost(ratio, float(np.median(times)), float(np.percentile(times, 99)))
-                for ratio, times in self.time_levels(num_rounds).items()]
 
     def time_levels(self, num_rounds: int, progress: Optional[Callable[[], None]] = None
                     ) -> Dict[float, List[float]]:

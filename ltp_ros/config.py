@@ -166,8 +166,8 @@ class TunerConfig:
     target_miss_rate: float = parameter(
         0.01, 'share of answers that may be late', live=True, minimum=0.0, maximum=0.5)
     min_keep_ratio: float = parameter(
-        0.25, 'lower bound of the tuner; protects accuracy', live=True, minimum=0.0,
-        maximum=1.0, above_minimum=True)
+        0.45, 'lower bound of the tuner. DeiT-tiny is right on 86 % of photos at 1, on 66 % at '
+        '0.45 and on 33 % at 0.25', live=True, minimum=0.0, maximum=1.0, above_minimum=True)
     max_keep_ratio: float = parameter(
         1.0, 'upper bound of the tuner', live=True, minimum=0.0, maximum=1.0,
         above_minimum=True)

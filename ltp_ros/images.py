@@ -8,8 +8,12 @@ import cv2
 import numpy as np
 
 from ltp_ros.files import walk
+from ltp_ros.frames.encodings import LAYOUTS, ImageError
+from ltp_ros.frames.stored import GREY16, may_be_depth, stored_pixels, to_rgb
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.ppm', '.tif', '.tiff')
+EXPECTED = ('colours or 8-bit grey; if it is a photo, save it with 8 bits: cv2.convertScaleAbs('
+            'pixels, alpha=255 / pixels.max())')
 
 EncodedImage = Union[Path, np.ndarray]  # a file, or the bytes (n,) uint8 of one
 
@@ -29,13 +33,23 @@ def decode_rgb(image: EncodedImage) -> np.ndarray:
     Raises:
         ImageFileError: if it cannot be read as an image.
     """
-    # imdecode for both: imread cannot open every path on every platform
-    encoded = np.fromfile(str(image), np.uint8) if isinstance(image, Path) else image
-    bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    if bgr is None:
-        name = str(image) if isinstance(image, Path) else f'an entry of {encoded.size} bytes'
-        raise ImageFileError(f'{name} cannot be read as an image')
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    try:
+        # imdecode for both: imread cannot open every path on every platform
+        encoded = np.fromfile(str(image), np.uint8) if isinstance(image, Path) else image
+        return _picture_of(stored_pixels(encoded, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH))
+    except (OSError, ImageError) as error:
+        name = str(image) if isinstance(image, Path) else f'an entry of {image.size} bytes'
+        raise ImageFileError(f'{name} cannot be read as an image: {error}') from error
+
+
+def _picture_of(pixels: Optional[np.ndarray]) -> np.ndarray:
+    if pixels is None:
+        raise ImageError('it is damaged, or of a format that OpenCV does not know')
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f'it holds numbers of type {pixels.dtype}, not {EXPECTED}')
+    if may_be_depth(pixels):
+        raise ImageError(f'it holds {GREY16}, not {EXPECTED}')
+    return to_rgb(pixels, LAYOUTS['mono8' if pixels.ndim == 2 else 'bgr8'])
 
 
 def spread(count: int, limit: Optional[int]) -> np.ndarray:

@@ -15,12 +15,12 @@ SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
            if 'msg' not in path.relative_to(PACKAGE).parts}  # generated
 
 # From the ground up: a room may import those before it, and itself
-FLOORS = ('config', 'machine', 'images', 'reduction', 'tuner', 'model', 'backends', 'classifier',
-          'frames', 'research', 'ros', 'node', 'tools')
+FLOORS = ('files', 'config', 'machine', 'reduction', 'tuner', 'model', 'backends', 'classifier',
+          'frames', 'images', 'research', 'ros', 'node', 'tools')
 # Which of them besides must not know each other
-STRANGERS = {'reduction': {'config', 'machine', 'images'}, 'tuner': {'machine', 'images',
-             'reduction'}, 'model': {'machine', 'images', 'tuner'},
-             'backends': {'machine', 'images', 'tuner'}, 'ros': {'research'}, 'node': {'research'}}
+STRANGERS = {'reduction': {'files', 'config', 'machine'}, 'tuner': {'machine', 'reduction'},
+             'model': {'machine', 'tuner'}, 'backends': {'machine', 'tuner'},
+             'ros': {'research'}, 'node': {'research'}}
 ROS = ('rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'vision_msgs',
        'lifecycle_msgs', 'builtin_interfaces', 'cv_bridge', 'ament_index_python', 'ltp_ros.msg')
 # Each group is imported in a process where these are not to be had

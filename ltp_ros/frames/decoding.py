@@ -14,10 +14,8 @@ unnoticed: OpenCV does not report it.
 """
 
 import array
-import contextlib
-import struct
 from dataclasses import dataclass
-from typing import Any, Tuple, Union
+from typing import Any, Union
 
 import cv2
 import numpy as np
@@ -33,10 +31,10 @@ from ltp_ros.frames.encodings import (
     layout_of,
     short,
 )
+from ltp_ros.frames.stored import GREY16, JPEG, PNG, may_be_depth, stored_pixels, to_rgb
 
 Buffer = Union[bytes, bytearray, memoryview, 'array.array[int]', np.ndarray]
 
-_JPEG_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # BT.601, video range, as COLOR_YUV2RGB_NV12: rows are R, G, B of Y, U, V and 1
 _YUV_TO_RGB = np.array([[1.164383, 0.0, 1.596027, -222.9216],
                         [1.164383, -0.391762, -0.812968, 135.5754],
@@ -99,7 +97,7 @@ def _decode_raw(image: RawImage) -> np.ndarray:
     dtype = np.dtype(f'{">" if is_bigendian else "<"}u{layout.bytes_per_sample}')
     strides = (step, layout.channels * dtype.itemsize, dtype.itemsize)
     pixels = np.ndarray((rows, width, layout.channels), dtype, data, strides=strides)
-    return _to_rgb(pixels, layout)
+    return to_rgb(pixels, layout)
 
 
 def _nv24_to_rgb(data: np.ndarray, height: int, width: int, step: int) -> np.ndarray:
@@ -116,29 +114,22 @@ def _decode_compressed(image: CompressedImage) -> np.ndarray:
     if 'compressedDepth' in image.format or is_depth(source):
         raise ImageError(f'format {short(image.format)} is {DEPTH}')
     data = _as_bytes(image.data)
-    file = data.tobytes()
-    if file.startswith(b'\xff\xd8\xff'):
-        height, width = _jpeg_size(file)
-    elif file.startswith(b'\x89PNG\r\n\x1a\n'):
-        height, width = _png_size(file)
-    else:
+    start = data[:8].tobytes()
+    if not start.startswith((JPEG, PNG)):
         raise ImageError(f'data ({data.size} bytes, format {short(image.format)}) begins with '
-                         f'{file[:8]!r}; expected a JPEG or PNG file: set the publisher to one')
-    check_size(height, width, LAYOUTS['bgr8'], 'a compressed image')
-    pixels = None
-    with contextlib.suppress(cv2.error):  # damage is an error or None, as the version has it
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+                         f'{start!r}; expected a JPEG or PNG file: set the publisher to one')
+    pixels = stored_pixels(data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ImageError(f'data ({data.size} bytes, format {short(image.format)}) is damaged; '
                          'expected a whole JPEG or PNG file: look for a loss on the way')
-    if pixels.dtype != np.uint8 and pixels.ndim == 2 and (
+    if may_be_depth(pixels) and (
             source not in LAYOUTS or LAYOUTS[source].bytes_per_sample == 1):
-        raise ImageError(f'data holds 16-bit grey, which may be depth: format '
-                         f'{short(image.format)} does not say; publish grey as "mono16; png '
-                         'compressed", or subscribe to the colour image')
+        raise ImageError(f'data holds {GREY16}: format {short(image.format)} does not say; '
+                         'publish grey as "mono16; png compressed", or subscribe to the colour '
+                         'image')
     layout = _stored_layout(image.format, 1 if pixels.ndim == 2 else pixels.shape[2])
-    check_size(height, width, layout, 'a compressed mosaic')
-    return _to_rgb(pixels, layout)
+    check_size(pixels.shape[0], pixels.shape[1], layout, 'a compressed mosaic')
+    return to_rgb(pixels, layout)
 
 
 def _stored_layout(image_format: str, channels: int) -> Layout:
@@ -154,54 +145,6 @@ def _stored_layout(image_format: str, channels: int) -> Layout:
         return layout_of(name) if name.startswith('bayer_') else LAYOUTS['mono8']
     order = 'rgb' if stored.startswith('rgb') else 'bgr'
     return layout_of(order + ('8' if channels == 3 else 'a8'))
-
-
-def _to_rgb(pixels: np.ndarray, layout: Layout) -> np.ndarray:
-    if pixels.dtype != np.uint8:
-        native = np.require(pixels, np.uint16, ['C', 'A'])
-        pixels = cv2.convertScaleAbs(native, alpha=255 / 65535)
-    if layout.code is None:
-        return np.ascontiguousarray(pixels)
-    return cv2.cvtColor(pixels, layout.code)
-
-
-def _jpeg_size(file: bytes) -> Tuple[int, int]:
-    """Return (height, width) of a JPEG, having checked that its end marker is there.
-
-    Pillow opens a file lazily and checks neither this nor the chunks of a PNG.
-    Without it OpenCV below 4.11 fills the missing rows with leftovers and reports nothing. The
-    marker is looked for behind the first scan header: a segment before that may hold a thumbnail
-    with an end of its own, and the coded pixels after it escape every ff.
-    """
-    size = (0, 0)
-    at = file.find(b'\xff', 2)
-    while 0 <= at < len(file) - 3 and file[at + 1] != 0xDA:  # start of scan
-        if file[at + 1] in _JPEG_START_OF_FRAME:
-            size = struct.unpack('>HH', file[at + 5:at + 9].ljust(4, b'\0'))
-        is_fill_byte = file[at + 1] == 0xFF
-        at += 1 if is_fill_byte else 2 + int.from_bytes(file[at + 2:at + 4], 'big')
-        at = file.find(b'\xff', at)
-    if at < 0 or file.rfind(b'\xff\xd9', at) < 0:
-        raise ImageError(f'the JPEG of {len(file)} bytes has no end marker (ff d9); expected a '
-                         'whole file: look for a loss on the way')
-    return size
-
-
-def _png_size(file: bytes) -> Tuple[int, int]:
-    """Return (height, width) of a PNG, having checked that its chunks reach to its end.
-
-    OpenCV 4.11 and newer believe a damaged chunk length and clear gigabytes for it, which takes
-    seconds, before they find that the file is shorter.
-    """
-    at, name = 8, b''
-    while name != b'IEND' and at + 12 <= len(file):
-        length, name = struct.unpack_from('>I4s', file, at)
-        at += 12 + length
-    if name != b'IEND' or at > len(file) or len(file) < 24:
-        raise ImageError(f'the PNG of {len(file)} bytes is damaged; expected a whole file: look '
-                         'for a loss on the way')
-    width, height = struct.unpack_from('>II', file, 16)
-    return height, width
 
 
 def _integer(name: str, value: object) -> int:

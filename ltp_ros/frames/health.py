@@ -10,7 +10,7 @@ from statistics import median
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import TunerConfig
+from ltp_ros.config import Config, TunerConfig
 from ltp_ros.frames.latency import NS_PER_MS, FrameLatency, LatencyWindow
 from ltp_ros.frames.mailbox import Counts
 from ltp_ros.frames.pipeline import Pipeline
@@ -130,9 +130,8 @@ class Health:
         floors = sum(latency.decision == Decision.FLOOR for _, latency in self._recent)
         if 2 * floors > len(self._recent):
             lost = f'; {dropped} images superseded in the last second' if dropped else ''
-            return Severity.ERROR, (
-                f'too slow even at keep_ratio {self._pipeline.keep_ratio:g}, the lowest one '
-                f'that is any faster{lost}')
+            floor = floor_reason(self._pipeline.config, self._pipeline.keep_ratio)
+            return Severity.ERROR, f'too slow even at {floor}{lost}'
         if self._window.miss_rate > max(tuner.target_miss_rate, 1.0 / len(self._window)):
             return Severity.WARN, 'missed more often than target_miss_rate'
         return Severity.OK, 'held'
@@ -147,6 +146,25 @@ class Health:
             return Status('device', Severity.ERROR, f'stuck in one image for {seconds:.0f} s',
                           values)
         return Status('device', Severity.OK, 'running', values)
+
+
+def floor_reason(config: Config, keep_ratio: float) -> str:
+    """Return the level in use, and why the tuner goes no lower, in a clause.
+
+    Args:
+        config: in force.
+        keep_ratio: the lowest that the tuner finds useful.
+    """
+    ladder, bound = config.classifier.ladder, config.tuner.min_keep_ratio
+    below = [f'{level:g}' for level in ladder if level < keep_ratio]
+    no_faster = [f'{level:g}' for level in ladder if bound - 1e-6 <= level < keep_ratio]
+    if no_faster:
+        reason = f'the lowest that is any faster: {", ".join(no_faster)} took no less time'
+    elif below:
+        reason = f'the lowest that min_keep_ratio {bound:g} allows'
+    else:
+        reason = 'the only one' if len(ladder) == 1 else 'the lowest of keep_ratios'
+    return f'keep_ratio {keep_ratio:g}, {reason}'
 
 
 def late_arrivals(answers: Sequence[Tuple[str, FrameLatency]]) -> str:

@@ -3,7 +3,7 @@
 """Before the first frame: load the model, warm it up, and find the costs of its levels."""
 import gc
 import os
-from typing import Callable, List, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import torch
 
@@ -13,7 +13,10 @@ from ltp_ros.config import ClassifierConfig
 from ltp_ros.machine import hardware, power_mode
 from ltp_ros.tuner import ladder_profile
 from ltp_ros.tuner.ladder_profile import ProfileError, Setup
-from ltp_ros.tuner.levels import LevelCost
+from ltp_ros.tuner.levels import LevelCost, costs_of, useless_levels
+
+TIMED_ROUNDS = 20
+TIMED_AGAIN = 2  # times at most, where the machine seems busy
 
 
 def prepare(config: ClassifierConfig, log: Log, warn: Log,
@@ -30,16 +33,19 @@ def prepare(config: ClassifierConfig, log: Log, warn: Log,
         ltp_ros.model.vit.ModelError: if the model, its weights or its labels cannot be used.
         ClassifierError: if it cannot run as configured, or should stop.
     """
-    def progress(keep_ratio: float) -> None:
+    def go_on() -> None:
         if not is_running():
             raise ClassifierError('stopped while warming up')
+
+    def progress(keep_ratio: float) -> None:
+        go_on()
         log(f'warmed up at keep_ratio {keep_ratio:g}')
 
     set_priority(config.priority)
     log(f'loading {config.model}')
     classifier = Classifier(config, log)
     classifier.warm_up(progress)
-    costs = level_costs(classifier, warn)
+    costs = level_costs(classifier, log, warn, go_on)
     gc.collect()
     gc.freeze()  # the model is here to stay: no collection looks through it again
     return classifier, costs
@@ -62,11 +68,32 @@ def set_priority(priority: int) -> None:
             'priority:=0') from error
 
 
-def level_costs(classifier: Classifier, warn: Log) -> List[LevelCost]:
+def level_costs(classifier: Classifier, log: Log, warn: Log,
+                progress: Callable[[], None]) -> List[LevelCost]:
     """Return the costs of the ladder: from the profile that the config names, else timed now.
 
     Args:
         classifier: warmed up.
+        log: called before the ladder is timed, and with the levels that are of no use.
+        warn: called with the reason if the given profile is not used.
+        progress: called now and then while the ladder is timed; it may raise to end that.
+
+    Raises:
+        ClassifierError: if the profile cannot be read.
+    """
+    costs = profiled(classifier, warn) or time_ladder(classifier, log, progress)
+    useless = useless_levels(costs)
+    if useless:
+        log(f'keep_ratio {_listed(useless)} took no less time than a higher one; the tuner tries '
+            'it only where all others are too slow')
+    return costs
+
+
+def profiled(classifier: Classifier, warn: Log) -> List[LevelCost]:
+    """Return the costs of the ladder by the profile that the config names; [] if there is none.
+
+    Args:
+        classifier: of that config.
         warn: called with the reason if the given profile is not used.
 
     Raises:
@@ -74,7 +101,7 @@ def level_costs(classifier: Classifier, warn: Log) -> List[LevelCost]:
     """
     config = classifier.config
     if not config.profile:
-        return classifier.measure()
+        return []
     try:
         found = ladder_profile.read(config.profile)
     except ProfileError as error:
@@ -83,9 +110,38 @@ def level_costs(classifier: Classifier, warn: Log) -> List[LevelCost]:
     if clauses:
         warn(f'profile {config.profile!r} does not fit: {"; ".join(clauses)}. Timing the ladder '
              'instead; run ltp_profile here')
-        return classifier.measure()
+        return []
     return [LevelCost(level.keep_ratio, level.p50_ms, level.p99_ms)
             for level in found.levels if level.keep_ratio in config.ladder]
+
+
+def time_ladder(classifier: Classifier, log: Log,
+                progress: Callable[[], None]) -> List[LevelCost]:
+    """Time the levels of the ladder, and again while one seems no faster than a higher one.
+
+    Args:
+        classifier: warmed up.
+        log: called before each time.
+        progress: called after each round; it may raise to end the timing.
+    """
+    times_ms = classifier.time_levels(1, progress)
+    seconds = sum(map(sum, times_ms.values())) * TIMED_ROUNDS / 1e3
+    log(f'timing {len(times_ms)} level{"s" if len(times_ms) > 1 else ""}, about '
+        f'{max(seconds, 1):.0f} s; profile:=FILE, made by ltp_profile, saves that')
+    for tries_left in range(TIMED_AGAIN, -1, -1):
+        for keep_ratio, more_ms in classifier.time_levels(TIMED_ROUNDS, progress).items():
+            times_ms[keep_ratio] += more_ms
+        costs = costs_of(times_ms)
+        useless = useless_levels(costs)
+        if not useless or not tries_left:
+            break
+        log(f'keep_ratio {_listed(useless)} took no less time than a higher one; timing again, '
+            'as the machine may be busy')
+    return costs
+
+
+def _listed(keep_ratios: Sequence[float]) -> str:
+    return ', '.join(f'{ratio:g}' for ratio in keep_ratios)
 
 
 def setup_of(classifier: Classifier) -> Setup:

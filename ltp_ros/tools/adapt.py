@@ -22,6 +22,7 @@ from rich.table import Table
 
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
+from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, ImageFileError
 from ltp_ros.model import vit
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
@@ -47,9 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_adapt`."""
     parser = program_parser('ltp_adapt', __doc__, FLAGS)
     add = parser.add_argument
-    add('images', help='a folder of images, an .npz with jpeg and offsets, a video, '
+    add('images', type=expand, help='a folder of images, an .npz with jpeg and offsets, a video, '
         'or a bag (.mcap, .db3, .bag, or a folder with metadata.yaml; needs rosbags)')
-    add('--output', default='adapted.safetensors', metavar='FILE',
+    add('--output', type=expand, default='adapted.safetensors', metavar='FILE',
         help='file for the weights; the model card goes beside it, as .json')
     add('--method', choices=[method for method in METHODS if method != 'none'],
         default=ClassifierConfig.method,
@@ -64,8 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
         help='maximum number of images, evenly spaced over the set; they are kept in memory')
     add('--hold-out', type=positive, default=0.1, metavar='SHARE',
         help='share of the images held out from training to decide when to stop')
-    add('--val', metavar='IMAGES', help='labelled images, as for ltp_evaluate, to compare the '
-        'model on before and after; if omitted, the held-out images, without labels')
+    add('--val', type=expand, metavar='IMAGES', help='labelled images, as for ltp_evaluate, to '
+        'compare the model on before and after; if omitted, the held-out images, without labels')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
         help='auto: bfloat16 if the hardware supports it')
     add('--seed', type=int, default=Recipe.seed, help='seed of all random numbers')

@@ -13,6 +13,7 @@ from rclpy.executors import ExternalShutdownException
 from rich.console import Console
 from rich.live import Live
 
+from ltp_ros.files import expand
 from ltp_ros.tools.image_source import parse_rate
 from ltp_ros.tools.reports.demo_table import DemoReport
 from ltp_ros.tools.reports.demo_watcher import DemoWatcher
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog='ltp_demo', description=__doc__.split(': ', 1)[1])
-    parser.add_argument('--source', default='samples',
+    parser.add_argument('--source', type=expand, default='samples',
                         help='a video file, a folder of images, the number or device of a camera '
                         '(0, /dev/video0), a stream (rtsp://…, http://…), or samples (default): a '
                         'pan over the images in this package')
@@ -65,13 +66,16 @@ def build_parser() -> argparse.ArgumentParser:
                         help='share of the patch tokens kept; default: %(default)s')
     parser.add_argument('--model', default='demo',
                         help='a timm Vision Transformer; default: demo, the model in this package')
-    parser.add_argument('--checkpoint', default='', help='a .safetensors file for the model')
-    parser.add_argument('--labels', default='', help='a text file with one class name per line')
+    parser.add_argument('--checkpoint', type=expand, default='',
+                        help='a .safetensors file for the model')
+    parser.add_argument('--labels', type=expand, default='',
+                        help='a text file with one class name per line')
     parser.add_argument('--device', default='', help='cuda or cpu; default: cuda if available')
     parser.add_argument('--precision', default='', help='float32, float16, bfloat16 or int8')
-    parser.add_argument('--output', default='ltp_demo.png', metavar='FILE',
+    parser.add_argument('--output', type=expand, default='ltp_demo.png', metavar='FILE',
                         help='annotated image; default: %(default)s')
-    parser.add_argument('--json', metavar='FILE', help='write the summary as JSON')
+    parser.add_argument('--json', type=expand, metavar='FILE',
+                        help='write the summary as JSON')
     parser.add_argument('--quiet', action='store_true', help='print only the summary')
     return parser
 

@@ -27,6 +27,7 @@ from ltp_ros.classifier import (
     tensors_of,
 )
 from ltp_ros.config import METHODS, SCORES, ConfigError, check
+from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, ImageFileError, spread
 from ltp_ros.model import vit
 from ltp_ros.research.accuracy.answers import (
@@ -69,8 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_evaluate`."""
     parser = program_parser('ltp_evaluate', __doc__, (*MODEL_FLAGS, 'papr_checkpoint'))
     add = parser.add_argument
-    add('images', help='a folder of class folders, a folder of images with labels.csv (columns '
-        'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
+    add('images', type=expand, help='a folder of class folders, a folder of images with '
+        'labels.csv (columns file, class_index), or an .npz with jpeg, offsets, labels and '
+        'class_names')
     add('--no-labels', action='store_true', help='take any folder of unlabelled images and report '
         'only the agreement with the unpruned model')
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],
@@ -82,15 +84,15 @@ def build_parser() -> argparse.ArgumentParser:
     add('--workers', type=whole_number, default=0, metavar='N',
         help='decoder processes; 0: decode in the main process')
     add('--limit', type=positive_int, metavar='N', help='use only N of the images, evenly spaced')
-    add('--state', metavar='FILE', help='save the answers in this .npz; after an interruption the '
-        'same command resumes from it')
+    add('--state', type=expand, metavar='FILE', help='save the answers in this .npz; after an '
+        'interruption the same command resumes from it')
     add('--rounds', type=whole_number, default=0, metavar='N', help='also time each variant on '
         'one image in N interleaved rounds; 0: no timing')
     add('--backend', choices=('eager', 'graph', 'onnx'), default='eager',
         help='backend to time; the answers come from eager, with --precision int8 from onnx')
-    add('--plot', metavar='FILE', help='plot accuracy over GMACs, time and alpha')
-    add('--maps', metavar='FOLDER', help='for each image, draw the score maps and the tokens '
-        'that each method keeps at the keep ratio nearest to 0.53; see --limit')
+    add('--plot', type=expand, metavar='FILE', help='plot accuracy over GMACs, time and alpha')
+    add('--maps', type=expand, metavar='FOLDER', help='for each image, draw the score maps and '
+        'the tokens that each method keeps at the keep ratio nearest to 0.53; see --limit')
     return parser
 
 

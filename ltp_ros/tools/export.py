@@ -22,6 +22,7 @@ from ltp_ros.backends.onnx_export import export_level, level_file
 from ltp_ros.backends.protocol import Backend
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.files import expand
 from ltp_ros.model.vit import ModelError
 from ltp_ros.tools.support.flags import add_ladder_flags, program_parser
 from ltp_ros.tools.support.frame_sources import panned_samples
@@ -54,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_export`."""
     parser = program_parser('ltp_export', __doc__, FLAGS)
     add_ladder_flags(parser, 'the ladder')
-    parser.add_argument('--output', metavar='FOLDER',
+    parser.add_argument('--output', type=expand, metavar='FOLDER',
                         help='folder of the files; if omitted, where the onnx backend looks')
     return parser
 

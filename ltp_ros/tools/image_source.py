@@ -24,6 +24,7 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError
 from ltp_ros.tools.support.flags import number, positive_int, whole_number
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, is_camera, open_source
@@ -160,7 +161,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(
         prog='ltp_image_source', description=__doc__.split(': ', 1)[1])
-    parser.add_argument('source', nargs='?', default='samples',
+    parser.add_argument('source', type=expand, nargs='?', default='samples',
                         help='a video file, a folder of images, the number or device of a camera '
                         '(0, /dev/video0), a stream (rtsp://…, http://…), or samples '
                         '(default): a pan over the images in this package')

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.files import expand
 from ltp_ros.frames.startup import setup_of
 from ltp_ros.images import IMAGE_SUFFIXES, ImageFileError, decode_rgb, image_files
 from ltp_ros.model.vit import ModelError
@@ -52,13 +53,15 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_profile`."""
     parser = program_parser('ltp_profile', __doc__, CLASSIFIER_FLAGS)
     add = parser.add_argument
-    add('images', nargs='?',
+    add('images', type=expand, nargs='?',
         help='a folder of images to measure agreement with the unpruned model on')
     add_ladder_flags(parser, 'the ladder; 1.0, the unpruned model, is always included')
     add('--rounds', type=positive_int, default=100, help='timed runs of each level, interleaved')
     add('--limit', type=positive_int, metavar='N', help='use only the first N images')
-    add('--output', default='ltp_profile.yaml', metavar='FILE', help='profile for the node')
-    add('--plot', metavar='FILE', help='plot times and agreement over the keep ratio')
+    add('--output', type=expand, default='ltp_profile.yaml', metavar='FILE',
+        help='profile for the node')
+    add('--plot', type=expand, metavar='FILE',
+        help='plot times and agreement over the keep ratio')
     return parser
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ltp_ros.classifier import ClassifierError
+from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, ImageFileError
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.training.built_model import model_card, training_precision
@@ -41,15 +42,17 @@ def build_parser() -> argparse.ArgumentParser:
         prog='ltp_train', description=(__doc__ or '').split('\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('images', help='a folder of class folders, a folder with labels.csv, or an .npz with '
-        'jpeg, offsets, labels and class_names')
-    add('--output', default='.', help='folder for the weights, model card, log and state')
+    add('images', type=expand, help='a folder of class folders, a folder with labels.csv, or an '
+        '.npz with jpeg, offsets, labels and class_names')
+    add('--output', type=expand, default='.',
+        help='folder for the weights, model card, log and state')
     add('--name', default='model', help='base name of these files')
-    add('--val', default='', help='images to measure accuracy on, in any of the same formats')
+    add('--val', type=expand, default='',
+        help='images to measure accuracy on, in any of the same formats')
     add('--hold-out', type=float, default=Settings.hold_out,
         help='without --val: share of the images held out for validation')
     add('--model', default=Settings.model, help='timm architecture')
-    add('--checkpoint', default=Settings.checkpoint,
+    add('--checkpoint', type=expand, default=Settings.checkpoint,
         help="initial weights; 'demo': those in this package")
     add('--img-size', type=int, default=Settings.img_size, help='image height and width in pixels')
     add('--epochs', type=int, default=Settings.epochs, help='passes over the images')
@@ -70,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     add('--device', type=checked('device'), default='auto', help='auto, cpu, cuda or cuda:N')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
         help='auto: bfloat16 if the hardware supports it')
-    add('--json', metavar='FILE', help='write a record of the run as JSON')
+    add('--json', type=expand, metavar='FILE', help='write a record of the run as JSON')
     add('--quiet', action='store_true', help='hide the progress bar')
     return parser
 

@@ -7,6 +7,7 @@ Pure numbers, milliseconds and frames: no clock, no torch, no ROS.
 import dataclasses
 import math
 from enum import IntEnum
+from statistics import median
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from ltp_ros.config import TunerConfig
@@ -16,6 +17,7 @@ from ltp_ros.tuner.replay import RECENT, WINDOW, FrameTimes, Replay
 CLEAN = 35           # frames in a row that meet the deadline easily before a climb
 LUCK = 1e-6          # a clean run less likely than this means that the machine has changed
 FIRST_WAIT, LONGEST_WAIT = 80, 5120  # frames after a failed climb; doubles with each one
+TRY_AGAIN = 2000     # frames from one trial of a level to the next
 NEW_REGIME = 0.85    # the wait ends at this share of the latency typical before the failure
 
 
@@ -36,6 +38,15 @@ class Failure(NamedTuple):
     wait: int          # frames before the next try
     retry_at: int      # frame number
     typical_ms: float  # latency predicted for this level when the climb was decided
+
+
+class Trial(NamedTuple):
+    """A level that runs although the table calls it no faster, to see whether that is true."""
+
+    before: LevelCost  # as in the table
+    cost_ms: float     # assumed meanwhile
+    slowdown: float    # typical before
+    ends_at: int       # frame number
 
 
 class KeepRatioController:
@@ -63,6 +74,8 @@ class KeepRatioController:
         self._levels, self._level = self._ladder, 0
         self._replay = Replay([cost.median_ms for cost in self._ladder], 0.0)
         self._inside: List[LevelCost] = []   # levels in the bounds
+        self._trial: Optional[Trial] = None
+        self._tried_at: Dict[float, int] = {}  # keep ratio -> frame number of its last trial
         self._frames = self._changed_at = 0  # frames processed, at all and at the last change
         self._deadline_ms = 0.0
         self._allowance = 0.0  # misses forgiven: earns target_miss_rate a frame, a miss costs 1
@@ -105,6 +118,7 @@ class KeepRatioController:
         self._untried = self._untried and cost.keep_ratio != self.keep_ratio
         if self._deadline_ms and not self._untried:
             self._tune()
+            self._doubt_the_table()
         before, self._reported = self._reported, self.keep_ratio
         if not self._deadline_ms:
             return Decision.MANUAL
@@ -117,7 +131,7 @@ class KeepRatioController:
 
         Not by the machine's own fault: where even a fresh image is too slow, it is False.
         """
-        floor_ms = self._levels[0].median_ms
+        floor_ms = min(map(self._least_ms, [self._levels[0], *self._doubted()]))
         return floor_ms <= self._deadline_ms < age_ms + floor_ms
 
     def set_keep_ratio(self, keep_ratio: float) -> None:
@@ -163,6 +177,49 @@ class KeepRatioController:
             return self._levels[level].p99_ms > self._deadline_ms
         return (self._replay.recent_fit(self._no_accident) < level or
                 self._replay.misses(level) > self._miss_rate * len(self._replay))
+
+    def _doubt_the_table(self) -> None:
+        """Where all useful levels are too slow, try the next lower one that is called no faster.
+
+        It may have been timed while another program ran.
+        """
+        if self._trial and self._frames >= self._trial.ends_at:
+            self._learn(self._trial)
+        if self._trial or self._level or not self._doubted() or (
+                self._replay.recent_fit(RECENT // 2 + 1) >= 0):  # most of them were in time
+            return
+        level = self._doubted()[-1]
+        slowdown = median(frame.slowdown for frame in list(self._replay.frames)[-RECENT:])
+        self._trial = Trial(level, self._least_ms(level), slowdown, self._frames + RECENT)
+        self._tried_at[level.keep_ratio] = self._frames
+        self._set_cost(level, self._trial.cost_ms)
+
+    def _learn(self, trial: Trial) -> None:
+        """End a trial: the cost of its level is what it was by the frames that ran there."""
+        self._trial = None
+        ran = [each.slowdown for each in self._replay.frames if each.cost_ms == trial.cost_ms]
+        # Not below the assumption: the machine itself may have become faster meanwhile
+        cost_ms = (trial.cost_ms * max(median(ran) / trial.slowdown, 1.0) if ran
+                   else trial.before.median_ms)
+        self._replay.correct(trial.cost_ms, cost_ms)
+        self._set_cost(trial.before, cost_ms)
+
+    def _doubted(self) -> List[LevelCost]:
+        """Return the levels below the useful ones, ascending, that may be tried."""
+        return [cost for cost in self._inside if cost.keep_ratio < self._levels[0].keep_ratio and
+                self._frames - self._tried_at.get(cost.keep_ratio, -TRY_AGAIN) >= TRY_AGAIN]
+
+    def _least_ms(self, level: LevelCost) -> float:
+        """Return the least that a level below the useful ones may cost: its share of the work."""
+        floor = self._levels[0]
+        return floor.median_ms * level.keep_ratio / floor.keep_ratio
+
+    def _set_cost(self, level: LevelCost, cost_ms: float) -> None:
+        corrected = dataclasses.replace(level, median_ms=cost_ms)
+        self._ladder, self._inside = (
+            [corrected if each.keep_ratio == level.keep_ratio else each for each in levels]
+            for levels in (self._ladder, self._inside))
+        self._start_anew()
 
     def _misses_allowed(self) -> float:
         """Return how many misses in the window do not stand against a climb."""

@@ -9,6 +9,8 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Unio
 
 import yaml
 
+from ltp_ros.files import read_text
+
 ALL_TOKENS = 1.0
 HEAD = '# Made by ltp_profile. The node takes it as profile:=FILE and then times nothing itself.\n'
 
@@ -100,7 +102,7 @@ def read(path: Union[str, Path]) -> Profile:
         ProfileError: if the file cannot be read, or is not a profile.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+        content = yaml.safe_load(read_text(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ProfileError(f'profile {str(path)!r} cannot be read: {error}; make one with '
                            'ltp_profile') from error

@@ -1,8 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The levels of the ladder and their costs on this machine."""
+import math
 from dataclasses import dataclass
-from typing import List, Sequence
+from statistics import median
+from typing import List, Mapping, Sequence
 
 from ltp_ros.config import snap
 
@@ -14,6 +16,23 @@ class LevelCost:
     keep_ratio: float
     median_ms: float
     p99_ms: float
+
+
+def costs_of(times_ms: Mapping[float, Sequence[float]]) -> List[LevelCost]:
+    """Return the costs of levels that were timed in turns.
+
+    What else the machine does only ever adds to a run. So the fastest run of each level tells how
+    the levels compare, and all runs together how slow the machine typically is.
+
+    Args:
+        times_ms: keep ratio -> its runs.
+    """
+    fastest = {ratio: min(times) for ratio, times in times_ms.items()}
+    slowdown = median(time_ms / fastest[ratio]
+                      for ratio, times in times_ms.items() for time_ms in times)
+    return [LevelCost(ratio, slowdown * fastest[ratio],
+                      sorted(times)[math.ceil(0.99 * len(times)) - 1])
+            for ratio, times in times_ms.items()]
 
 
 def nearest(levels: Sequence[LevelCost], keep_ratio: float) -> int:
@@ -29,3 +48,9 @@ def useful_levels(levels: Sequence[LevelCost]) -> List[LevelCost]:
         if not useful or level.median_ms < useful[-1].median_ms:
             useful.append(level)
     return useful[::-1]
+
+
+def useless_levels(levels: Sequence[LevelCost]) -> List[float]:
+    """Return the keep ratios of the levels that are no faster than a higher one, highest first."""
+    useful = useful_levels(levels)
+    return sorted((level.keep_ratio for level in levels if level not in useful), reverse=True)

@@ -83,6 +83,15 @@ class Replay:
             self.frames.popleft()
             self._fits.popleft()
 
+    def correct(self, cost_ms: float, truth_ms: float) -> None:
+        """Let the frames that ran at a level of `cost_ms` have run at one of `truth_ms`.
+
+        The frames alone are corrected; which levels they fit is for a new `Replay` to say.
+        """
+        self.frames = deque(
+            frame._replace(cost_ms=truth_ms, slowdown=frame.slowdown * cost_ms / truth_ms)
+            if frame.cost_ms == cost_ms else frame for frame in self.frames)
+
     def missed_at(self, level: int) -> bool:
         """Return whether the newest frame misses at `level`."""
         return self._fits[-1] < level

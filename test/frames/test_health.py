@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ltp_ros.config import Config, update
-from ltp_ros.frames.health import Health, Severity
+from ltp_ros.frames.health import Health, Severity, floor_reason
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.tuner.controller import Decision
@@ -94,9 +94,22 @@ def test_the_floor_is_an_error_and_recovers(pipeline):
     answers(health, *[Decision.FLOOR] * 10)
     status = report(health)['deadline']
     assert status.level == Severity.ERROR and 'superseded' not in status.message
-    assert 'keep_ratio 0.7, the lowest one that is any faster' in status.message
+    assert status.message.startswith('too slow even at keep_ratio 0.7, the lowest that is any ')
     answers(health, *[Decision.HOLD] * 10)
     assert report(health)['deadline'].level == Severity.OK
+
+
+@pytest.mark.parametrize('keep_ratio, changes, reason', [
+    (0.45, {'min_keep_ratio': 0.45}, 'the lowest that min_keep_ratio 0.45 allows'),
+    (0.53, {'min_keep_ratio': 0.45}, 'the lowest that is any faster: 0.45 took no less time'),
+    (0.6, {'min_keep_ratio': 0.45}, 'the lowest that is any faster: 0.53, 0.45 took no less time'),
+    (0.53, {'min_keep_ratio': 0.5}, 'the lowest that min_keep_ratio 0.5 allows'),
+    (0.25, {'min_keep_ratio': 0.25}, 'the lowest of keep_ratios'),
+    (0.5, {'keep_ratios': [1.0, 0.5]}, 'the lowest of keep_ratios'),
+    (1.0, {'method': 'none'}, 'the only one')])
+def test_the_floor_in_use_is_named_and_why_the_tuner_goes_no_lower(keep_ratio, changes, reason):
+    assert floor_reason(update(Config(), changes), keep_ratio) == (
+        f'keep_ratio {keep_ratio:g}, {reason}')
 
 
 def test_a_single_frame_at_the_floor_makes_no_status_flicker(pipeline):

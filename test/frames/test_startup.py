@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the node does to its process and its worker's thread before the first image."""
 import gc
+import itertools
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.frames.startup import prepare, set_priority
+from ltp_ros.frames.startup import TIMED_AGAIN, TIMED_ROUNDS, level_costs, prepare, set_priority
 
 
 @pytest.fixture
@@ -47,7 +49,8 @@ def test_the_model_is_ready_before_the_collector_is_told_to_leave_it_alone(calls
                               keep_ratios=(1.0, 0.5), num_threads=1)
     classifier, costs = prepare(config, told.append, pytest.fail, lambda: True)
     assert calls == [('threads', 1), ('freeze',)]
-    assert told == ['loading demo', 'warmed up at keep_ratio 1', 'warmed up at keep_ratio 0.5']
+    assert told[:3] == [
+        'loading demo', 'warmed up at keep_ratio 1', 'warmed up at keep_ratio 0.5']
     assert [cost.keep_ratio for cost in costs] == [1.0, 0.5]
     assert classifier.backend.name == 'eager'
 
@@ -57,3 +60,87 @@ def test_a_program_that_is_told_to_stop_does_not_finish_the_warm_up(calls):
     with pytest.raises(ClassifierError, match='stopped while warming up'):
         prepare(config, print, pytest.fail, lambda: False)
     assert ('freeze',) not in calls
+
+
+TRUTH_MS = {1.0: 100.0, 0.8: 90.0, 0.6: 80.0, 0.4: 70.0}
+
+
+class Timed:
+    """A classifier whose every run takes what `time_ms(run, keep_ratio)` says; no clock."""
+
+    def __init__(self, time_ms):
+        self.config = SimpleNamespace(profile='', ladder=tuple(TRUTH_MS))
+        self.rounds = 0
+        self._time_ms = time_ms
+        self._runs = itertools.count()
+
+    def time_levels(self, num_rounds, progress):
+        times_ms = {ratio: [] for ratio in self.config.ladder}
+        for _ in range(num_rounds):
+            for ratio, times in times_ms.items():
+                times.append(self._time_ms(next(self._runs), ratio))
+            self.rounds += 1
+            progress()
+        return times_ms
+
+
+def timed(time_ms):
+    """Return the costs of a ladder, what was logged, and in how many rounds it was timed."""
+    told = []
+    classifier = Timed(time_ms)
+    costs = level_costs(classifier, told.append, pytest.fail, lambda: None)
+    return costs, told, classifier.rounds
+
+
+def quiet(run, ratio):
+    return TRUTH_MS[ratio]
+
+
+def test_before_the_ladder_is_timed_it_is_said_how_long_that_takes():
+    _, told, rounds = timed(quiet)
+    assert told == ['timing 4 levels, about 7 s; profile:=FILE, made by ltp_profile, saves that']
+    assert rounds == 1 + TIMED_ROUNDS
+
+
+def test_a_program_that_is_told_to_stop_does_not_finish_timing_the_ladder():
+    def stop():
+        raise ClassifierError('stopped while warming up')
+    classifier = Timed(quiet)
+    with pytest.raises(ClassifierError, match='stopped'):
+        level_costs(classifier, print, pytest.fail, stop)
+    assert classifier.rounds == 1
+
+
+@pytest.mark.parametrize('busy_share', [0.0, 0.3, 0.5, 0.8])
+def test_the_costs_compare_as_on_an_idle_machine_however_busy_it_is(busy_share):
+    def disturbed(run, ratio):  # 13 and 100 have no common divisor: every level has its turn
+        return TRUTH_MS[ratio] * (2.5 if run * 13 % 100 < 100 * busy_share else 1.0)
+    costs, told, _ = timed(disturbed)
+    assert [cost.median_ms / costs[0].median_ms for cost in costs] == pytest.approx(
+        [1.0, 0.9, 0.8, 0.7])
+    assert len(told) == 1
+
+
+def test_the_costs_are_as_slow_as_the_machine_mostly_was():
+    costs, _, _ = timed(lambda run, ratio: TRUTH_MS[ratio] * (1.0 if run < 4 else 3.0))
+    assert costs[0].median_ms == pytest.approx(300.0)
+
+
+def test_a_ladder_that_was_timed_on_a_busy_machine_is_timed_again():
+    in_the_first_go = (1 + TIMED_ROUNDS) * len(TRUTH_MS)
+
+    def disturbed(run, ratio):
+        return TRUTH_MS[ratio] + (50.0 if ratio == 0.6 and run < in_the_first_go else 0.0)
+    costs, told, rounds = timed(disturbed)
+    assert costs[2].median_ms == pytest.approx(80.0)
+    assert told[1:] == ['keep_ratio 0.6 took no less time than a higher one; timing again, as '
+                        'the machine may be busy']
+    assert rounds == 1 + 2 * TIMED_ROUNDS
+
+
+def test_levels_that_stay_no_faster_are_named_after_a_few_times():
+    costs, told, rounds = timed(lambda run, ratio: 50.0 if ratio < 0.7 else TRUTH_MS[ratio])
+    assert rounds == 1 + (1 + TIMED_AGAIN) * TIMED_ROUNDS
+    assert told[-1] == ('keep_ratio 0.4 took no less time than a higher one; the tuner tries it '
+                        'only where all others are too slow')
+    assert [cost.keep_ratio for cost in costs] == [1.0, 0.8, 0.6, 0.4]

@@ -11,7 +11,8 @@ from ltp_ros.tools.support import flags
 
 @pytest.mark.parametrize('parse, text, value', [
     (flags.positive_int, '1', 1), (flags.whole_number, '0', 0), (flags.positive, '1e-9', 1e-9),
-    (flags.not_negative, '0', 0.0), (flags.share, '1', 1.0), (flags.seed, '4294967295', 2**32 - 1)])
+    (flags.not_negative, '0', 0.0), (flags.share, '1', 1.0),
+    (flags.seed, '4294967295', 2**32 - 1)])
 def test_a_number_may_be_the_last_of_its_range(parse, text, value):
     assert parse(text) == value
 

@@ -66,7 +66,7 @@ def test_a_looped_folder_begins_again(folder):
 
 
 def test_every_frame_is_rgb_of_8_bits(folder):
-    cv2.imwrite(str(folder / 'd.png'), np.zeros((6, 8), np.uint16))
+    cv2.imwrite(str(folder / 'd.png'), np.zeros((6, 8, 3), np.uint16))
     for _, image in read(folder):
         assert (image.shape, image.dtype) == ((6, 8, 3), np.uint8)
 

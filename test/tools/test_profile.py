@@ -185,9 +185,9 @@ def test_the_program_writes_json_and_a_plot(profiled):
 def costs(model, monkeypatch):
     """Return the costs and the warnings of a classifier whose own timing says 1 ms."""
     timed = [LevelCost(1.0, 1.0, 1.0)]
-    monkeypatch.setattr(model, 'measure', lambda: timed)
+    monkeypatch.setattr(startup, 'time_ladder', lambda *args: timed)
     warnings = []
-    found = startup.level_costs(model, warnings.append)
+    found = startup.level_costs(model, lambda message: None, warnings.append, lambda: None)
     return ('timed' if found is timed else found), warnings
 
 

@@ -44,7 +44,8 @@ DETERMINISTIC = settings(derandomize=True, deadline=None)
 
 def tuner(costs=None, keep_ratio=0.7, **settings_):
     """Return a tuner with a deadline, started at the default keep ratio."""
-    config = TunerConfig(**{'deadline_ms': DEADLINE_MS, **settings_})
+    config = TunerConfig(**{
+        'deadline_ms': DEADLINE_MS, 'min_keep_ratio': LADDER[-1], **settings_})
     return KeepRatioController(table() if costs is None else costs, config, keep_ratio)
 
 
@@ -469,6 +470,85 @@ def test_level_that_is_slower_and_lower_than_another_is_never_chosen():
     slowdowns = [1.0] * 100 + [1.1] * 100 + [1.25] * 100 + [1.6] * 100 + [1.0] * 100
     trace = run(plant(slowdowns, noisy(0.05)), tuner(costs=costs, deadline_ms=12.0), 12.0, truth)
     assert set(trace.keep_ratios) <= {0.25, 0.35, 0.45, 1.0}
+
+
+def timed_while_busy(*keep_ratios):
+    """Return the table with these levels no faster than the highest."""
+    return [LevelCost(cost.keep_ratio, 40.0, 50.0) if cost.keep_ratio in keep_ratios else cost
+            for cost in table()]
+
+
+def test_lower_levels_that_the_table_calls_slow_are_tried_where_all_others_are_too_slow():
+    controller = tuner(costs=timed_while_busy(0.45, 0.35, 0.25))
+    frames = plant([1.0] * 100 + [1.7] * 300)
+    trace = run(frames, controller)
+    assert best_fixed(frames[100:]) == 0.45 == trace.keep_ratios[-1]
+    assert set(trace.keep_ratios) == {0.7, 0.8, 0.53, 0.45}
+    assert sum(trace.missed) <= 12
+
+
+def test_levels_are_tried_one_after_the_other_until_one_is_fast_enough():
+    frames = plant([1.0] * 100 + [2.4] * 300)
+    trace = run(frames, tuner(costs=timed_while_busy(0.45, 0.35, 0.25)))
+    assert best_fixed(frames[100:]) == 0.25 == trace.keep_ratios[-1]
+    assert trace.decisions[-1] == Decision.HOLD
+
+
+def test_after_the_load_a_level_that_was_tried_does_not_keep_the_tuner_down():
+    controller = tuner(costs=timed_while_busy(0.45, 0.35, 0.25))
+    trace = run(plant([1.0] * 100 + [2.4] * 300 + [1.0] * 200), controller)
+    assert trace.keep_ratios[400 + BACK_UP:] == [0.8] * (200 - BACK_UP)
+
+
+def test_the_load_may_end_in_the_middle_of_a_trial():
+    for length in range(5, 15):
+        trace = run(plant([1.0] * 100 + [1.7] * length + [1.0] * 300),
+                    tuner(costs=timed_while_busy(0.45, 0.35, 0.25)))
+        assert trace.keep_ratios[-1] == 0.8
+
+
+def test_a_level_that_really_is_no_faster_is_left_after_five_frames():
+    truth = {**TRUTH, 0.45: 16.5, 0.35: 16.2, 0.25: 16.0}  # of 0.53: 15.78
+    costs = [LevelCost(ratio, cost_ms, cost_ms) for ratio, cost_ms in truth.items()]
+    trace = run(plant([3.0] * 1000), tuner(costs=costs), truth=truth)
+    assert [trace.keep_ratios.count(ratio) for ratio in (0.45, 0.35, 0.25)] == [5, 5, 5]
+    assert trace.keep_ratios[-1] == 0.53
+    assert trace.decisions[-1] == Decision.FLOOR
+
+
+def test_levels_below_min_keep_ratio_are_not_tried():
+    trace = run(plant([3.0] * 200), tuner(costs=timed_while_busy(0.45, 0.35, 0.25),
+                                          min_keep_ratio=0.45))
+    assert min(trace.keep_ratios) == 0.45
+
+
+def test_new_bounds_in_the_middle_of_a_trial_hold():
+    controller = tuner(costs=timed_while_busy(0.45, 0.35, 0.25))
+    while controller.keep_ratio != 0.45:
+        feed(controller, slowdown=3.0)
+    configure(controller, min_keep_ratio=0.53)
+    for _ in range(20):
+        feed(controller, slowdown=3.0)
+        assert controller.keep_ratio == 0.53
+    configure(controller, min_keep_ratio=0.25)
+    trace = run(plant([1.0] * 200), controller)
+    assert trace.keep_ratios[-1] == 0.8
+
+
+def test_a_manual_value_in_the_middle_of_a_trial_is_used():
+    controller = tuner(costs=timed_while_busy(0.45, 0.35, 0.25))
+    while controller.keep_ratio != 0.45:
+        feed(controller, slowdown=3.0)
+    controller.set_keep_ratio(1.0)
+    assert controller.keep_ratio == 1.0
+    assert run(plant([1.0] * 200), controller).keep_ratios[-1] == 0.8
+
+
+def test_an_image_that_a_level_not_yet_tried_may_answer_did_not_arrive_too_late():
+    controller = tuner(costs=timed_while_busy(0.45, 0.35, 0.25))
+    age_ms = DEADLINE_MS - TRUTH[0.45]
+    assert not controller.arrived_too_late(age_ms)
+    assert tuner(min_keep_ratio=0.53).arrived_too_late(age_ms)
 
 
 def test_start_is_lowered_to_a_level_that_the_table_can_afford():

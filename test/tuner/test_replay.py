@@ -31,7 +31,8 @@ RANKED = sorted(TRUTH.values())
 
 def tuner(deadline_ms=DEADLINE_MS):
     """Return a tuner as it starts."""
-    return KeepRatioController(table(), TunerConfig(deadline_ms=deadline_ms), 0.7)
+    return KeepRatioController(table(), TunerConfig(deadline_ms=deadline_ms,
+                                                    min_keep_ratio=0.25), 0.7)
 
 
 def best_fixed(camera, num_frames, deadline_ms, noise):

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ltp_ros.config import ClassifierConfig, TunerConfig
+from ltp_ros.files import expand
 from ltp_ros.research.benchmarks.deadline import ORACLE, SITUATIONS, TUNED, Run, policy_name, rows
 from ltp_ros.research.benchmarks.deadline_plot import draw
 from ltp_ros.research.benchmarks.figures import new_figure
@@ -57,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[TUNED, 1.0, REFERENCE], help="'tuned', or fixed keep ratios")
     add('--no-oracle', action='store_true',
         help='skip the oracle, which needs a run at every level of the ladder')
-    add('--plot', metavar='FILE', help='plot latency, deadline and keep ratio over time')
-    add('--frames', metavar='FILE', help='write one CSV line per answer')
+    add('--plot', type=expand, metavar='FILE',
+        help='plot latency, deadline and keep ratio over time')
+    add('--frames', type=expand, metavar='FILE', help='write one CSV line per answer')
 
 
 def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Dict[str, object], List[Run]]:
@@ -78,7 +80,8 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Dict[str, object],
     task = bar.add_task('starting', total=args.seconds * (num_phases + (not args.deadline_ms)))
 
     def session() -> Session:
-        return Session(model_parameters(args), lambda passed_s: bar.advance(task, passed_s))
+        parameters = {**model_parameters(args), 'min_keep_ratio': LADDER[-1]}  # as the oracle's
+        return Session(parameters, lambda passed_s: bar.advance(task, passed_s))
 
     deadline_ms = args.deadline_ms
     if not deadline_ms:

@@ -26,6 +26,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.classifier import resolve_device
+from ltp_ros.files import expand
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.gpu import PARTS
 from ltp_ros.research.benchmarks.gpu.parts import Settings
@@ -45,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(model='deit_tiny_patch16_224')
     add('--minutes', type=positive, default=4.0, metavar='N',
         help='time limit for all parts together')
-    add('--output', default='gpu_results', metavar='FOLDER', help='folder for the results')
-    add('--photos', default='', metavar='FOLDER',
+    add('--output', type=expand, default='gpu_results', metavar='FOLDER',
+        help='folder for the results')
+    add('--photos', type=expand, default='', metavar='FOLDER',
         help='a folder of photos; if omitted, synthetic images')
     add('--parts', nargs='+', choices=[part.name for part in PARTS], metavar='PART',
         help='run only these parts: ' + ', '.join(part.name for part in PARTS))

@@ -22,6 +22,7 @@ from rich.table import Table
 from torch import nn
 
 from ltp_ros.config import METHODS
+from ltp_ros.files import expand
 from ltp_ros.model.vit import create_vit, model_name
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import new_figure
@@ -75,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                                   for device, pairs in DEFAULT_PAIRS.items()))
     add('--rounds', type=positive_int, default=50,
         help=f'rounds at batch size 1; fewer at larger batch sizes, at least {MIN_ROUNDS}')
-    add('--plot', metavar='FILE', help='plot latency, pruning step and memory over the batch size')
+    add('--plot', type=expand, metavar='FILE',
+        help='plot latency, pruning step and memory over the batch size')
 
 
 def measure(args: argparse.Namespace,

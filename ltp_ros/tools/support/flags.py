@@ -6,6 +6,7 @@ import os
 from typing import Callable, Dict, Mapping, Optional, Sequence, Type, TypeVar
 
 from ltp_ros.config import ClassifierConfig, ConfigError, Value, check, fields, finite
+from ltp_ros.files import expand
 from ltp_ros.model.vit import DEMO
 
 N = TypeVar('N', int, float)
@@ -32,7 +33,7 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
                             default=getattr(ClassifierConfig, name),
                             choices=None if allowed.pattern else allowed.choices or None,
                             help=metadata['description'])
-    parser.add_argument('--json', metavar='FILE', help='write the results as JSON')
+    parser.add_argument('--json', type=expand, metavar='FILE', help='write the results as JSON')
     parser.add_argument('--quiet', action='store_true', help='hide the progress bar')
     return parser
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ltp_ros.files import read_text
 from ltp_ros.research.benchmarks.gpu.parts import Skip, Task
 
 KEEP_RATIO = 0.53
@@ -26,6 +27,6 @@ def run(task: Task) -> None:
         [sys.executable, '-m', 'ltp_ros.tools.benchmark', 'node', '--quiet', '--model', 'demo',
          '--device', task.settings.device, '--keep-ratios', f'{KEEP_RATIO:g}', '--seconds',
          f'{min(seconds, 20.0):.0f}', '--json', str(found)], check=True, timeout=task.left_s)
-    for row in json.loads(found.read_text(encoding='utf-8'))['rows']:
+    for row in json.loads(read_text(found))['rows']:
         task.row('demo in the node, 640x480 at 30 Hz', **row)
     found.unlink()

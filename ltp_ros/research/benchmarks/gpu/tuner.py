@@ -14,9 +14,11 @@ from ltp_ros.config import Config, update
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.startup import TIMED_ROUNDS
 from ltp_ros.frames.worker import Worker
 from ltp_ros.research.benchmarks.gpu.parts import LEVELS, Settings, Task
 from ltp_ros.research.benchmarks.gpu.subjects import noise, subjects
+from ltp_ros.tuner.levels import costs_of
 
 RATE_HZ, SMALL_RATE_HZ = 200.0, 20.0
 DEADLINE_FACTOR = 1.5  # multiplies the tail latency of the unpruned model
@@ -69,7 +71,7 @@ def run(task: Task) -> None:
         config = config_of(task.settings)
         classifier = worker.call(lambda: Classifier(config.classifier))
         worker.call(classifier.warm_up)
-        costs = worker.call(classifier.measure)
+        costs = costs_of(worker.call(lambda: classifier.time_levels(TIMED_ROUNDS)))
         for cost in costs:
             task.row('levels', keep_ratio=cost.keep_ratio, median_ms=cost.median_ms,
                      p99_ms=cost.p99_ms)

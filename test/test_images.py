@@ -1,0 +1,104 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Picture files: what is a photo, what is damaged, and what is neither."""
+import cv2
+import numpy as np
+import pytest
+
+from ltp_ros.frames.decoding import CompressedImage, decode
+from ltp_ros.images import ImageFileError, decode_rgb
+
+
+@pytest.fixture
+def pixels():
+    """Return a smooth BGR picture (60, 80, 3) of 8 bits."""
+    coarse = np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8)
+    return cv2.resize(coarse, (80, 60), interpolation=cv2.INTER_CUBIC)
+
+
+def saved(path, pixels):
+    """Save pixels as they are; return the path."""
+    path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
+    return path
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.tif'])
+def test_a_file_of_16_bit_grey_may_be_depth_and_is_refused_with_the_way_out(
+        suffix, pixels, tmp_path):
+    path = saved(tmp_path / f'frame{suffix}', pixels[..., 0].astype(np.uint16) * 7)
+    with pytest.raises(ImageFileError, match=rf'frame\{suffix}.*16-bit grey, which may be depth, '
+                                             'not colours or 8-bit grey.*save it with 8 bits'):
+        decode_rgb(path)
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float64', 'int32', 'int16'])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_tiff_of_numbers_is_refused_with_their_type(dtype, channels, pixels, tmp_path):
+    path = saved(tmp_path / 'depth.tiff', pixels[..., :channels].astype(dtype))
+    with pytest.raises(ImageFileError, match=f'numbers of type {dtype}, not colours or 8-bit'):
+        decode_rgb(path)
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.tif', '.ppm'])
+def test_colours_of_16_bits_are_scaled_to_8(suffix, pixels, tmp_path):
+    path = saved(tmp_path / f'photo{suffix}', pixels.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(decode_rgb(path), pixels[..., ::-1])
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.bmp', '.tif', '.jpg'])
+def test_a_file_of_8_bit_grey_is_a_photo(suffix, pixels, tmp_path):
+    rgb = decode_rgb(saved(tmp_path / f'grey{suffix}', pixels[..., 0]))
+    assert rgb.shape == (60, 80, 3) and rgb.dtype == np.uint8
+    assert np.abs(rgb - pixels[..., :1].astype(int)).max() < 10
+
+
+@pytest.mark.parametrize('bits', [8, 16])
+def test_a_file_and_a_message_of_the_same_bytes_show_the_same_picture(bits, pixels):
+    file = cv2.imencode('.png', pixels.astype(f'uint{bits}') * (257 if bits == 16 else 1))[1]
+    np.testing.assert_array_equal(decode_rgb(file.reshape(-1)),
+                                  decode(CompressedImage('png', file.tobytes())))
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.bmp', '.webp', '.tif'])
+@pytest.mark.parametrize('share', [0, 0.01, 0.5, 0.9])
+def test_a_file_cut_off_anywhere_is_refused_by_name(suffix, share, pixels, tmp_path):
+    path = saved(tmp_path / f'photo{suffix}', pixels)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:int(share * len(whole))])
+    with pytest.raises(ImageFileError, match=rf'photo\{suffix} cannot be read as an image: '):
+        decode_rgb(path)
+
+
+def test_a_jpeg_cut_off_is_refused_where_opencv_would_fill_it_up(pixels, monkeypatch):
+    file = cv2.imencode('.jpg', pixels)[1].reshape(-1)
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pixels)  # as OpenCV up to 4.10 does
+    with pytest.raises(ImageFileError, match='no end marker'):
+        decode_rgb(file[:-20])
+
+
+def test_a_picture_that_opencv_raises_an_error_for_is_refused_by_name(
+        pixels, tmp_path, monkeypatch):
+    path = saved(tmp_path / 'large.bmp', pixels)
+
+    def fail(*_):
+        raise cv2.error('the image is too large')
+    monkeypatch.setattr(cv2, 'imdecode', fail)
+    with pytest.raises(ImageFileError, match='large.bmp cannot be read'):
+        decode_rgb(path)
+
+
+@pytest.mark.parametrize('make', [lambda path: None, lambda path: path.mkdir(),
+                                  lambda path: path.symlink_to('nowhere.jpg')],
+                         ids=['absent', 'a folder', 'a dangling link'])
+def test_a_file_that_cannot_be_opened_is_refused_by_name(make, tmp_path):
+    path = tmp_path / 'photo.jpg'
+    make(path)
+    with pytest.raises(ImageFileError, match='photo.jpg cannot be read'):
+        decode_rgb(path)
+
+
+def test_a_phone_held_upright_gives_an_upright_picture(pixels):
+    exif = b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'
+    file = cv2.imencode('.jpg', pixels)[1].tobytes()
+    turned = file[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif + file[2:]
+    assert decode_rgb(np.frombuffer(turned, np.uint8)).shape == (80, 60, 3)
