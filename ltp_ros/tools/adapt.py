@@ -35,7 +35,13 @@ from ltp_ros.research.training.built_model import BuiltModel, model_card, traini
 from ltp_ros.research.training.images import hold_out, stack_middles
 from ltp_ros.research.training.state import export_model
 from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import add_ladder_flags, positive, positive_int, program_parser
+from ltp_ros.tools.support.flags import (
+    add_ladder_flags,
+    positive,
+    positive_int,
+    program_parser,
+    seed,
+)
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
@@ -69,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         'compare the model on before and after; if omitted, the held-out images, without labels')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
         help='auto: bfloat16 if the hardware supports it')
-    add('--seed', type=int, default=Recipe.seed, help='seed of all random numbers')
+    add('--seed', type=seed, default=Recipe.seed, help='seed of all random numbers')
     return parser
 
 

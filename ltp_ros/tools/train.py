@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence
 
@@ -21,12 +22,20 @@ from ltp_ros.classifier import ClassifierError
 from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, ImageFileError
 from ltp_ros.model.vit import ModelError
-from ltp_ros.research.training.built_model import model_card, training_precision
+from ltp_ros.research.training.built_model import image_size, model_card, training_precision
 from ltp_ros.research.training.images import load_data
 from ltp_ros.research.training.state import export_model
 from ltp_ros.research.training.trainer import Settings, Trainer
 from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import checked, whole_number
+from ltp_ros.tools.support.flags import (
+    checked,
+    not_negative,
+    positive,
+    positive_int,
+    seed,
+    share,
+    whole_number,
+)
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
@@ -49,26 +58,32 @@ def build_parser() -> argparse.ArgumentParser:
     add('--name', default='model', help='base name of these files')
     add('--val', type=expand, default='',
         help='images to measure accuracy on, in any of the same formats')
-    add('--hold-out', type=float, default=Settings.hold_out,
+    add('--hold-out', type=share, default=Settings.hold_out,
         help='without --val: share of the images held out for validation')
-    add('--model', default=Settings.model, help='timm architecture')
+    add('--model', default=Settings.model, help="timm architecture, or 'demo'")
     add('--checkpoint', type=expand, default=Settings.checkpoint,
         help="initial weights; 'demo': those in this package")
-    add('--img-size', type=int, default=Settings.img_size, help='image height and width in pixels')
-    add('--epochs', type=int, default=Settings.epochs, help='passes over the images')
-    add('--minutes', type=float, default=0.0, help='time limit for the epochs; the learning rate '
-        'follows the clock where it is ahead of the steps, so runs are not repeatable; 0: none')
+    add('--pretrained', action='store_true', help="without --checkpoint: begin with timm's "
+        'weights, which are downloaded once, instead of random ones')
+    add('--input-size', '--img-size', dest='img_size', type=checked('input_size'), default=0,
+        metavar='PIXELS', help='pixels a side of the images; 0: as the checkpoint was trained, '
+        'else as the model')
+    add('--epochs', type=positive_int, default=Settings.epochs, help='passes over the images')
+    add('--minutes', type=not_negative, default=0.0, help='time limit for the epochs; the '
+        'learning rate follows the clock where it is ahead of the steps, so runs are not '
+        'repeatable; 0: none')
     add('--batch', type=whole_number, default=Settings.batch, help='images per step; 0: by the '
         'number of images: 256 from 20,000 on, 128 from 5,000, 64 from 1,250, 32 from 312, and '
         'so on down to 8')
-    add('--lr', type=float, default=Settings.lr, help='peak learning rate')
-    add('--weight-decay', type=float, default=Settings.weight_decay, help='on the weight matrices')
-    add('--label-smoothing', type=float, default=Settings.label_smoothing, help='between 0 and 1')
-    add('--min-keep-ratio', type=float, default=Settings.min_keep_ratio,
+    add('--lr', type=positive, default=Settings.lr, help='peak learning rate')
+    add('--weight-decay', type=not_negative, default=Settings.weight_decay,
+        help='on the weight matrices')
+    add('--label-smoothing', type=share, default=Settings.label_smoothing, help='from 0 to 1')
+    add('--min-keep-ratio', type=checked('keep_ratio'), default=Settings.min_keep_ratio,
         help='smallest share of the tokens kept in a step')
-    add('--seed', type=int, default=Settings.seed, help='seed of all random numbers')
+    add('--seed', type=seed, default=Settings.seed, help='seed of all random numbers')
     add('--resume', action='store_true', help='continue the run in --output')
-    add('--save-steps', type=int, default=50, metavar='N', help='save the state every N '
+    add('--save-steps', type=whole_number, default=50, metavar='N', help='save the state every N '
         'steps and after every epoch; 0: only after every epoch')
     add('--device', type=checked('device'), default='auto', help='auto, cpu, cuda or cuda:N')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
@@ -113,13 +128,15 @@ def prepare(args: argparse.Namespace, console: Console) -> Trainer:
     Raises:
         ClassifierError, ImageFileError, ModelError, OSError: if one of them cannot be used.
     """
+    Path(args.output).mkdir(parents=True, exist_ok=True)
+    check_writable(args.json)
     settings = Settings(**{name: getattr(args, name) for name in vars(Settings())})
+    if not settings.img_size:
+        settings = replace(settings, img_size=image_size(settings.model, settings.checkpoint))
 
     def decoding(images: Iterable[EncodedImage]) -> Iterator[EncodedImage]:
         with shown(progress_bar(console, args.quiet)) as bar:
             yield from bar.track(images, description='decoding')
-    Path(args.output).mkdir(parents=True, exist_ok=True)
-    check_writable(args.json)
     device = select_device(args.device).type
     data = load_data(args.images, args.val, img_size=settings.img_size,
                      held_share=settings.hold_out, seed=settings.seed, track=decoding)

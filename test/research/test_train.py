@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from torch import nn
 import ltp_ros
 from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.model.vit import ModelError, create_vit, data_config, label_names
-from ltp_ros.research.training import state
+from ltp_ros.research.training import built_model, state
+from ltp_ros.research.training.built_model import image_size
 from ltp_ros.research.training.images import TrainingData, normalise
 from ltp_ros.research.training.trainer import Settings, Trainer, batch_for
 from ltp_ros.tools import train
@@ -284,3 +286,59 @@ def test_a_batch_of_its_own_choice_is_recorded(images, tmp_path):
     card = json.loads((tmp_path / 'model.json').read_text())
     assert card['training']['settings']['batch'] == 8
     assert card['training']['steps'] == 3
+
+
+@pytest.mark.parametrize('checkpoint, model, size', [
+    ('demo', 'vit_demo', 32), ('small', 'vit_demo', 64), ('', 'vit_demo', 32),
+    ('', 'vit_tiny_patch16_224', 224)])
+def test_images_have_the_size_of_the_checkpoint_or_else_of_the_model(
+        checkpoint, model, size, small_model):
+    assert image_size(model, small_model if checkpoint == 'small' else checkpoint) == size
+
+
+@pytest.mark.parametrize('flag', ['--input-size', '--img-size'])
+def test_the_size_of_the_images_may_be_chosen(flag, images, tmp_path):
+    assert train.main(command(images, tmp_path, '--epochs', '1', flag, '16')) == 0
+    assert data_config(create_vit('', str(tmp_path / 'model.safetensors'))).input_size == (16, 16)
+
+
+@pytest.mark.parametrize('classes', [0, 1])
+def test_a_backbone_or_a_model_with_one_output_gets_a_head_for_the_classes(
+        classes, images, tmp_path):
+    bare = create_vit('vit_demo', pretrained=False, num_classes=classes, any_head=True)
+    state.export_model(tmp_path / 'bare', bare, {'architecture': 'vit_demo'})
+    assert train.main(command(images, tmp_path, '--epochs', '1', '--checkpoint',
+                              str(tmp_path / 'bare.safetensors'))) == 0
+    assert create_vit('', str(tmp_path / 'model.safetensors')).num_classes == 2
+
+
+def test_a_run_may_begin_with_the_demo_named_as_a_model(images, tmp_path):
+    assert train.main(command(images, tmp_path, '--epochs', '1', '--model', 'demo')) == 0
+    assert create_vit('', str(tmp_path / 'model.safetensors')).num_classes == 2
+
+
+def test_a_run_may_begin_with_the_weights_of_timm(images, tmp_path, monkeypatch):
+    def create(model, checkpoint='', *, pretrained=True, **more):
+        asked.append(pretrained)
+        return create_vit(model, checkpoint, **more, pretrained=False, num_classes=7)
+    asked = []
+    monkeypatch.setattr(built_model, 'create_vit', create)
+    assert train.main(command(images, tmp_path, '--epochs', '1', '--pretrained')) == 0
+    assert asked == [False, True]  # once to know the size, once to train
+    assert json.loads((tmp_path / 'model.json').read_text())['num_classes'] == 2
+
+
+def test_a_single_class_is_refused(images, tmp_path, capsys):
+    shutil.rmtree(images / 'dark')
+    assert train.main(command(images, tmp_path)) == 2
+    assert "has one class, 'bright', so there is nothing to tell apart" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('flag, value', [
+    ('--epochs', '0'), ('--batch', '-1'), ('--lr', '0'), ('--minutes', '-1'),
+    ('--hold-out', '1.1'), ('--label-smoothing', '2'), ('--weight-decay', '-1'),
+    ('--min-keep-ratio', '0'), ('--save-steps', '-1'), ('--input-size', '-32'), ('--seed', '-1')])
+def test_a_number_out_of_range_is_refused_before_anything_is_read(flag, value, capsys):
+    with pytest.raises(SystemExit):
+        train.main(['nowhere', flag, value])
+    assert 'it must be ' in capsys.readouterr().err

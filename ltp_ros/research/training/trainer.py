@@ -39,6 +39,7 @@ class Settings:
 
     model: str = 'vit_demo'
     checkpoint: str = ''
+    pretrained: bool = False
     img_size: int = 32
     epochs: int = 12
     batch: int = 0  # by the number of images
@@ -83,7 +84,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.built = build_model(
             settings.model, settings.checkpoint, settings.img_size, len(data.class_names),
-            lambda: channel_statistics(data.pixels))
+            lambda: channel_statistics(data.pixels), settings.pretrained)
         self.vit = self.built.vit.to(device, memory_format=torch.channels_last).train()
         self.preprocessor = Preprocessor(self.built.config).to(device)
         self._prepare_stem()
