@@ -46,7 +46,7 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
 
-FLAGS = ('model', 'checkpoint', 'labels', 'score', 'papr_checkpoint', 'device')
+FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'score', 'papr_checkpoint', 'device')
 LEAST_IMAGES = 20
 
 
@@ -96,7 +96,8 @@ class Adaptation:
         weights = vit.weights_of(args.model, args.checkpoint)
         self.card = vit.read_model_card(weights)
         model = vit.create_vit(args.model, args.checkpoint, method=args.method, score=args.score,
-                               alpha=alpha, papr_checkpoint=args.papr_checkpoint)
+                               alpha=alpha, input_size=args.input_size,
+                               papr_checkpoint=args.papr_checkpoint)
         self.names = vit.label_names(model, weights, args.labels)
         self.config: DataConfig = vit.data_config(model)
         self.val = self._open_val()
@@ -160,8 +161,10 @@ class Adaptation:
     def write(self, record: Dict[str, object]) -> None:
         """Write the weights and the model card."""
         architecture = self.card.get('architecture', self.args.model)
-        built = BuiltModel(self.adapter.vit, architecture, self.card.get('model_args', {}),
-                           self.config)
+        model_args = dict(self.card.get('model_args', {}))
+        if self.args.input_size:
+            model_args['img_size'] = self.args.input_size
+        built = BuiltModel(self.adapter.vit, architecture, model_args, self.config)
         export_model(Path(self.args.output).with_suffix(''), self.adapter.vit,
                      model_card(built, self.names, record))
 

@@ -123,7 +123,8 @@ class Evaluation:
         self.variants = variants_of(self.methods, self.keep_ratios, scores, self.alphas)
         self.models: Dict[str, nn.Module] = {
             method: vit.create_vit(args.model, args.checkpoint, method=method,
-                                   alpha=self.alphas[0], papr_checkpoint=args.papr_checkpoint)
+                                   alpha=self.alphas[0], input_size=args.input_size,
+                                   papr_checkpoint=args.papr_checkpoint)
             for method in self.methods}
         unpruned = self.models[UNPRUNED.method]
         self.data_config = vit.data_config(unpruned)

@@ -29,7 +29,7 @@ from ltp_ros.tools.support.frame_sources import panned_samples
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 
-FLAGS = ('model', 'checkpoint', 'method', 'score', 'papr_checkpoint', 'cache')
+FLAGS = ('model', 'checkpoint', 'input_size', 'method', 'score', 'papr_checkpoint', 'cache')
 SAMPLE = 'chelsea'
 TOLERANCE = 1e-3  # between probabilities; beyond it the exported model is a different one
 NUM_FRAMES = 3

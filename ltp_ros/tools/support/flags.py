@@ -11,7 +11,7 @@ from ltp_ros.model.vit import DEMO
 
 N = TypeVar('N', int, float)
 
-MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'device', 'precision')
+MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'device', 'precision')
 # For the programs that run the classifier as the node does
 CLASSIFIER_FLAGS = (*MODEL_FLAGS, 'backend', 'method', 'score', 'papr_checkpoint',
                     'num_threads', 'cache')
