@@ -43,6 +43,7 @@ from ltp_ros.tools.support.flags import (
     seed,
 )
 from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
 
@@ -203,8 +204,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         check_writable(args.json, args.output)
         adaptation = Adaptation(args, console)
         columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
-        with noting(signal.SIGINT) as stop, Progress(*columns, console=console,
-                                                     disable=args.quiet) as bar:
+        with noting(signal.SIGINT) as stop, shown(Progress(
+                *columns, console=console, disable=args.quiet)) as bar:
             seconds = adaptation.learn(bar, stop)
         rows = adaptation.compare()
         result: Dict[str, object] = {

@@ -58,6 +58,7 @@ from ltp_ros.tools.support.flags import (
     whole_number,
 )
 from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tuner.ladder_profile import model_hash
 
@@ -258,7 +259,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         check_writable(args.json, args.plot, args.state)
         figure = new_figure(args.plot, 13, 5) if args.plot else None
         evaluation = Evaluation(args, rank, count)
-        with Progress(*columns, console=errors, disable=args.quiet or rank > 0) as bar:
+        with shown(Progress(*columns, console=errors,
+                            disable=args.quiet or rank > 0)) as bar:
             head, rows = evaluate(evaluation, bar)
         if rank == 0:
             result = {**head, 'rows': rows}

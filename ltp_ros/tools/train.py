@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -37,7 +37,7 @@ from ltp_ros.tools.support.flags import (
     whole_number,
 )
 from ltp_ros.tools.support.output_files import check_writable, write_json
-from ltp_ros.tools.support.progress import shown
+from ltp_ros.tools.support.progress import shown, tracked
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import ending
 
@@ -134,9 +134,8 @@ def prepare(args: argparse.Namespace, console: Console) -> Trainer:
     if not settings.img_size:
         settings = replace(settings, img_size=image_size(settings.model, settings.checkpoint))
 
-    def decoding(images: Iterable[EncodedImage]) -> Iterator[EncodedImage]:
-        with shown(progress_bar(console, args.quiet)) as bar:
-            yield from bar.track(images, description='decoding')
+    def decoding(images: Iterable[EncodedImage]) -> Iterable[EncodedImage]:
+        return tracked(images, 'decoding', progress_bar(console, args.quiet))
     device = select_device(args.device).type
     data = load_data(args.images, args.val, img_size=settings.img_size,
                      held_share=settings.hold_out, seed=settings.seed, track=decoding)

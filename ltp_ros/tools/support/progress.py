@@ -3,11 +3,12 @@
 """Progress of a long run: a bar on a terminal, lines in a file or a pipe."""
 import contextlib
 import threading
-from typing import Iterator
+from typing import Iterable, Iterator, TypeVar
 
 from rich.progress import Progress, Task
 
-LINE_EVERY_S = 15.0
+T = TypeVar('T')
+LINE_EVERY_S = 10.0
 
 
 @contextlib.contextmanager
@@ -32,6 +33,12 @@ def shown(bar: Progress) -> Iterator[Progress]:
     finally:
         over.set()
         teller.join()
+
+
+def tracked(items: Iterable[T], description: str, bar: Progress) -> Iterator[T]:
+    """Yield the items, and show how many have been."""
+    with shown(bar):
+        yield from bar.track(items, description=description)
 
 
 def line_of(task: Task) -> str:
