@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import threading
+import traceback
 from typing import Callable, Iterator, List
 
 GRACE_S = 0.5  # for the main thread to see the signal and end by itself
@@ -44,8 +45,9 @@ def ending(*numbers: int, at_last: Callable[[], int]) -> Iterator[List[int]]:
                 code = 1
                 try:
                     code = at_last()
-                finally:
-                    os._exit(code)
+                except Exception:  # noqa: BLE001  whatever it is, say so and end
+                    traceback.print_exc()
+                os._exit(code)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
