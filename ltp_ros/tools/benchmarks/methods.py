@@ -38,7 +38,7 @@ from ltp_ros.research.benchmarks.methods import (
 from ltp_ros.research.benchmarks.methods_plot import draw
 from ltp_ros.research.benchmarks.runners import interleave, make, peak_mib
 from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import common_flags, positive_int
+from ltp_ros.tools.support.flags import checked, common_flags, positive_int
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['all'],
         help='methods to compare; the unpruned model is always included')
-    add('--keep-ratios', nargs='+', type=float, metavar='RATIO',
+    add('--keep-ratios', nargs='+', type=checked('keep_ratio'), metavar='RATIO',
         help="keep ratios of LTP; if omitted, the paper's setting (2.34 GMACs for ViT-S, 8.89 for "
         'ViT-B, 55 %% for others)')
     add('--batch', nargs='+', type=positive_int, default=[1], metavar='B',
