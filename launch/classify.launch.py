@@ -16,6 +16,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from ltp_ros.config import fields
+from ltp_ros.ros.transport import PROFILES_VARIABLES, profiles_file
 
 SHARE = Path(get_package_share_directory('ltp_ros'))
 UNSET = ''  # leaves the node's default in place, which is thus defined only once
@@ -47,6 +48,9 @@ def start_node(context: LaunchContext) -> List[Node]:
 
 def generate_launch_description() -> LaunchDescription:
     """Return the launch description."""
+    old, new = PROFILES_VARIABLES
+    profiles = EnvironmentVariable(old, default_value=EnvironmentVariable(
+        new, default_value=str(profiles_file(SHARE))))
     return LaunchDescription([
         DeclareLaunchArgument('namespace', default_value='ltp',
                               description='namespace of the node'),
@@ -58,8 +62,6 @@ def generate_launch_description() -> LaunchDescription:
                                 description=field.metadata['description'])
           for _, field in fields()),
         # An image exceeds Fast DDS's default shared memory; the camera process needs this too
-        SetEnvironmentVariable('FASTRTPS_DEFAULT_PROFILES_FILE', EnvironmentVariable(
-            'FASTRTPS_DEFAULT_PROFILES_FILE',
-            default_value=str(SHARE / 'config' / 'fastdds.xml'))),
+        *(SetEnvironmentVariable(name, profiles) for name in PROFILES_VARIABLES),
         OpaqueFunction(function=start_node),
     ])

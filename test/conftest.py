@@ -94,7 +94,7 @@ def listener(monkeypatch):
 
     # What the developer's shell sets must not reach the test; monkeypatch puts it back afterwards
     for name in ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY',
-                 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+                 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         monkeypatch.setenv(name, '')
         monkeypatch.delenv(name)
     isolate()

@@ -3,7 +3,7 @@
 """Before the first frame: load the model, warm it up, and find the costs of its levels."""
 import gc
 import os
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, List, Tuple
 
 import torch
 
@@ -84,8 +84,8 @@ def level_costs(classifier: Classifier, log: Log, warn: Log,
     costs = profiled(classifier, warn) or time_ladder(classifier, log, progress)
     useless = useless_levels(costs)
     if useless:
-        log(f'keep_ratio {_listed(useless)} took no less time than a higher one; the tuner tries '
-            'it only where all others are too slow')
+        log(f'keep_ratio {", ".join(map("{:g}".format, useless))} took no less time than a higher '
+            'one; the tuner tries it only where no other holds the deadline')
     return costs
 
 
@@ -132,16 +132,11 @@ def time_ladder(classifier: Classifier, log: Log,
         for keep_ratio, more_ms in classifier.time_levels(TIMED_ROUNDS, progress).items():
             times_ms[keep_ratio] += more_ms
         costs = costs_of(times_ms)
-        useless = useless_levels(costs)
-        if not useless or not tries_left:
+        if not useless_levels(costs) or not tries_left:
             break
-        log(f'keep_ratio {_listed(useless)} took no less time than a higher one; timing again, '
-            'as the machine may be busy')
+        log('some levels took no less time than a higher one; timing again, as the machine may '
+            'be busy')
     return costs
-
-
-def _listed(keep_ratios: Sequence[float]) -> str:
-    return ', '.join(f'{ratio:g}' for ratio in keep_ratios)
 
 
 def setup_of(classifier: Classifier) -> Setup:

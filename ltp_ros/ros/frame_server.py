@@ -3,17 +3,17 @@
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
 import contextlib
 import time
-from typing import Callable
+from typing import Callable, List
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.config import Config
-from ltp_ros.frames.health import Health, late_arrival
+from ltp_ros.frames.health import Health, Severity, Status, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.worker import Worker
-from ltp_ros.ros import messages
+from ltp_ros.ros import messages, transport
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
@@ -50,6 +50,7 @@ class FrameServer:
             self.pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
                                      time.monotonic_ns, config)
             self._health = Health(self.pipeline, time.monotonic_ns())
+            self._transport_fault = 'not known yet'
             self._health_timer = node.create_timer(HEALTH_PERIOD_S, self._report)
             self._worker.start(self.pipeline, self)
             undo.pop_all()
@@ -89,4 +90,11 @@ class FrameServer:
             throttle_duration_sec=THROTTLE_S)
 
     def _report(self) -> None:
-        self._outputs.publish_health(self._health.report(time.monotonic_ns()))
+        self._outputs.publish_health([*self._health.report(time.monotonic_ns()),
+                                      *self._transport()])
+
+    def _transport(self) -> List[Status]:
+        if self._transport_fault:  # until a segment is seen, of this process or of a camera
+            self._transport_fault = transport.shared_memory_fault()
+        fault = self._transport_fault
+        return [Status('transport', Severity.WARN, fault, {})] if fault else []

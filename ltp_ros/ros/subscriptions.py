@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ltp_ros.config import InputConfig
 from ltp_ros.frames.latency import StampClock
 from ltp_ros.frames.mailbox import Frame
-from ltp_ros.ros import messages
+from ltp_ros.ros import messages, transport
 
 try:
     from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
@@ -77,8 +77,10 @@ class CameraSubscription:
         if not publishers:
             cause = 'it has no publisher; check image_topics and image_transport'
         else:
-            cause = (f'it has {publishers} publisher{"s" if publishers > 1 else ""}; check that '
-                     'they publish, and that both sides of Fast DDS use config/fastdds.xml')
+            advice = transport.shared_memory_fault() or (
+                'check that they publish, and that their process uses the Fast DDS profiles of '
+                'this one')
+            cause = f'it has {publishers} publisher{"s" if publishers > 1 else ""}; {advice}'
         self._node.get_logger().warning(f'no image for {SILENCE_S:g} s on {name}: {cause}')
 
     def _warn_of_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ltp_ros.classifier import ClassifierError
+from ltp_ros.config import ConfigError
+from ltp_ros.images import ImageFileError
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import PlotError
@@ -25,7 +27,7 @@ from ltp_ros.tools.support.progress import shown
 # Modules in benchmarks/, imported on demand since some need ROS. Each has a docstring that
 # describes the measurement, PARENTS, add_arguments(parser), and run(args, bar), which shows its
 # progress in `bar` and returns an exit code, or None for 0
-COMMANDS = ('deadline', 'overload', 'node', 'methods', 'gpu')
+COMMANDS = ('choose', 'deadline', 'overload', 'node', 'methods', 'gpu')
 
 
 def build_parser(command: str = '') -> argparse.ArgumentParser:
@@ -74,8 +76,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         with shown(Progress(*columns, console=errors, disable=args.quiet)) as bar:
             return _module(args.command).run(args, bar) or 0
-    except (BenchmarkError, ClassifierError, ModelError, PlotError, ProcessError,
-            OSError) as error:
+    except (BenchmarkError, ClassifierError, ConfigError, ImageFileError, ModelError, PlotError,
+            ProcessError, OSError) as error:
         return fail(error)
     except KeyboardInterrupt:
         return 130

@@ -26,9 +26,9 @@ from std_msgs.msg import Header
 
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError
+from ltp_ros.ros.transport import use_large_images
 from ltp_ros.tools.support.flags import number, positive_int, whole_number
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, is_camera, open_source
-from ltp_ros.tools.support.transport import use_large_images
 
 # encoding -> OpenCV conversion from RGB
 ENCODINGS = {'bgr8': cv2.COLOR_RGB2BGR, 'rgb8': None, 'mono8': cv2.COLOR_RGB2GRAY}

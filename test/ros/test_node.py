@@ -214,7 +214,8 @@ def test_the_tuner_uses_the_time_there_is_and_says_when_there_is_too_little(list
         # Not always the lowest level: on a model this small, fewer tokens may not be faster
         level = round(float(latency.keep_ratio), 4)
         listener.until(lambda: listener.get_parameter('keep_ratio') == level, program)
-        listener.until(lambda: deadline_is(DiagnosticStatus.ERROR), program)
+        while not deadline_is(DiagnosticStatus.ERROR):  # as long as most answers are of this kind
+            exchange(listener, camera, picture(0), program)
 
 
 def test_a_thousand_parameter_changes_lose_no_frame(listener, start):

@@ -42,7 +42,7 @@ def flags(small_model):
 def parsers():
     yield from (program.build_parser() for program in (adapt, evaluate, export, profile, train))
     needs_ros = ('deadline', 'overload', 'node') if importlib.util.find_spec('rclpy') else ()
-    for command in ('methods', 'gpu', *needs_ros):
+    for command in ('choose', 'methods', 'gpu', *needs_ros):
         _, names = benchmark.build_parser(command)._actions
         yield names.choices[command]
     if needs_ros:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 import ltp_ros
-from ltp_ros.tools.support.transport import use_large_images
+from ltp_ros.ros.transport import use_large_images
 
 STOP_TIMEOUT_S = 10.0
 
