@@ -35,13 +35,20 @@ from ltp_ros.research.training.built_model import BuiltModel, model_card, traini
 from ltp_ros.research.training.images import hold_out, stack_middles
 from ltp_ros.research.training.state import export_model
 from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import add_ladder_flags, positive, positive_int, program_parser
+from ltp_ros.tools.support.flags import (
+    add_ladder_flags,
+    positive,
+    positive_int,
+    program_parser,
+    seed,
+)
 from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
 from ltp_ros.tools.support.telling import teller
 
-FLAGS = ('model', 'checkpoint', 'labels', 'score', 'papr_checkpoint', 'device')
+FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'score', 'papr_checkpoint', 'device')
 LEAST_IMAGES = 20
 
 
@@ -72,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         'compare the model on before and after; if omitted, the held-out images, without labels')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
         help='auto: bfloat16 if the hardware supports it')
-    add('--seed', type=int, default=Recipe.seed, help='seed of all random numbers')
+    add('--seed', type=seed, default=Recipe.seed, help='seed of all random numbers')
     return parser
 
 
@@ -93,7 +100,8 @@ class Adaptation:
         weights = vit.weights_of(args.model, args.checkpoint)
         self.card = vit.read_model_card(weights)
         model = vit.create_vit(args.model, args.checkpoint, method=args.method, score=args.score,
-                               alpha=alpha, papr_checkpoint=args.papr_checkpoint)
+                               alpha=alpha, input_size=args.input_size,
+                               papr_checkpoint=args.papr_checkpoint)
         self.names = vit.label_names(model, weights, args.labels)
         self.config: DataConfig = vit.data_config(model)
         self.val = self._open_val(note)
@@ -161,8 +169,10 @@ class Adaptation:
     def write(self, record: Dict[str, object]) -> None:
         """Write the weights and the model card."""
         architecture = self.card.get('architecture', self.args.model)
-        built = BuiltModel(self.adapter.vit, architecture, self.card.get('model_args', {}),
-                           self.config)
+        model_args = dict(self.card.get('model_args', {}))
+        if self.args.input_size:
+            model_args['img_size'] = self.args.input_size
+        built = BuiltModel(self.adapter.vit, architecture, model_args, self.config)
         export_model(Path(self.args.output).with_suffix(''), self.adapter.vit,
                      model_card(built, self.names, record))
 
@@ -202,8 +212,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         check_writable(args.json, args.output)
         adaptation = Adaptation(args, console, tell)
         columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
-        with noting(signal.SIGINT) as stop, Progress(*columns, console=console,
-                                                     disable=args.quiet) as bar:
+        with noting(signal.SIGINT) as stop, shown(Progress(
+                *columns, console=console, disable=args.quiet)) as bar:
             seconds = adaptation.learn(bar, stop)
         rows = adaptation.compare()
         result: Dict[str, object] = {

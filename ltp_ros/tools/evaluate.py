@@ -34,6 +34,7 @@ from ltp_ros.research.accuracy.answers import (
     answer_all,
     select,
     variants_of,
+    woven,
 )
 from ltp_ros.research.accuracy.batches import Pixels, batches, model_classes
 from ltp_ros.research.accuracy.plot import draw
@@ -54,6 +55,7 @@ from ltp_ros.tools.support.flags import (
     whole_number,
 )
 from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.telling import teller
 from ltp_ros.tuner.ladder_profile import model_hash
@@ -120,7 +122,8 @@ class Evaluation:
         self.variants = variants_of(self.methods, self.keep_ratios, scores, self.alphas)
         self.models: Dict[str, nn.Module] = {
             method: vit.create_vit(args.model, args.checkpoint, method=method,
-                                   alpha=self.alphas[0], papr_checkpoint=args.papr_checkpoint)
+                                   alpha=self.alphas[0], input_size=args.input_size,
+                                   papr_checkpoint=args.papr_checkpoint)
             for method in self.methods}
         unpruned = self.models[UNPRUNED.method]
         self.data_config = vit.data_config(unpruned)
@@ -209,7 +212,7 @@ class Evaluation:
         rows = {variant: mine.rows(variant) for variant in self.variants}
         parts = ranks.gather(rows, self.count)
         everything = Answers(self.variants)
-        everything.add({variant: _woven([part[variant] for part in parts])
+        everything.add({variant: woven([part[variant] for part in parts])
                         for variant in self.variants})
         return everything
 
@@ -223,14 +226,6 @@ class Evaluation:
         for index in (~answers.read).nonzero().flatten().tolist():
             found.add(name_of(self.images[index], index), pixels[index][1])
         return found
-
-
-def _woven(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Interleave the parts: part i holds every len(parts)-th image, starting at image i."""
-    woven = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
-    for number, part in enumerate(parts):
-        woven[number::len(parts)] = part
-    return woven
 
 
 def evaluate(evaluation: Evaluation, bar: Progress, note: Note
@@ -277,7 +272,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         check_writable(args.json, args.plot, args.state)
         figure = new_figure(args.plot, 13, 5) if args.plot else None
         evaluation = Evaluation(args, rank, count)
-        with Progress(*columns, console=errors, disable=args.quiet or rank > 0) as bar:
+        with shown(Progress(*columns, console=errors,
+                            disable=args.quiet or rank > 0)) as bar:
             head, rows = evaluate(evaluation, bar, tell)
         if rank == 0:
             result = {**head, 'rows': rows}

@@ -34,6 +34,7 @@ from ltp_ros.tools.support.flags import (
     program_parser,
 )
 from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.telling import teller
 from ltp_ros.tuner.ladder_profile import ALL_TOKENS, LevelTime, Profile, write
@@ -152,7 +153,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     try:
         check_writable(args.output, args.json, args.plot)
         figure = new_figure(args.plot, 8, 5.5) if args.plot else None
-        with Progress(*columns, console=errors, disable=args.quiet) as bar:
+        with shown(Progress(*columns, console=errors, disable=args.quiet)) as bar:
             profile, about = measure(args, bar, tell)
         write(args.output, profile, about)
         Console().print(make_table(profile))

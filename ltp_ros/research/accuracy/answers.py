@@ -190,3 +190,11 @@ def answer_all(models: Mapping[str, nn.Module], batches: Iterable[torch.Tensor],
     for images in batches:
         answers.add(top_classes(models, images, variants, k, seed=len(answers)))
         progress(len(images))
+
+
+def woven(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Interleave the parts: part i holds every len(parts)-th image, starting at image i."""
+    woven = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
+    for number, part in enumerate(parts):
+        woven[number::len(parts)] = part
+    return woven

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ltp_ros.images import EncodedImage, Note, ignore, read_images
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
-from ltp_ros.research.datasets import DatasetError, ImageSet, open_image_set
+from ltp_ros.research.datasets import EXPECTED, DatasetError, ImageSet, open_image_set
 
 
 @dataclass
@@ -46,6 +46,9 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
     image_set = open_image_set(images)
     class_names = image_set.class_names or [
         f'class {index}' for index in range(int(image_set.labels.max()) + 1)]
+    if len(class_names) < 2:
+        raise DatasetError(f'{images!r} has one class, {class_names[0]!r}, so there is nothing to '
+                           f'tell apart; {EXPECTED}')
     pixels, labels = load_images(image_set, img_size, track, note)
     train, held = hold_out(len(labels), 0.0 if val else held_share, seed)
     if not len(train):

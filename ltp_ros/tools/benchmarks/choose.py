@@ -31,12 +31,20 @@ from ltp_ros.research.benchmarks.runners import interleave
 from ltp_ros.research.datasets import open_image_set, open_images
 from ltp_ros.tools.benchmarks.methods import DEFAULT_PAIRS, parse_pair
 from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import absolute_paths, common_flags, positive, positive_int
+from ltp_ros.tools.support.flags import (
+    absolute_paths,
+    checked,
+    common_flags,
+    positive,
+    positive_int,
+    share,
+)
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 
 NAME = 'choose'
-GIVEN = ('model', 'checkpoint', 'labels', 'papr_checkpoint', 'device', 'num_threads', 'cache')
+GIVEN = ('model', 'checkpoint', 'labels', 'input_size', 'papr_checkpoint', 'device',
+         'num_threads', 'cache')
 PARENTS = [common_flags(GIVEN)]
 LEVELS = [level for level in ClassifierConfig.keep_ratios if level >= TunerConfig.min_keep_ratio]
 Answering = Tuple[str, str, float]  # method, precision and level
@@ -57,9 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--run', nargs='+', type=parse_pair, metavar='BACKEND:PRECISION',
         help='if omitted: ' + '; '.join(f'{" ".join(pairs)} on {device}'
                                         for device, pairs in DEFAULT_PAIRS.items()))
-    add('--keep-ratios', nargs='+', type=float, metavar='RATIO', default=LEVELS,
+    add('--keep-ratios', nargs='+', type=checked('keep_ratio'), metavar='RATIO', default=LEVELS,
         help='levels to compare')
-    add('--target-miss-rate', type=float, default=TunerConfig.target_miss_rate, metavar='SHARE',
+    add('--target-miss-rate', type=share, default=TunerConfig.target_miss_rate, metavar='SHARE',
         help='share of answers that may be late')
     add('--limit', type=positive_int, default=400, metavar='N',
         help='use only N of the images, evenly spread')

@@ -53,8 +53,9 @@ def write_maps(args: argparse.Namespace, methods: Sequence[str], images: Sequenc
         folder: created if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ltp = create_vit(args.model, args.checkpoint, alpha=args.alpha[0])
+    ltp = create_vit(args.model, args.checkpoint, alpha=args.alpha[0], input_size=args.input_size)
     others = {method: create_vit(args.model, args.checkpoint, method=method,
+                                 input_size=args.input_size,
                                  papr_checkpoint=args.papr_checkpoint)
               for method in methods if method in ('mixed', 'papr')}
     path = folder / 'positions.png'

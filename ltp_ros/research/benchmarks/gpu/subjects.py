@@ -31,16 +31,19 @@ class Subject(NamedTuple):
 
     name: str
     checkpoint: str = ''
+    input_size: int = 0
 
     def model(self, method: str) -> nn.Module:
         """Return the model with a token reduction method; without a checkpoint, random weights."""
         torch.manual_seed(0)
-        return vit.create_vit(self.name, self.checkpoint, method=method, pretrained=False)
+        return vit.create_vit(self.name, self.checkpoint, method=method, pretrained=False,
+                              input_size=self.input_size)
 
 
 def subjects(settings: Settings) -> List[Subject]:
     """Return the models with trained weights: the given checkpoint, if any, and the demo model."""
-    given = [Subject(settings.model, settings.checkpoint)] if settings.checkpoint else []
+    given = [Subject(settings.model, settings.checkpoint, settings.input_size)
+             ] if settings.checkpoint else []
     return [*given, Subject(vit.DEMO)]
 
 
