@@ -3,6 +3,7 @@
 """Labelled images on disk: class folders, a CSV beside the images, or JPEG bytes in an npz."""
 import csv
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence, Union
@@ -18,6 +19,8 @@ from ltp_ros.images import (
     is_image_file,
 )
 
+# Of a file that is damaged, empty, or of other arrays
+NPZ_ERRORS = (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 LABELS_CSV = 'labels.csv'
 SPLITS = frozenset(('train', 'training', 'val', 'valid', 'validation', 'test', 'testing'))
 EXPECTED = ('expected a folder of class folders, a folder of images with labels.csv (columns '
@@ -87,10 +90,10 @@ def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
 def _from_npz(path: Path) -> ImageSet:
     try:
         with np.load(str(path), allow_pickle=False) as arrays:
-            jpeg, offsets = arrays['jpeg'], arrays['offsets']
+            jpeg, offsets = arrays['jpeg'], arrays['offsets'].astype(np.int64)
             labels = arrays['labels'].astype(np.int64)
             class_names = [str(name) for name in arrays['class_names']]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except NPZ_ERRORS as error:
         raise DatasetError(f'{str(path)!r} cannot be used: {error}; {EXPECTED}') from error
     if len(offsets) != len(labels) + 1:
         raise DatasetError(f'{str(path)!r} has {len(labels)} labels and {len(offsets)} offsets; '

@@ -159,6 +159,13 @@ def test_an_npz_that_does_not_fit_together_is_refused(tmp_path, changes, message
         open_image_set(tmp_path / 'set.npz')
 
 
+@pytest.mark.parametrize('content', [b'', b'PK', b'no npz'])
+def test_a_file_that_is_no_npz_is_refused_by_name(content, tmp_path):
+    (tmp_path / 'set.npz').write_bytes(content)
+    with pytest.raises(DatasetError, match=r'set\.npz. cannot be used'):
+        open_image_set(tmp_path / 'set.npz')
+
+
 @pytest.mark.parametrize('row', ['x.png,cat', 'x.png,-1', 'x.png'])
 def test_a_csv_row_without_a_class_is_refused(tmp_path, row):
     (tmp_path / 'labels.csv').write_text(f'file,class_index\n{row}\n')

@@ -5,7 +5,6 @@ import dataclasses
 import io
 import json
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence
@@ -13,6 +12,8 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 import numpy as np
 import torch
 from torch import nn
+
+from ltp_ros.research.datasets import NPZ_ERRORS
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Answers:
             with np.load(str(path), allow_pickle=False) as arrays:
                 settings = json.loads(str(arrays['settings']))
                 classes = torch.from_numpy(arrays['classes'])
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        except NPZ_ERRORS as error:
             raise AnswerFileError(f"'{path}' is not a file of answers: {error}; remove it or "
                                   'name another file') from error
         for name, value in self._settings.items():
