@@ -43,7 +43,7 @@ def vit_demo(pretrained: bool = False, **kwargs: object) -> VisionTransformer:
 
 def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: str = 'srb',
                alpha: float = 0.5, keep_ratio: float = 1.0, pretrained: bool = True,
-               input_size: int = 0, papr_checkpoint: str = '',
+               input_size: int = 0, papr_checkpoint: str = '', any_head: bool = False,
                **model_args: object) -> VisionTransformer:
     """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
 
@@ -60,6 +60,7 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
             checkpoint was trained at, or the model's own.
         papr_checkpoint: weights of the ConvNet of method 'papr'; empty: timm's.
         pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
+        any_head: whether also to take a model without classes, whose head is to be replaced.
         **model_args: passed on to timm, for instance `img_size` or `num_classes`.
 
     Raises:
@@ -81,7 +82,8 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
     else:
         vit = _create(model, pretrained=pretrained, **model_args)
     check_supported(vit, model, method)
-    check_classes(vit, checkpoint or model)
+    if not any_head:
+        check_classes(vit, checkpoint or model)
     if method == 'ltp':
         attach_pruner(vit, alpha, keep_ratio, score)
     else:

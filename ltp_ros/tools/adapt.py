@@ -23,7 +23,7 @@ from rich.table import Table
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
-from ltp_ros.images import EncodedImage, ImageFileError
+from ltp_ros.images import EncodedImage, ImageFileError, Note, Unread, read_images
 from ltp_ros.model import vit
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
 from ltp_ros.research.accuracy.answers import kinds_of
@@ -35,12 +35,20 @@ from ltp_ros.research.training.built_model import BuiltModel, model_card, traini
 from ltp_ros.research.training.images import hold_out, stack_middles
 from ltp_ros.research.training.state import export_model
 from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import add_ladder_flags, positive, positive_int, program_parser
+from ltp_ros.tools.support.flags import (
+    add_ladder_flags,
+    positive,
+    positive_int,
+    program_parser,
+    seed,
+)
 from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
+from ltp_ros.tools.support.telling import teller
 
-FLAGS = ('model', 'checkpoint', 'labels', 'score', 'papr_checkpoint', 'device')
+FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'score', 'papr_checkpoint', 'device')
 LEAST_IMAGES = 20
 
 
@@ -49,7 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser('ltp_adapt', __doc__, FLAGS)
     add = parser.add_argument
     add('images', type=expand, help='a folder of images, an .npz with jpeg and offsets, a video, '
-        'or a bag (.mcap, .db3, .bag, or a folder with metadata.yaml; needs rosbags)')
+        'or a bag (.mcap, .db3, .bag, or a folder of these; needs rosbags)')
+    add('--topics', nargs='+', default=[], metavar='TOPIC',
+        help='topics of a bag to take images from; if omitted, all with colour or grey images')
     add('--output', type=expand, default='adapted.safetensors', metavar='FILE',
         help='file for the weights; the model card goes beside it, as .json')
     add('--method', choices=[method for method in METHODS if method != 'none'],
@@ -69,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         'compare the model on before and after; if omitted, the held-out images, without labels')
     add('--precision', choices=('auto', 'float32', 'bfloat16'), default='auto',
         help='auto: bfloat16 if the hardware supports it')
-    add('--seed', type=int, default=Recipe.seed, help='seed of all random numbers')
+    add('--seed', type=seed, default=Recipe.seed, help='seed of all random numbers')
     return parser
 
 
@@ -80,7 +90,7 @@ class Adaptation:
         ConfigError, ClassifierError, ImageFileError, ModelError: if one of them cannot be used.
     """
 
-    def __init__(self, args: argparse.Namespace, console: Console):
+    def __init__(self, args: argparse.Namespace, console: Console, note: Note):
         self.args = args
         alpha = check('alpha', args.alpha)
         ratios = sorted({1.0, *check('keep_ratios', args.keep_ratios)}, reverse=True)
@@ -90,13 +100,15 @@ class Adaptation:
         weights = vit.weights_of(args.model, args.checkpoint)
         self.card = vit.read_model_card(weights)
         model = vit.create_vit(args.model, args.checkpoint, method=args.method, score=args.score,
-                               alpha=alpha, papr_checkpoint=args.papr_checkpoint)
+                               alpha=alpha, input_size=args.input_size,
+                               papr_checkpoint=args.papr_checkpoint)
         self.names = vit.label_names(model, weights, args.labels)
         self.config: DataConfig = vit.data_config(model)
-        self.val = self._open_val()
+        self.val = self._open_val(note)
         size = self.config.resize_size(*self.config.input_size)
         with contextlib.nullcontext() if args.quiet else console.status('reading images'):
-            pixels = stack_middles(rgb_images(args.images, args.limit), size)
+            pixels = stack_middles(rgb_images(args.images, args.limit, note,
+                                              self.config.resize_size, args.topics), size)
         if len(pixels) < LEAST_IMAGES:
             raise DatasetError(f'{args.images!r} has {len(pixels)} images; expected at least '
                                f'{LEAST_IMAGES}, better a few hundred')
@@ -110,12 +122,15 @@ class Adaptation:
         self.num_images = len(learned)
         self.device = device
 
-    def _open_val(self) -> Optional[Tuple[Sequence[EncodedImage], torch.Tensor]]:
+    def _open_val(self, note: Note) -> Optional[Tuple[Sequence[EncodedImage], torch.Tensor]]:
+        """Return the images of --val that can be read: now, not only after the training."""
         if not self.args.val:
             return None
         image_set = open_image_set(self.args.val)
         classes = model_classes(image_set, self.names, self.args.val)
-        return image_set.images, torch.from_numpy(classes)
+        read = [index for index, _ in read_images(image_set.images, len(image_set), note,
+                                                  self.config.resize_size)]
+        return [image_set.images[index] for index in read], torch.from_numpy(classes[read])
 
     def learn(self, bar: Progress, stop: Sequence[int]) -> float:
         """Train until steps, minutes or improvements run out, or `stop` is not empty.
@@ -148,14 +163,16 @@ class Adaptation:
         if self.val is not None:
             encoded, labels = self.val
             images = batches(encoded, self.config, EVALUATION_BATCH, 0, self.device,
-                             torch.float32)
+                             torch.float32, Unread(len(encoded)))
         return gains(adapter.teacher, adapter.vit, self.ladder, images, labels)
 
     def write(self, record: Dict[str, object]) -> None:
         """Write the weights and the model card."""
         architecture = self.card.get('architecture', self.args.model)
-        built = BuiltModel(self.adapter.vit, architecture, self.card.get('model_args', {}),
-                           self.config)
+        model_args = dict(self.card.get('model_args', {}))
+        if self.args.input_size:
+            model_args['img_size'] = self.args.input_size
+        built = BuiltModel(self.adapter.vit, architecture, model_args, self.config)
         export_model(Path(self.args.output).with_suffix(''), self.adapter.vit,
                      model_card(built, self.names, record))
 
@@ -184,6 +201,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_adapt`; return the exit code."""
     args = build_parser().parse_args(argv)
     console = Console(stderr=True)
+    tell = teller(console, 'ltp_adapt')
     try:
         output = Path(args.output)
         if output.suffix != '.safetensors':
@@ -192,10 +210,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         if args.json and Path(args.json) == output.with_suffix('.json'):
             raise ConfigError(f'json {args.json!r} is not allowed; the model card goes there')
         check_writable(args.json, args.output)
-        adaptation = Adaptation(args, console)
+        adaptation = Adaptation(args, console, tell)
         columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
-        with noting(signal.SIGINT) as stop, Progress(*columns, console=console,
-                                                     disable=args.quiet) as bar:
+        with noting(signal.SIGINT) as stop, shown(Progress(
+                *columns, console=console, disable=args.quiet)) as bar:
             seconds = adaptation.learn(bar, stop)
         rows = adaptation.compare()
         result: Dict[str, object] = {
@@ -213,7 +231,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                         f'method:={args.method}', soft_wrap=True, highlight=False)
         write_json(args.json, result)
     except (ConfigError, ClassifierError, ImageFileError, vit.ModelError, OSError) as error:
-        console.print(f'ltp_adapt: {error}', soft_wrap=True, markup=False, highlight=False)
+        tell(str(error))
         return 2
     return 0
 

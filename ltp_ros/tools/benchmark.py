@@ -22,6 +22,7 @@ from ltp_ros.model.vit import ModelError
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import PlotError
 from ltp_ros.tools.support.processes import ProcessError
+from ltp_ros.tools.support.progress import shown
 
 # Modules in benchmarks/, imported on demand since some need ROS. Each has a docstring that
 # describes the measurement, PARENTS, add_arguments(parser), and run(args, bar), which shows its
@@ -73,7 +74,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parser.parse_args(argv)
     columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
     try:
-        with Progress(*columns, console=errors, disable=args.quiet) as bar:
+        with shown(Progress(*columns, console=errors, disable=args.quiet)) as bar:
             return _module(args.command).run(args, bar) or 0
     except (BenchmarkError, ClassifierError, ConfigError, ImageFileError, ModelError, PlotError,
             ProcessError, OSError) as error:

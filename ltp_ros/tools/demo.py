@@ -17,7 +17,7 @@ from ltp_ros.files import expand
 from ltp_ros.tools.image_source import parse_rate
 from ltp_ros.tools.reports.demo_table import DemoReport
 from ltp_ros.tools.reports.demo_watcher import DemoWatcher
-from ltp_ros.tools.support.flags import absolute_paths
+from ltp_ros.tools.support.flags import absolute_paths, checked, positive_int
 from ltp_ros.tools.support.frame_sources import PAN_FRAMES, SAMPLES
 from ltp_ros.tools.support.processes import Process, ProcessError, isolate
 
@@ -28,7 +28,7 @@ GRACE_S = 3.0  # for answers still in flight when the source has ended
 def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
     """Run the two processes and feed the report until every frame is answered or overdue."""
     parameters = absolute_paths({name: getattr(args, name) for name in (
-        'model', 'checkpoint', 'labels', 'device', 'precision', 'keep_ratio')})
+        'model', 'checkpoint', 'labels', 'input_size', 'device', 'precision', 'keep_ratio')})
     given = [text for name, value in parameters.items() if value
              for text in ('-p', f'{name}:={value}')]
     with ExitStack() as stack:
@@ -55,13 +55,14 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog='ltp_demo', description=__doc__.split(': ', 1)[1])
     parser.add_argument('--source', type=expand, default='samples',
-                        help="a video file, a folder of images, a webcam number, or 'samples' "
-                        '(default): a pan over the images in this package')
-    parser.add_argument('--frames', type=int, default=PAN_FRAMES * len(SAMPLES), metavar='N',
-                        help='number of frames; default: %(default)s')
+                        help='a video file, a folder of images, the number or device of a camera '
+                        '(0, /dev/video0), a stream (rtsp://…, http://…), or samples (default): a '
+                        'pan over the images in this package')
+    parser.add_argument('--frames', type=positive_int, default=PAN_FRAMES * len(SAMPLES),
+                        metavar='N', help='number of frames; default: %(default)s')
     parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',
                         help='frames per second; default: %(default)s')
-    parser.add_argument('--keep-ratio', type=float, default=0.53,
+    parser.add_argument('--keep-ratio', type=checked('keep_ratio'), default=0.53,
                         help='share of the patch tokens kept; default: %(default)s')
     parser.add_argument('--model', default='demo',
                         help='a timm Vision Transformer; default: demo, the model in this package')
@@ -69,6 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
                         help='a .safetensors file for the model')
     parser.add_argument('--labels', type=expand, default='',
                         help='a text file with one class name per line')
+    parser.add_argument('--input-size', type=checked('input_size'), default=0, metavar='PIXELS',
+                        help='pixels a side that the model is given; default: as it was trained')
     parser.add_argument('--device', default='', help='cuda or cpu; default: cuda if available')
     parser.add_argument('--precision', default='', help='float32, float16, bfloat16 or int8')
     parser.add_argument('--output', type=expand, default='ltp_demo.png', metavar='FILE',

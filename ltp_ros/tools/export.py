@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Typ
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.backends import choice
@@ -27,9 +27,10 @@ from ltp_ros.model.vit import ModelError
 from ltp_ros.tools.support.flags import add_ladder_flags, program_parser
 from ltp_ros.tools.support.frame_sources import panned_samples
 from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import tracked
 from ltp_ros.tools.support.provenance import provenance
 
-FLAGS = ('model', 'checkpoint', 'method', 'score', 'papr_checkpoint', 'cache')
+FLAGS = ('model', 'checkpoint', 'input_size', 'method', 'score', 'papr_checkpoint', 'cache')
 SAMPLE = 'chelsea'
 TOLERANCE = 1e-3  # between probabilities; beyond it the exported model is a different one
 NUM_FRAMES = 3
@@ -71,12 +72,15 @@ def export_ladder(args: argparse.Namespace) -> Tuple[Dict[str, str], List[LevelR
     folder = Path(args.output) if args.output else choice.model_folder(
         args.cache, classifier.model_name, classifier.model_hash, classifier.config.method,
         classifier.config.score, classifier.config.alpha)
+    if folder is None:
+        raise ConfigError('there is no home folder for the files; give --output FOLDER, or --cache '
+                          'FOLDER for the onnx backend to find them in')
     onnx = choice.create('onnx', 'float32', eager.model, classifier.data_config,
                          torch.device('cpu'), folder)
     images = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]
     rows: List[LevelRow] = []
-    for keep_ratio in track(classifier.config.ladder, 'exporting', console=Console(stderr=True),
-                            disable=args.quiet):
+    for keep_ratio in tracked(classifier.config.ladder, 'exporting', Progress(
+            console=Console(stderr=True), disable=args.quiet)):
         path = level_file(folder, keep_ratio)
         export_level(eager.model, keep_ratio, path)
         rows.append({'keep_ratio': keep_ratio, 'file': str(path),

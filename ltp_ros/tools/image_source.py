@@ -4,6 +4,7 @@
 import argparse
 import array
 import math
+import signal
 import sys
 from typing import Iterator, List, Optional, Tuple, Union
 
@@ -12,22 +13,29 @@ import numpy as np
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.duration import Duration
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import ExternalShutdownException
+from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.utilities import remove_ros_args
+from rclpy.validate_full_topic_name import validate_full_topic_name
+from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ltp_ros.files import expand
-from ltp_ros.images import ImageFileError
+from ltp_ros.images import ImageFileError, Note
 from ltp_ros.ros.transport import use_large_images
-from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, open_source
+from ltp_ros.tools.support.flags import number, positive_int, whole_number
+from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, is_camera, open_source
+from ltp_ros.tools.support.telling import teller
 
 # encoding -> OpenCV conversion from RGB
 ENCODINGS = {'bgr8': cv2.COLOR_RGB2BGR, 'rgb8': None, 'mono8': cv2.COLOR_RGB2GRAY}
 
+NODE_NAME = 'image_source'
 SETTLE_S = 0.5  # from the last match to the first frame
 NS_PER_S = 1_000_000_000
 MAX_RATE_HZ = 1000.0
@@ -41,7 +49,7 @@ class ImageSource(Node):
     """
 
     def __init__(self, frames: Iterator[NamedImage], args: argparse.Namespace):
-        super().__init__('image_source')
+        super().__init__(NODE_NAME)
         self._frames = frames
         self._args = args
         self._count = 0
@@ -73,13 +81,24 @@ class ImageSource(Node):
             self._timer.cancel()
             if not self._args.best_effort:
                 self._publisher.wait_for_all_acked(Duration(seconds=2.0))
-            self.get_logger().info(f'published {self._count} images')
+            self._report()
             self.done.set_result(None)
             return
         name, image = named
         header = Header(frame_id=name, stamp=self.get_clock().now().to_msg())
         self._publisher.publish(to_message(header, image, self._args))
         self._count += 1
+
+    def _report(self) -> None:
+        """Log how many images were published and, if that was too few, why."""
+        wanted, logger = self._args.count, self.get_logger()
+        told = f'published {self._count} image{"" if self._count == 1 else "s"}'
+        if is_camera(self._args.source) and self._count != wanted:
+            logger.warning(f'{told}, then the camera gave no more')
+        elif wanted and self._count < wanted:
+            logger.warning(f'{told} of {wanted}: the source has no more; --loop starts it over')
+        else:
+            logger.info(told)
 
     def _begun(self) -> bool:
         if self._ticks_to_settle > 0 and (
@@ -126,12 +145,18 @@ def parse_size(text: str) -> Tuple[int, int]:
     return int(width), int(height)
 
 
-def parse_rate(text: str) -> float:
-    """Parse a frame rate [Hz]."""
-    rate = float(text)
-    if not is_rate(rate):
-        raise argparse.ArgumentTypeError(f'{text} is not in (0, {MAX_RATE_HZ:g}]')
-    return rate
+def parse_topic(text: str) -> str:
+    """Return a topic name, checked: absolute, relative, or private with ~."""
+    try:
+        validate_full_topic_name(expand_topic_name(text, NODE_NAME, '/'))
+    except (NameValidationException, ValueError) as error:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a topic name; expected words of letters, digits and _, joined by /, '
+            'such as /camera/image_raw') from error
+    return text
+
+
+parse_rate = number(float, f'in (0, {MAX_RATE_HZ:g}]', is_rate)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -139,13 +164,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='ltp_image_source', description=__doc__.split(': ', 1)[1])
     parser.add_argument('source', type=expand, nargs='?', default='samples',
-                        help="a video file, a folder of images, a webcam number, or 'samples' "
-                        "(default): a pan over the images in this package")
-    parser.add_argument('--topic', default='/ltp/image',
+                        help='a video file, a folder of images, the number or device of a camera '
+                        '(0, /dev/video0), a stream (rtsp://…, http://…), or samples '
+                        '(default): a pan over the images in this package')
+    parser.add_argument('--topic', type=parse_topic, default='/ltp/image',
                         help='topic of the raw images; default: %(default)s')
     parser.add_argument('--rate', type=parse_rate, default=10.0, metavar='HZ',
-                        help='frames per second; default: %(default)s')
-    parser.add_argument('--count', type=int, metavar='N', help='stop after N frames')
+                        help='frames per second, for a camera or stream its own; '
+                        'default: %(default)s')
+    parser.add_argument('--count', type=positive_int, metavar='N',
+                        help='stop after N frames, or at the end of the source without --loop')
     parser.add_argument('--loop', action='store_true', help='start over at the end')
     parser.add_argument('--size', type=parse_size, metavar='WxH', help='resize every frame')
     parser.add_argument('--encoding', choices=sorted(ENCODINGS), default='rgb8',
@@ -155,29 +183,46 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--best-effort', action='store_true',
                         help='publish best effort; the default, reliable, serves subscribers of '
                         'both kinds')
-    parser.add_argument('--wait', type=int, nargs='?', default=0, const=1, metavar='N',
+    parser.add_argument('--wait', type=whole_number, nargs='?', default=0, const=1, metavar='N',
                         help='start once there are N (default: 1) subscribers')
     parser.add_argument('--samples', nargs='+', choices=sorted(SAMPLES), default=list(SAMPLES),
                         help='sample images to publish; default: all')
     return parser
 
 
+def open_frames(args: argparse.Namespace, note: Note) -> Iterator[NamedImage]:
+    """Return the frames of the source; Ctrl-C ends the program while OpenCV waits for a stream."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return open_source(args.source, args.loop, tuple(args.samples), note)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the program; return its exit code."""
     argv = sys.argv if argv is None else ['ltp_image_source', *argv]
-    args = build_parser().parse_args(remove_ros_args(argv)[1:])
-    use_large_images()
-    try:
-        frames = open_source(args.source, args.loop, tuple(args.samples))
-    except ImageFileError as error:
-        print(f'ltp_image_source: {error}', file=sys.stderr)
+    tell = teller(Console(stderr=True), 'ltp_image_source')
+
+    def fail(error: Exception) -> int:
+        tell(str(error))
         return 2
-    rclpy.init(args=argv)
-    node = ImageSource(frames, args)
+    try:
+        args = build_parser().parse_args(remove_ros_args(argv)[1:])
+        use_large_images()
+        frames = open_frames(args, tell)
+        rclpy.init(args=argv)
+        node = ImageSource(frames, args)
+    except (ImageFileError, NameValidationException, ParameterException,
+            RuntimeError) as error:  # the last by rclpy, of its own arguments
+        rclpy.try_shutdown()
+        return fail(error)
     try:
         rclpy.spin_until_future_complete(node, node.done)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # a normal stop
+    except ImageFileError as error:
+        return fail(error)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -173,7 +173,7 @@ def test_one_batch_size_is_drawn_as_bars(tmp_path):
 
 @pytest.mark.parametrize('argv, words', [
     (['--run', 'onnx:float16'], 'onnx: float32, int8'), (['--methods', 'evit'], 'evit'),
-    (['--batch', '0'], 'at least 1')])
+    (['--batch', '0'], 'at least 1'), (['--keep-ratios', '-1'], 'must be in (0, 1]')])
 def test_what_is_not_allowed_is_refused_by_name(argv, words, capsys):
     with pytest.raises(SystemExit):
         main(['methods', *argv])

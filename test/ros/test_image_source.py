@@ -1,22 +1,30 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The live frame rate of `ltp_image_source`."""
+"""`ltp_image_source`: its live frame rate, its end, and what its command line refuses."""
 import itertools
 import os
 
+import cv2
 import numpy as np
 import pytest
 import rclpy
 from rclpy.parameter import Parameter
 
-from ltp_ros.tools.image_source import ImageSource, build_parser, is_rate
+from ltp_ros.tools.image_source import ImageSource, build_parser, is_rate, main
+
+PNG = cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes()
 
 
 @pytest.fixture
-def source(monkeypatch):
-    """Return a source of black images at 500 Hz."""
+def domain(monkeypatch):
+    """Confine ROS to this test run."""
     monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+
+@pytest.fixture
+def source(domain):
+    """Return a source of black images at 500 Hz."""
     rclpy.init()
     black = np.zeros((4, 4, 3), np.uint8)
     node = ImageSource(itertools.repeat(('black', black)),
@@ -50,6 +58,73 @@ def test_a_rate_that_is_not_allowed_is_refused_and_changes_nothing(rate, source)
     assert source.get_parameter('rate').value == 500.0
 
 
+def test_pictures_too_damaged_to_go_on_end_it_with_a_sentence(domain, tmp_path, capfd):
+    for name, content in (('a.png', PNG), ('b.png', b''), ('c.png', PNG), ('d.png', b'')):
+        (tmp_path / name).write_bytes(content)
+    assert main([str(tmp_path), '--rate', '500']) == 2
+    said = capfd.readouterr().err
+    assert 'ltp_image_source: 2 of 4 images cannot be used: ' in said and 'Traceback' not in said
+
+
+def test_a_damaged_picture_is_told_at_the_end(domain, tmp_path, capfd):
+    for name, content in (('a.png', PNG), ('b.png', b''), ('c.png', PNG)):
+        (tmp_path / name).write_bytes(content)
+    assert main([str(tmp_path), '--rate', '500']) == 0
+    said = capfd.readouterr().err
+    assert 'left out: 1 of 3 images cannot be used: ' in said and 'published 2 images' in said
+
+
 def test_the_bounds_of_a_rate():
     assert is_rate(1000) and is_rate(1e-9)
     assert not is_rate(0)
+
+
+@pytest.fixture
+def three_pictures(tmp_path):
+    for name in 'abc':
+        cv2.imwrite(str(tmp_path / f'{name}.png'), np.zeros((4, 4, 3), np.uint8))
+    return str(tmp_path)
+
+
+def test_a_source_shorter_than_the_count_says_that_it_ended(three_pictures, domain, capfd):
+    assert main([three_pictures, '--count', '5', '--rate', '500']) == 0
+    assert 'published 3 images of 5: the source has no more; --loop st' in capfd.readouterr().err
+
+
+def test_a_looped_source_publishes_the_whole_count(three_pictures, domain, capfd):
+    assert main([three_pictures, '--count', '5', '--rate', '500', '--loop']) == 0
+    assert 'published 5 images' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('flag, value, reason', [
+    ('--count', '-1', '-1 is not allowed; it must be at least 1'),
+    ('--count', '0', '0 is not allowed; it must be at least 1'),
+    ('--count', '1.5', "'1.5' is not a whole number; it must be at least 1"),
+    ('--wait', '-1', '-1 is not allowed; it must be at least 0'),
+    ('--rate', '0', '0 is not allowed; it must be in (0, 1000]'),
+    ('--rate', '-5', '-5 is not allowed; it must be in (0, 1000]'),
+    ('--rate', 'nan', 'nan is not allowed; it must be in (0, 1000]'),
+    ('--rate', 'fast', "'fast' is not a number; it must be in (0, 1000]"),
+    ('--size', '0x0', "'0x0' is not a valid size"),
+    *(('--topic', topic, f'{topic!r} is not a topic name; expected words of letters, digits')
+      for topic in ('/my camera', '', 'a//b', '/1st', 'image/', '/caméra', '/' + 300 * 'a'))])
+def test_the_command_line_refuses_a_value_with_what_is_allowed(flag, value, reason, capsys):
+    with pytest.raises(SystemExit):
+        main([flag, value])
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('topic', ['/camera/image_raw', 'image', '~/image', '{node}/image'])
+def test_every_form_of_a_topic_is_taken(topic):
+    assert build_parser().parse_args(['--topic', topic]).topic == topic
+
+
+@pytest.mark.parametrize('arguments, named', [
+    (['/dev/video97'], 'there is no /dev/video97; cameras here: '),
+    (['--ros-args', '-p', 'rate:=0'], 'rate 0 is not allowed'),
+    (['--ros-args', '-r', '/ltp/image:=/my camera'], 'my camera'),
+    (['--ros-args', '--no-such-flag'], '--no-such-flag')])
+def test_what_cannot_be_started_with_ends_with_a_sentence(arguments, named, domain, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('ltp_image_source: ') and named in error

@@ -1,6 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The pictures of `ltp_image_source`: which, in what order, and what is refused."""
+import functools
+import http.server
+import threading
 from itertools import islice
 
 import cv2
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 
 from ltp_ros.images import ImageFileError
+from ltp_ros.tools.support import frame_sources
 from ltp_ros.tools.support.frame_sources import SAMPLES, open_source, pan
 
 
@@ -96,12 +100,41 @@ def test_a_file_that_is_no_video_is_refused_by_name(tmp_path):
         open_source(str(tmp_path / 'notes.txt'), loop=False, samples=())
 
 
-def test_an_unreadable_picture_is_named_when_its_turn_comes(folder):
+def test_an_unreadable_picture_is_left_out_and_told_once_also_in_a_loop(folder):
     (folder / 'b.png').write_bytes(b'no picture')
+    told = []
+    frames = open_source(str(folder), loop=True, samples=(), note=told.append)
+    assert [name for name, _ in islice(frames, 6)] == ['a', 'c', 'a', 'c', 'a', 'c']
+    sentence, = told
+    assert '1 of 3 images' in sentence and 'b.png cannot be read as an image' in sentence
+
+
+def test_too_many_unreadable_pictures_end_the_source(folder):
+    (folder / 'b.png').write_bytes(b'no picture')
+    (folder / 'c.PNG').write_bytes(b'')
     frames = open_source(str(folder), loop=False, samples=())
     assert next(frames)[0] == 'a'
-    with pytest.raises(ImageFileError, match=r'b\.png cannot be read as an image'):
+    with pytest.raises(ImageFileError, match=r'2 of 3 images cannot be used: .*b\.png, .*c\.PNG'):
         next(frames)
+
+
+def test_what_systems_leave_in_a_folder_is_no_picture(folder):
+    (folder / '__MACOSX').mkdir()
+    save(folder / '__MACOSX' / 'd.png', 40)
+    (folder / '._a.jpg').write_bytes(b'a resource fork')
+    assert [name for name, _ in read(folder)] == ['a', 'b', 'c']
+
+
+def test_pictures_of_subfolders_are_shown_too(folder):
+    (folder / 'deeper').mkdir()
+    save(folder / 'deeper' / 'd.png', 40)
+    assert [name for name, _ in read(folder)] == ['a', 'b', 'c', 'd']
+
+
+def test_a_single_picture_is_a_source_and_no_sequence_of_numbered_ones(tmp_path):
+    for number in range(3):  # OpenCV takes 000.png for the first frame of a video
+        save(tmp_path / f'00{number}.png', 10)
+    assert [name for name, _ in read(tmp_path / '000.png', loop=True, count=2)] == ['000', '000']
 
 
 @pytest.mark.parametrize('shape', [(30, 40), (200, 50), (50, 200), (48, 64), (400, 600)])
@@ -132,9 +165,76 @@ def test_samples_follow_one_another():
     assert set(names) == {'coffee', 'rocket'}
 
 
-def test_a_webcam_that_is_not_there_is_refused_at_once():
-    with pytest.raises(ImageFileError, match='cannot open the video 63'):
-        open_source('63', loop=False, samples=())
+@pytest.mark.parametrize('source, device', [
+    ('63', '/dev/video63'), ('/dev/video63', '/dev/video63'),
+    ('/dev/v4l/by-id/usb-camera', '/dev/v4l/by-id/usb-camera')])
+def test_a_camera_that_is_not_there_is_refused_at_once(source, device):
+    with pytest.raises(ImageFileError, match=f'cannot open the video {source}: there is no '
+                                             f'{device}; cameras here: '):
+        open_source(source, loop=False, samples=())
+
+
+class Camera:
+    """Stands in for cv2.VideoCapture: a camera that can be opened once, and its frames."""
+
+    opened = []
+    frames = 3
+
+    def __init__(self, source):
+        assert source not in self.opened
+        self.opened.append(source)
+        self._left = self.frames
+
+    def isOpened(self):  # noqa: N802  the name of OpenCV
+        return True
+
+    def read(self):
+        self._left -= 1
+        return self._left >= 0, np.zeros((4, 4, 3), np.uint8)
+
+    def release(self):
+        pass
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    monkeypatch.setattr(frame_sources, '_check_device', lambda source: None)
+    monkeypatch.setattr(Camera, 'opened', [])
+    monkeypatch.setattr(cv2, 'VideoCapture', Camera)
+    return Camera
+
+
+@pytest.mark.parametrize('source, opened, name', [
+    ('0', 0, 'camera 0'), ('/dev/video0', '/dev/video0', 'video0'),
+    ('rtsp://me:secret@10.0.0.7:554/', 'rtsp://me:secret@10.0.0.7:554/', '10.0.0.7'),
+    ('http://front.local/stream.mjpg', 'http://front.local/stream.mjpg', 'front.local')])
+def test_a_camera_or_a_stream_is_opened_once_by_opencv(source, opened, name, camera):
+    frames = open_source(source, loop=False, samples=())
+    assert [shown for shown, _ in frames] == [name] * 3
+    assert camera.opened == [opened]
+
+
+@pytest.mark.parametrize('source', ['0', '/dev/video0', 'rtsp://10.0.0.7/'])
+def test_a_camera_without_a_frame_is_refused(source, camera, monkeypatch):
+    monkeypatch.setattr(camera, 'frames', 0)
+    with pytest.raises(ImageFileError, match='contains no frame'):
+        open_source(source, loop=True, samples=())
+
+
+def test_a_stream_over_http_is_read(video):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(video.parent))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        frames = read(f'http://127.0.0.1:{server.server_port}/{video.name}')
+        server.shutdown()
+    assert [name for name, _ in frames] == ['127.0.0.1'] * 5
+    assert brightness(frames) == [0, 40, 80, 120, 160]
+
+
+@pytest.mark.parametrize('source', ['rtsp://127.0.0.1:9/x', 'http://127.0.0.1:9/x', 'no://no'])
+def test_a_stream_that_is_not_there_is_refused_by_its_address(source):
+    with pytest.raises(ImageFileError, match=f"cannot open the video '{source}'"):
+        open_source(source, loop=False, samples=())
 
 
 @pytest.mark.parametrize('source', ['', '²'])

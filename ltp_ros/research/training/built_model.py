@@ -11,7 +11,13 @@ from torch import nn
 
 from ltp_ros.classifier import computes_bfloat16
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
-from ltp_ros.model.vit import attach_pruner, create_vit, data_config, read_model_card
+from ltp_ros.model.vit import (
+    attach_pruner,
+    create_vit,
+    data_config,
+    read_model_card,
+    weights_of,
+)
 from ltp_ros.reduction.base import gather_tokens, keep_indices, num_keep_tokens
 from ltp_ros.reduction.ltp import spatial_importance, srb_scores
 from ltp_ros.research.accuracy.answers import Answers, Variant, answer_all
@@ -32,26 +38,39 @@ class BuiltModel:
     config: DataConfig
 
 
-def build_model(model: str, checkpoint: str, img_size: int, num_classes: int,
-                statistics: Callable[[], Tuple[Tuple[float, ...], Tuple[float, ...]]]
-                ) -> BuiltModel:
-    """Create the model with a head for `num_classes`.
-
-    Mean and standard deviation come from the checkpoint; without one, from `statistics`.
+def image_size(model: str, checkpoint: str = '') -> int:
+    """Return the side of the images that a checkpoint was trained at, or else the model's own.
 
     Raises:
         ModelError: from `create_vit`.
     """
-    if checkpoint:
+    vit = create_vit(model, checkpoint, method='none', pretrained=False, any_head=True)
+    return int(vit.patch_embed.img_size[0])
+
+
+def build_model(model: str, checkpoint: str, img_size: int, num_classes: int,
+                statistics: Callable[[], Tuple[Tuple[float, ...], Tuple[float, ...]]],
+                pretrained: bool = False) -> BuiltModel:
+    """Create the model with a head for `num_classes`.
+
+    Mean and standard deviation are those of the initial weights, from the checkpoint or, if
+    `pretrained`, timm's; without any, they come from `statistics`.
+
+    Raises:
+        ModelError: from `create_vit`.
+    """
+    checkpoint = weights_of(model, checkpoint)
+    if checkpoint or pretrained:
         card = read_model_card(checkpoint)
-        vit = create_vit(model, checkpoint, img_size=img_size)
+        vit = create_vit(model, checkpoint, input_size=img_size, any_head=True)
         if vit.num_classes != num_classes:
             vit.reset_classifier(num_classes)
         known = data_config(vit)
         mean, std = known.mean, known.std
     else:
         card = {}
-        vit = create_vit(model, pretrained=False, img_size=img_size, num_classes=num_classes)
+        vit = create_vit(model, pretrained=False, input_size=img_size,
+                         num_classes=num_classes)
         mean, std = statistics()
     config = DataConfig((img_size, img_size), mean, std, crop_pct=1.0)
     return BuiltModel(vit, card.get('architecture', model),

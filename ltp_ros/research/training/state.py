@@ -8,7 +8,7 @@ atomically: a program killed at any time leaves either the old state or the new 
 import json
 import os
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, TypedDict
+from typing import Dict, List, Mapping, Optional, Sequence, TypedDict
 
 import torch
 from safetensors import safe_open
@@ -34,9 +34,11 @@ class SavedProgress(Progress, total=False):
 
 
 def save_state(path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer],
-               progress: SavedProgress) -> None:
-    """Write everything that a resumed run needs."""
-    tensors = {f'model.{name}': value for name, value in model.state_dict().items()}
+               progress: SavedProgress,
+               buffers: Optional[Mapping[str, torch.Tensor]] = None) -> None:
+    """Write everything that a resumed run needs, with `buffers` in place of the model's own."""
+    tensors = {f'model.{name}': value
+               for name, value in {**model.state_dict(), **(buffers or {})}.items()}
     for number, optimizer in enumerate(optimizers):
         for index, state in optimizer.state_dict()['state'].items():
             for name, value in state.items():

@@ -3,7 +3,8 @@
 """A training run: steps, epochs, and the state to resume from."""
 import json
 import random
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict
 
@@ -38,9 +39,10 @@ class Settings:
 
     model: str = 'vit_demo'
     checkpoint: str = ''
+    pretrained: bool = False
     img_size: int = 32
     epochs: int = 12
-    batch: int = 256
+    batch: int = 0  # by the number of images
     lr: float = 6e-3
     weight_decay: float = 0.1
     label_smoothing: float = 0.1
@@ -49,8 +51,21 @@ class Settings:
     seed: int = 0
 
 
+def batch_for(num_images: int) -> int:
+    """Return images per step: 256 from 20,000 images on, half as many for each quarter of them.
+
+    A run needs steps as much as it needs images in each: 450 images make 14 steps an epoch.
+    """
+    batch, enough = 256, 20_000
+    while batch > 8 and num_images < enough:
+        batch, enough = batch // 2, enough // 4
+    return batch
+
+
 class Trainer:
     """Model, optimisers and progress of a run. Each step seeds the random generators itself.
+
+    Another thread may `save` at any time, also in the middle of a step.
 
     Args:
         settings: those that determine the final weights.
@@ -63,12 +78,13 @@ class Trainer:
 
     def __init__(self, settings: Settings, data: TrainingData, stem: Path, device: str,
                  precision: str, minutes: float = 0.0):
+        settings = replace(settings, batch=settings.batch or batch_for(len(data.pixels)))
         self.settings, self.data, self.stem, self.minutes = settings, data, stem, minutes
         self.device, self.precision = device, precision
         torch.manual_seed(settings.seed)
         self.built = build_model(
             settings.model, settings.checkpoint, settings.img_size, len(data.class_names),
-            lambda: channel_statistics(data.pixels))
+            lambda: channel_statistics(data.pixels), settings.pretrained)
         self.vit = self.built.vit.to(device, memory_format=torch.channels_last).train()
         self.preprocessor = Preprocessor(self.built.config).to(device)
         self._prepare_stem()
@@ -80,6 +96,8 @@ class Trainer:
         self.progress: Progress = {
             'step': 0, 'seconds': 0.0, 'loss_sum': 0.0, 'correct': 0, 'seen': 0, 'history': []}
         self._order_of_epoch = (-1, torch.empty(0))
+        self._between_steps = threading.Lock()
+        self._buffers = self._copy_buffers()
 
     def _prepare_stem(self) -> None:
         whiten = getattr(self.vit.patch_embed, 'init_whitening', None)
@@ -125,13 +143,21 @@ class Trainer:
             logits = self.vit(images).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         loss.backward()
-        for optimizer in self.optimizers:
-            optimizer.step()
-        self.progress['step'] += 1
-        self.progress['seen'] += len(labels)
-        self.progress['loss_sum'] += loss.item() * len(labels)
-        self.progress['correct'] += int((logits.argmax(dim=1) == labels).sum())
+        with self._between_steps:
+            for optimizer in self.optimizers:
+                optimizer.step()
+            self._buffers = self._copy_buffers()
+            self.progress['step'] += 1
+            self.progress['seen'] += len(labels)
+            self.progress['loss_sum'] += loss.item() * len(labels)
+            self.progress['correct'] += int((logits.argmax(dim=1) == labels).sum())
         return loss.item()
+
+    def _copy_buffers(self) -> Dict[str, torch.Tensor]:
+        """Return the statistics of BatchNorm, which the forward pass of a step changes already."""
+        parameters = dict(self.vit.named_parameters())
+        return {name: value.clone() for name, value in self.vit.state_dict().items()
+                if name not in parameters}
 
     def _batch_indices(self, step: int) -> torch.Tensor:
         epoch, number = divmod(step, self.steps_per_epoch)
@@ -140,6 +166,12 @@ class Trainer:
                 epoch, epoch_order(len(self.data.pixels), epoch, self.settings.seed))
         start = number * self.settings.batch
         return self._order_of_epoch[1][start:start + self.settings.batch]
+
+    def epoch_is_over(self) -> bool:
+        """Return whether an epoch, or the run, has ended and is not in the log yet."""
+        step, history = self.progress['step'], self.progress['history']
+        ended = step % self.steps_per_epoch == 0 or self.share_done() == 1.0
+        return step > 0 and ended and not (history and history[-1]['step'] == step)
 
     def end_epoch(self) -> Dict[str, object]:
         """Measure the accuracy, save the state and append a line to the log; return the line."""
@@ -153,8 +185,10 @@ class Trainer:
             line['val_top1'] = pruned_accuracy(
                 self.vit, self.data.val_pixels, self.data.val_labels, self.preprocessor,
                 VALIDATION_KEEP_RATIOS)
-        self.progress['loss_sum'], self.progress['correct'], self.progress['seen'] = 0.0, 0, 0
-        self.progress['history'].append(line)
+        with self._between_steps:
+            self.progress['loss_sum'], self.progress['correct'] = 0.0, 0
+            self.progress['seen'] = 0
+            self.progress['history'].append(line)
         self.save()
         # Rewritten as a whole, so that it agrees with the state even if the program is killed
         log = ''.join(json.dumps(entry) + '\n' for entry in self.progress['history'])
@@ -167,17 +201,20 @@ class Trainer:
         return Path(f'{self.stem}.state.safetensors')
 
     def save(self) -> None:
-        """Write the state to resume from."""
-        save_state(self.state_path, self.vit, self.optimizers,
-                   {**self.progress, 'settings': vars(self.settings)})
+        """Write the state to resume from: that after the last step."""
+        with self._between_steps:
+            save_state(self.state_path, self.vit, self.optimizers,
+                       {**self.progress, 'settings': vars(self.settings)}, self._buffers)
 
     def resume(self) -> None:
         """Restore the saved state.
 
         Raises:
-            FileNotFoundError: if there is none.
-            ModelError: if it was made with other settings.
+            ModelError: if there is none, or it was made with other settings.
         """
+        if not self.state_path.is_file():
+            raise ModelError(f'{self.state_path} does not exist, so there is no run to continue; '
+                             'leave out --resume, or name the --output of the run')
         saved = read_progress(self.state_path)['settings']
         for name, asked in vars(self.settings).items():
             if saved.get(name, asked) != asked:
@@ -186,3 +223,4 @@ class Trainer:
         restored = load_state(self.state_path, self.vit, self.optimizers)
         del restored['settings']
         self.progress = restored
+        self._buffers = self._copy_buffers()

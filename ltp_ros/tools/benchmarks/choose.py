@@ -22,7 +22,8 @@ from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, TunerConfig, check
-from ltp_ros.images import EncodedImage, decode_rgb, spread
+from ltp_ros.files import expand
+from ltp_ros.images import EncodedImage, Note, decode_rgb, read_images, spread
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.benchmarks import BenchmarkError
@@ -31,12 +32,21 @@ from ltp_ros.research.benchmarks.runners import interleave
 from ltp_ros.research.datasets import open_image_set, open_images
 from ltp_ros.tools.benchmarks.methods import DEFAULT_PAIRS, parse_pair
 from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import absolute_paths, common_flags, positive, positive_int
+from ltp_ros.tools.support.flags import (
+    absolute_paths,
+    checked,
+    common_flags,
+    positive,
+    positive_int,
+    share,
+)
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.telling import teller
 
 NAME = 'choose'
-GIVEN = ('model', 'checkpoint', 'labels', 'papr_checkpoint', 'device', 'num_threads', 'cache')
+GIVEN = ('model', 'checkpoint', 'labels', 'input_size', 'papr_checkpoint', 'device',
+         'num_threads', 'cache')
 PARENTS = [common_flags(GIVEN)]
 LEVELS = [level for level in ClassifierConfig.keep_ratios if level >= TunerConfig.min_keep_ratio]
 Answering = Tuple[str, str, float]  # method, precision and level
@@ -47,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('--deadline-ms', type=positive, required=True, metavar='MS',
         help='what an answer may take')
-    add('--images', required=True, metavar='FOLDER',
+    add('--images', type=expand, required=True, metavar='FOLDER',
         help='images as the camera sees them; without labels, right is what the unpruned float32 '
         'model answers')
     add('--labelled', action='store_true',
@@ -57,9 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--run', nargs='+', type=parse_pair, metavar='BACKEND:PRECISION',
         help='if omitted: ' + '; '.join(f'{" ".join(pairs)} on {device}'
                                         for device, pairs in DEFAULT_PAIRS.items()))
-    add('--keep-ratios', nargs='+', type=float, metavar='RATIO', default=LEVELS,
+    add('--keep-ratios', nargs='+', type=checked('keep_ratio'), metavar='RATIO', default=LEVELS,
         help='levels to compare')
-    add('--target-miss-rate', type=float, default=TunerConfig.target_miss_rate, metavar='SHARE',
+    add('--target-miss-rate', type=share, default=TunerConfig.target_miss_rate, metavar='SHARE',
         help='share of answers that may be late')
     add('--limit', type=positive_int, default=400, metavar='N',
         help='use only N of the images, evenly spread')
@@ -88,7 +98,7 @@ class Subject:
         wanted = METHODS[:-1] if 'all' in args.methods else dict.fromkeys(args.methods)
         # The reference first: if that cannot run, the reason is the model's
         self.reference = self._classifier(Way('none', 'eager', 'float32'))
-        self.images, self.labels = self._open(args)
+        self.images, self.labels = self._open(args, teller(bar.console, 'ltp_benchmark choose'))
         pairs = dict.fromkeys(args.run or DEFAULT_PAIRS[device])
         task = bar.add_task('preparing', total=len(wanted) * len(pairs))
         for method, pair in product(wanted, pairs):
@@ -109,7 +119,7 @@ class Subject:
         classifier.warm_up()
         return classifier
 
-    def _open(self, args: argparse.Namespace
+    def _open(self, args: argparse.Namespace, note: Note
               ) -> Tuple[List[EncodedImage], Optional[np.ndarray]]:
         labels = None
         if args.labelled:
@@ -117,6 +127,9 @@ class Subject:
             labels = model_classes(image_set, self.reference.labels, args.images)
         images = image_set.images if args.labelled else open_images(args.images)
         chosen = spread(len(images), args.limit)
+        chosen = chosen[[index for index, _ in read_images(
+            [images[index] for index in chosen], len(chosen), note,
+            self.reference.data_config.resize_size)]]
         if len(chosen) < 2:
             raise BenchmarkError(f'{args.images!r} has one image; at least two are needed, one '
                                  'to choose by and one to report')

@@ -36,7 +36,7 @@ from ltp_ros.tools.support.flags import common_flags, positive
 from ltp_ros.tools.support.output_files import write_json
 from ltp_ros.tools.support.provenance import provenance
 
-PARENTS = [common_flags(('model', 'checkpoint', 'device'))]
+PARENTS = [common_flags(('model', 'checkpoint', 'input_size', 'device'))]
 COLOURS = {'passed': 'green', 'failed': 'red', 'skipped': 'yellow'}
 
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
                              f'CUDA_VISIBLE_DEVICES={device.index} and --device cuda')
     settings = Settings(device.type, args.model, args.checkpoint and
                         os.path.abspath(args.checkpoint), args.photos and
-                        os.path.abspath(args.photos), str(folder))
+                        os.path.abspath(args.photos), str(folder), args.input_size)
     head: Dict[str, object] = {'program': 'ltp_benchmark gpu', **provenance(settings.device),
                             'minutes': args.minutes, 'started': now()}
     parts = [part for part in PARTS if not args.parts or part.name in args.parts]

@@ -38,12 +38,13 @@ from ltp_ros.research.benchmarks.methods import (
 from ltp_ros.research.benchmarks.methods_plot import draw
 from ltp_ros.research.benchmarks.runners import interleave, make, peak_mib
 from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import common_flags, positive_int
+from ltp_ros.tools.support.flags import checked, common_flags, positive_int
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 
 NAME = 'methods'
-PARENTS = [common_flags(('model', 'checkpoint', 'papr_checkpoint', 'device', 'num_threads'))]
+PARENTS = [common_flags(('model', 'checkpoint', 'input_size', 'papr_checkpoint', 'device',
+                         'num_threads'))]
 PRECISIONS = {'eager': ('float32', 'float16', 'bfloat16'),
               'graph': ('float32', 'float16', 'bfloat16'), 'onnx': ('float32', 'int8')}
 DEFAULT_PAIRS = {'cpu': ('eager:float32', 'eager:bfloat16', 'onnx:float32', 'onnx:int8'),
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['all'],
         help='methods to compare; the unpruned model is always included')
-    add('--keep-ratios', nargs='+', type=float, metavar='RATIO',
+    add('--keep-ratios', nargs='+', type=checked('keep_ratio'), metavar='RATIO',
         help="keep ratios of LTP; if omitted, the paper's setting (2.34 GMACs for ViT-S, 8.89 for "
         'ViT-B, 55 %% for others)')
     add('--batch', nargs='+', type=positive_int, default=[1], metavar='B',
@@ -90,13 +91,15 @@ def measure(args: argparse.Namespace,
     wanted = METHODS if 'all' in args.methods else args.methods
     torch.manual_seed(0)
     models = {method: create_vit(args.model, args.checkpoint, method=method,
-                                 pretrained=False, papr_checkpoint=args.papr_checkpoint)
+                                 pretrained=False, input_size=args.input_size,
+                                 papr_checkpoint=args.papr_checkpoint)
               for method in dict.fromkeys((NO_REDUCTION, *(m for m in METHODS if m in wanted)))}
     name = model_name(args.model, args.checkpoint)
     pixels = torch.randn(1, 3, *models[NO_REDUCTION].patch_embed.img_size)
     keep_ratios = args.keep_ratios
     if not keep_ratios:
-        reference = models.get(LTP) or create_vit(args.model, args.checkpoint, pretrained=False)
+        reference = models.get(LTP) or create_vit(
+            args.model, args.checkpoint, pretrained=False, input_size=args.input_size)
         keep_ratios = [paper_keep_ratio(name, reference, pixels)]
     contenders = contenders_of(models, keep_ratios, pixels)
     rows: List[Dict[str, object]] = []

@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flags shared by several programs, so that each is defined and explained once."""
 import argparse
-import math
 import os
-from typing import Callable, Dict, Mapping, Optional, Sequence
+from typing import Callable, Dict, Mapping, Optional, Sequence, Type, TypeVar
 
-from ltp_ros.config import ClassifierConfig, ConfigError, check, fields
+from ltp_ros.config import ClassifierConfig, ConfigError, Value, check, fields, finite
 from ltp_ros.files import expand
 from ltp_ros.model.vit import DEMO
 
-MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'device', 'precision')
+N = TypeVar('N', int, float)
+
+MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'device', 'precision')
 # For the programs that run the classifier as the node does
 CLASSIFIER_FLAGS = (*MODEL_FLAGS, 'backend', 'method', 'score', 'papr_checkpoint',
                     'num_threads', 'cache')
+MAX_SEED = 2 ** 32 - 1
 
 
 def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
@@ -26,11 +28,9 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
     parameters = {field.name: field for _, field in fields()}
     for name in names:
         metadata = parameters[name].metadata
-        default = getattr(ClassifierConfig, name)
         allowed = metadata['allowed']
-        parser.add_argument(f'--{name.replace("_", "-")}', default=default,
-                            type=checked(name) if allowed.pattern or metadata['path']
-                            else type(default),
+        parser.add_argument(f'--{name.replace("_", "-")}', type=checked(name),
+                            default=getattr(ClassifierConfig, name),
                             choices=None if allowed.pattern else allowed.choices or None,
                             help=metadata['description'])
     parser.add_argument('--json', type=expand, metavar='FILE', help='write the results as JSON')
@@ -38,11 +38,17 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
     return parser
 
 
-def checked(name: str) -> Callable[[str], str]:
-    """Return a parser that accepts the valid strings of a node parameter."""
-    def parse(text: str) -> str:
+def checked(name: str) -> Callable[[str], Value]:
+    """Return a parser that accepts the valid values of a node parameter."""
+    kind = type(getattr(ClassifierConfig, name))
+
+    def parse(text: str) -> Value:
         try:
-            return str(check(name, text))
+            value = kind(text)
+        except ValueError:
+            value = text  # not a number: refused below, with what is expected
+        try:
+            return check(name, value)
         except ConfigError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
     return parse
@@ -79,25 +85,30 @@ def add_ladder_flags(parser: argparse.ArgumentParser, description: str,
                         help='weight of the spatial term against redundancy in the SRB score')
 
 
-def positive_int(text: str) -> int:
-    """Parse an integer of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not allowed; it must be at least 1')
-    return number
+def number(kind: Type[N], allowed: str, is_allowed: Callable[[N], bool]) -> Callable[[str], N]:
+    """Return a parser of finite numbers, for `type=`.
+
+    Args:
+        kind: int or float.
+        allowed: the range in words, to complete "it must be".
+        is_allowed: whether a number is in it.
+    """
+    def parse(text: str) -> N:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is not a {"whole " if kind is int else ""}number; it must be '
+                f'{allowed}') from None
+        if not (finite(value) and is_allowed(value)):
+            raise argparse.ArgumentTypeError(f'{text} is not allowed; it must be {allowed}')
+        return value
+    return parse
 
 
-def whole_number(text: str) -> int:
-    """Parse an integer of at least 0."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f'{text} is not allowed; it must be at least 0')
-    return number
-
-
-def positive(text: str) -> float:
-    """Parse a finite number greater than 0."""
-    number = float(text)
-    if not 0.0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f'{text} is not allowed; it must be above 0')
-    return number
+positive_int = number(int, 'at least 1', lambda value: value >= 1)
+whole_number = number(int, 'at least 0', lambda value: value >= 0)
+positive = number(float, 'above 0', lambda value: value > 0)
+not_negative = number(float, 'at least 0', lambda value: value >= 0)
+share = number(float, 'from 0 to 1', lambda value: 0 <= value <= 1)
+seed = number(int, f'from 0 to {MAX_SEED}', lambda value: 0 <= value <= MAX_SEED)

@@ -1,9 +1,14 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Signals that a program records, in order to stop cleanly."""
+"""Signals that a program records, in order to stop cleanly and soon."""
 import contextlib
+import os
 import signal
-from typing import Iterator, List
+import threading
+import traceback
+from typing import Callable, Iterator, List
+
+GRACE_S = 0.5  # for the main thread to see the signal and end by itself
 
 
 @contextlib.contextmanager
@@ -17,3 +22,42 @@ def noting(*numbers: int) -> Iterator[List[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def ending(*numbers: int, at_last: Callable[[], int]) -> Iterator[List[int]]:
+    """Note signals as `noting` does, but end the program if the block goes on for GRACE_S.
+
+    Python handles a signal between two instructions of the main thread: not while that waits for
+    a server, or for one call of torch that computes for a minute.
+
+    Args:
+        numbers: the signals.
+        at_last: called in another thread; returns the exit code.
+    """
+    arrived, wake = os.pipe()
+    os.set_blocking(wake, False)  # as Python demands
+    left = threading.Event()
+
+    def watch() -> None:
+        for received in iter(lambda: os.read(arrived, 1), b''):
+            if received[0] in numbers and not left.wait(GRACE_S):
+                code = 1
+                try:
+                    code = at_last()
+                except Exception:  # noqa: BLE001  whatever it is, say so and end
+                    traceback.print_exc()
+                os._exit(code)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    previous = signal.set_wakeup_fd(wake)
+    try:
+        with noting(*numbers) as noted:
+            yield noted
+    finally:
+        left.set()
+        signal.set_wakeup_fd(previous)
+        os.close(wake)
+        watcher.join()
+        os.close(arrived)

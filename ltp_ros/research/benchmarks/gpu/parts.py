@@ -22,6 +22,7 @@ class Settings:
     checkpoint: str = ''   # '': only the packaged model
     photos: str = ''       # a folder; '': synthetic pictures
     output: str = ''       # the results folder
+    input_size: int = 0    # of the checkpoint's images; 0: as it was trained
 
     @property
     def small(self) -> bool:
