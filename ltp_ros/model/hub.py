@@ -5,52 +5,65 @@ import contextlib
 import os
 import socket
 import threading
-from typing import Callable, Iterator, List, TypeVar
+from typing import Callable, Iterator, List
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 
+FILES = ('model.safetensors', 'pytorch_model.bin')  # the first that is there is what timm takes
 CONNECT_S = 5.0
 POLL_S = 0.1
-T = TypeVar('T')
 
 
-def ask(work: Callable[[], T], progress: Callable[[], None]) -> T:
-    """Return what `work`, which may fetch files of the hub, returns.
+def fetch(repo: str, progress: Callable[[], None]) -> str:
+    """Bring the weights of a repository into the hub's cache; return why not, '' if that was done.
 
-    It runs in a daemon thread, because the client of the hub cannot be interrupted, and the end
-    of the program must not wait for it. Where the hub cannot be reached, its cache alone is read:
-    the client would try each file six times, a minute in all.
+    In a daemon thread, because the client of the hub cannot be interrupted, and the end of the
+    program must not wait for it.
 
     Args:
-        work: done in the other thread.
+        repo: 'user/name' or 'user/name@revision'.
         progress: called several times a second meanwhile; it may raise to end the wait.
-
-    Raises:
-        OSError: if the hub cannot be reached, and its cache is not enough.
     """
-    answers: List[T] = []
-    errors: List[Exception] = []
-
-    def run() -> None:
-        reason = unreachable()
-        try:
-            with cache_alone() if reason else contextlib.nullcontext():
-                answers.append(work())
-        except OSError as error:
-            errors.append(OSError(reason) if reason else error)
-        except Exception as error:  # noqa: BLE001  raised below, in the thread that asked
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name='ltp_hub', daemon=True)
+    reasons: List[str] = []
+    thread = threading.Thread(target=lambda: reasons.append(_fetch(repo)), daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(POLL_S)
         progress()
-    if errors:
-        raise errors[0]
-    return answers[0]
+    return reasons[0] if reasons else ''
+
+
+@contextlib.contextmanager
+def cache_alone(wanted: bool) -> Iterator[None]:
+    """Let the client of the hub read its cache alone, if `wanted`.
+
+    By itself it tries each file six times where there is no network, a minute in all.
+    """
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or wanted
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _fetch(repo: str) -> str:
+    reason = unreachable()
+    name, _, revision = repo.partition('@')
+    for file in () if reason else FILES:
+        try:
+            hf_hub_download(name, file, revision=revision or None)
+            return ''
+        except LocalEntryNotFoundError as error:  # as the network failed
+            return str(error)
+        except EntryNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            return str(error)
+    return reason
 
 
 def unreachable() -> str:
@@ -66,13 +79,3 @@ def unreachable() -> str:
     except OSError as error:
         return f'{url.hostname} cannot be reached: {error}'
     return ''
-
-
-@contextlib.contextmanager
-def cache_alone() -> Iterator[None]:
-    """Let the client of the hub read its cache alone."""
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before

@@ -30,7 +30,8 @@ from ltp_ros.reduction.papr import PaPrPruner
 from ltp_ros.reduction.tome import TokenMerger
 
 PAPR_CONV_NET = 'mobileone_s0'
-HUB_PREFIXES = ('hf_hub:', 'hf-hub:', 'local-dir:')  # of timm
+HUB_PREFIXES = ('hf_hub:', 'hf-hub:')
+TIMM_PREFIXES = (*HUB_PREFIXES, 'local-dir:')  # of models that timm does not list
 
 
 @register_model
@@ -221,7 +222,9 @@ def model_name(model: str, checkpoint: str = '') -> str:
 def _create(model: str, pretrained: bool, model_args: Mapping[str, object],
             progress: Callable[[], None], parameter: str = 'checkpoint') -> nn.Module:
     """Create a model of timm; `parameter` is that which names a file of weights for it."""
-    if not model.startswith(HUB_PREFIXES):  # of those, timm asks the hub what they are
+    prefix = next(filter(model.startswith, TIMM_PREFIXES), '')
+    repo = model[len(prefix):] if prefix in HUB_PREFIXES else ''
+    if not prefix:
         if not timm.is_model(model):
             name = model.split('.')[0]
             near = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -229,25 +232,21 @@ def _create(model: str, pretrained: bool, model_args: Mapping[str, object],
             raise ModelError(f'timm has no model {model!r}{hint}')
         if pretrained and not timm.is_model_pretrained(model):
             raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
-
-    def make() -> nn.Module:
-        try:
-            return timm.create_model(model, pretrained=pretrained, **model_args)
-        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise ModelError(f'timm cannot make {model!r} of {dict(model_args)}: {error}'
-                             ) from error
-
+        repo = timm.get_pretrained_cfg(model).hf_hub_id if pretrained else ''
+    reason = hub.fetch(repo, progress) if repo else ''
     try:
-        asks_the_hub = pretrained or model.startswith(HUB_PREFIXES)
-        return hub.ask(make, progress) if asks_the_hub else make()
+        with hub.cache_alone(bool(reason)):
+            return timm.create_model(model, pretrained=pretrained, **model_args)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise ModelError(f'timm cannot make {model!r} of {dict(model_args)}: {error}') from error
     except OSError as error:
         ways = [f'give a file of them with {parameter}:=FILE, in a program with '
                 f'--{parameter.replace("_", "-")} FILE',
                 'copy a filled cache of the hub here and set HF_HOME to it']
         if parameter == 'checkpoint':
             ways.append('take the model inside this package with model:=demo, --model demo')
-        raise ModelError(f'the weights of {model!r} could not be downloaded ({error}). Either '
-                         f'{", or ".join(ways)}') from error
+        raise ModelError(f'the weights of {model!r} could not be downloaded ({reason or error}). '
+                         f'Either {", or ".join(ways)}') from error
 
 
 def _load(vit: nn.Module, tensors: Mapping[str, torch.Tensor], checkpoint: str) -> None:

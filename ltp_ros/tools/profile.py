@@ -170,6 +170,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     except (ClassifierError, ConfigError, ImageFileError, ModelError, PlotError, OSError) as error:
         errors.print(f'ltp_profile: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2
+    except KeyboardInterrupt:
+        return 130
     Console().print(f'To use it, start the node with profile:={Path(args.output).absolute()}',
                     soft_wrap=True, highlight=False)
     return 0

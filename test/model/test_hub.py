@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The hub is asked once, in a thread that nothing waits for. No network."""
-import os
 import signal
 import socket
 import subprocess
@@ -10,6 +9,7 @@ import threading
 
 import pytest
 from huggingface_hub import constants
+from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 
 from ltp_ros.model import hub
 
@@ -33,17 +33,19 @@ def connections(monkeypatch):
     return tried
 
 
-def test_where_the_hub_cannot_be_reached_its_cache_alone_is_read(connections):
-    assert hub.ask(lambda: constants.HF_HUB_OFFLINE, go_on)
-    assert not constants.HF_HUB_OFFLINE
+def test_a_hub_that_cannot_be_reached_is_not_asked_for_files(connections, monkeypatch):
+    monkeypatch.setattr(hub, 'hf_hub_download', pytest.fail)
+    assert hub.fetch('timm/x', go_on) == (
+        'huggingface.co cannot be reached: Name or service not known')
     assert connections == [('huggingface.co', 443)]
 
 
-def test_what_is_not_in_the_cache_is_refused_with_the_reason_of_the_network(connections):
-    def client():
-        raise FileNotFoundError('offline mode is enabled')
-    with pytest.raises(OSError, match='huggingface.co cannot be reached: Name or service not kn'):
-        hub.ask(client, go_on)
+def test_the_client_reads_its_cache_alone_for_as_long_as_it_is_told(connections):
+    with hub.cache_alone(True):
+        assert constants.HF_HUB_OFFLINE
+    assert not constants.HF_HUB_OFFLINE
+    with hub.cache_alone(False):
+        assert not constants.HF_HUB_OFFLINE
 
 
 def test_a_mirror_is_asked_in_its_place(connections, monkeypatch):
@@ -62,20 +64,44 @@ def test_a_client_that_is_told_to_stay_offline_is_not_told_twice(connections, mo
     assert hub.unreachable() == 'HF_HUB_OFFLINE is set' and not connections
 
 
-def test_where_the_hub_answers_the_client_works_as_ever(connections, monkeypatch):
+@pytest.fixture
+def download(monkeypatch):
+    """Return a function by which files are downloaded from now on, from a hub that is there."""
     monkeypatch.setattr(hub, 'unreachable', lambda: '')
-    assert hub.ask(lambda: constants.HF_HUB_OFFLINE, go_on) is False
-    with pytest.raises(ValueError, match='of the model'):
-        hub.ask(lambda: int('of the model'), go_on)
+    return lambda function: monkeypatch.setattr(hub, 'hf_hub_download', function)
 
 
-def test_the_wait_ends_when_the_program_is_told_to_stop(connections, monkeypatch):
+def test_the_first_file_that_the_repository_has_is_fetched(download):
+    asked = []
+
+    def has_the_second(repo, file, revision):
+        asked.append((repo, file, revision))
+        if len(asked) == 1:
+            raise EntryNotFoundError('no such file')
+    download(has_the_second)
+    assert hub.fetch('user/name@v2', go_on) == ''
+    assert asked == [('user/name', 'model.safetensors', 'v2'),
+                     ('user/name', 'pytorch_model.bin', 'v2')]
+
+
+def test_a_download_that_fails_is_not_tried_for_the_next_file(download):
+    def fail(*args, **kwargs):
+        asked.append(args)
+        raise LocalEntryNotFoundError('the connection was lost')
+    asked = []
+    download(fail)
+    assert hub.fetch('user/name', go_on) == 'the connection was lost'
+    assert len(asked) == 1
+
+
+def test_the_wait_ends_when_the_program_is_told_to_stop(download):
     endless = threading.Event()
 
     def stop():
         raise RuntimeError('stopped')
+    download(lambda *args, **kwargs: endless.wait())
     with pytest.raises(RuntimeError, match='stopped'):
-        hub.ask(endless.wait, stop)
+        hub.fetch('user/name', stop)
     endless.set()
 
 
@@ -83,9 +109,9 @@ def test_control_c_ends_a_program_whose_download_hangs():
     program = subprocess.Popen([sys.executable, '-c', """
 import threading
 from ltp_ros.model import hub
-hub.unreachable = lambda: ''
-hub.ask(threading.Event().wait, lambda: print('waiting', flush=True))
-"""], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+hub.unreachable = threading.Event().wait
+hub.fetch('user/name', lambda: print('waiting', flush=True))
+"""], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert program.stdout.readline() == 'waiting\n'
     program.send_signal(signal.SIGINT)
     _, err = program.communicate(timeout=20)
