@@ -181,29 +181,29 @@ def main(args: Optional[List[str]] = None) -> int:
             rclpy.init(args=arguments.check_arguments(args, folder))
     except ConfigError as error:
         arguments.HELP.error(str(error))
+    node = None
     try:
         node = ClassifierNode()
-    except ConfigError as error:
-        rclpy.logging.get_logger('ltp.classifier').fatal(str(error))
-        rclpy.try_shutdown()
-        return 1
-    try:
         for warning in arguments.strangers(args, node.get_fully_qualified_name()):
             node.get_logger().warning(warning)
         if node.config.output.autostart:
             node.start()
         rclpy.spin(node)
+    except ConfigError as error:
+        rclpy.logging.get_logger('ltp.classifier').fatal(str(error))
+        return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # asked to stop
     except RuntimeError:
         if rclpy.ok():  # else the signal to stop came in the middle of a publish or a wait
             raise
     finally:
-        node.release()
-        node.destroy_node()
+        if node is not None:
+            node.release()
+            node.destroy_node()
         rclpy.try_shutdown()
-    code = 1 if node.failed else 0
-    if node.loading:  # a download, a compiler: neither can be interrupted
+    code = 1 if node is not None and node.failed else 0
+    if node is not None and node.loading:  # a download, a compiler: neither can be interrupted
         sys.stdout.flush()
         os._exit(code)
     return code
