@@ -3,10 +3,12 @@
 """Names of files, and texts, as people have them."""
 import os
 from pathlib import Path
-from typing import List, Sequence, Union
+from typing import Iterable, List, Sequence, Union
 
-# What systems leave in folders of pictures: macOS's resource forks and archives, hidden folders
-_NOT_CONTENT = ('.', '__MACOSX', '@eaDir')
+SHOWN = 3  # names in a message
+# What systems leave in folders of pictures: hidden files, macOS's resource forks ('._x.jpg') and
+# archives, the thumbnails and the bins of network drives and of Windows
+_NOT_CONTENT = ('.', '__MACOSX', '@eaDir', '#recycle', '$RECYCLE.BIN', 'System Volume Information')
 
 
 def expand(path: str) -> str:
@@ -21,6 +23,13 @@ def read_text(path: Union[str, Path]) -> str:
         OSError, UnicodeDecodeError: if it cannot be read, or is not UTF-8.
     """
     return Path(path).read_text(encoding='utf-8-sig')
+
+
+def some_of(names: Iterable[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    names = list(names)
+    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
+    return ', '.join(names[:SHOWN]) + more
 
 
 def is_content(path: Path) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ltp_ros.frames.decoding import CompressedImage, decode
-from ltp_ros.images import ImageFileError, decode_rgb
+from ltp_ros.images import ImageFileError, decode_rgb, ignore, read_images, video_frames
 
 
 @pytest.fixture
@@ -102,3 +102,75 @@ def test_a_phone_held_upright_gives_an_upright_picture(pixels):
     file = cv2.imencode('.jpg', pixels)[1].tobytes()
     turned = file[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif + file[2:]
     assert decode_rgb(np.frombuffer(turned, np.uint8)).shape == (80, 60, 3)
+
+
+def a_set(tmp_path, pixels, total, damaged):
+    """Return the paths of a set of pictures, of which the first ones are damaged."""
+    return [saved(tmp_path / f'{number:02d}.png', pixels) if number >= damaged else
+            write(tmp_path / f'{number:02d}.png', b'damaged') for number in range(total)]
+
+
+def write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_damaged_pictures_are_left_out_and_told_at_the_end_with_three_names(pixels, tmp_path):
+    paths, told = a_set(tmp_path, pixels, total=40, damaged=4), []
+    assert [index for index, _ in read_images(paths, 40, told.append)] == list(range(4, 40))
+    sentence, = told
+    assert f'4 of 40 images cannot be used: {paths[0]}, {paths[1]}, {paths[2]} and 1' in sentence
+    assert '00.png cannot be read as an image: it is damaged' in sentence
+
+
+@pytest.mark.parametrize('total, damaged, is_used', [
+    (40, 4, True), (40, 5, False), (2, 1, True), (3, 1, True), (3, 2, False), (1, 1, False)])
+def test_a_set_is_refused_if_more_than_a_tenth_is_damaged_but_not_for_a_single_picture(
+        total, damaged, is_used, pixels, tmp_path):
+    paths = a_set(tmp_path, pixels, total, damaged)
+    if is_used:
+        assert len(list(read_images(paths, total, ignore))) == total - damaged
+        return
+    with pytest.raises(ImageFileError, match=f'{damaged} of {total} images cannot be used'):
+        list(read_images(paths, total, ignore))
+
+
+def test_nothing_is_told_where_every_picture_is_good(pixels, tmp_path):
+    told = []
+    assert len(list(read_images(a_set(tmp_path, pixels, 3, 0), 3, told.append))) == 3
+    assert told == []
+
+
+def test_a_picture_of_a_size_of_no_use_is_left_out(pixels, tmp_path):
+    paths, told = a_set(tmp_path, pixels, 3, 0), []
+    saved(paths[1], pixels[:10])
+
+    def fits(height, width):
+        if height == 10:
+            raise ValueError('too elongated')
+    assert [index for index, _ in read_images(paths, 3, told.append, fits)] == [0, 2]
+    assert '01.png; the first: too elongated' in told[0]
+
+
+def test_a_damaged_frame_of_a_video_is_left_out(tmp_path, monkeypatch):
+    class Video:
+        def __init__(self, source):
+            self.number = -1
+
+        def isOpened(self):  # noqa: N802  OpenCV's name
+            return True
+
+        def get(self, what):
+            return 4
+
+        def grab(self):
+            self.number += 1
+            return True
+
+        def retrieve(self):
+            return (self.number != 2), np.full((2, 2, 3), self.number, np.uint8)
+
+        def release(self):
+            pass
+    monkeypatch.setattr(cv2, 'VideoCapture', Video)
+    assert [int(rgb[0, 0, 0]) for rgb in video_frames('x.mp4', 4)] == [0, 1, 3]

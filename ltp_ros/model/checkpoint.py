@@ -6,20 +6,19 @@ import math
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping
+from typing import Any, Dict, List, Mapping
 
 import torch
 from safetensors import SafetensorError
 from timm.models import load_state_dict
 
-from ltp_ros.files import expand, read_text
+from ltp_ros.files import expand, read_text, some_of
 
 MODEL_DIRECTORY = Path(__file__).parent / 'weights'
 DEMO = 'demo'
 # Where training programs put the weights in a file of more, the averaged ones first
 CONTAINERS = ('state_dict_ema', 'model_ema', 'model_state_dict', 'state_dict', 'model', 'net',
               'weights')
-SHOWN = 3  # names in an error message
 
 
 class ModelError(ValueError):
@@ -119,13 +118,6 @@ def misfit(tensors: Mapping[str, torch.Tensor],
     return '; '.join(f'{len(names)} {what}: {some_of(names)}' for what, names in (
         ('are missing', missing), ('are unknown', unknown), ('have another shape', other))
         if names)
-
-
-def some_of(names: Iterable[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    names = list(names)
-    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
-    return ', '.join(names[:SHOWN]) + more
 
 
 def read_model_card(checkpoint: str) -> Dict[str, Any]:

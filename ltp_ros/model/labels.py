@@ -6,8 +6,8 @@ import json
 import re
 from typing import Dict, List, Optional, Tuple
 
-from ltp_ros.files import expand, read_text
-from ltp_ros.model.checkpoint import ModelError, some_of
+from ltp_ros.files import expand, read_text, some_of
+from ltp_ros.model.checkpoint import ModelError
 
 FORMS = ('expected one name a line in class order, an id and a name a line, or a JSON list or '
          'object of these')

@@ -3,17 +3,29 @@
 """Labelled images on disk: class folders, a CSV beside the images, or JPEG bytes in an npz."""
 import csv
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence, Union
 
 import numpy as np
 
-from ltp_ros.images import IMAGE_SUFFIXES, EncodedImage, ImageFileError, image_files
+from ltp_ros.files import is_content, read_text, some_of
+from ltp_ros.images import (
+    IMAGE_SUFFIXES,
+    EncodedImage,
+    ImageFileError,
+    image_files,
+    is_image_file,
+)
 
+# Of a file that is damaged, empty, or of other arrays
+NPZ_ERRORS = (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 LABELS_CSV = 'labels.csv'
+SPLITS = frozenset(('train', 'training', 'val', 'valid', 'validation', 'test', 'testing'))
 EXPECTED = ('expected a folder of class folders, a folder of images with labels.csv (columns '
             'file, class_index), or an .npz with jpeg, offsets, labels and class_names')
+UNLABELLED = 'without labels, which only ltp_evaluate --no-labels and ltp_adapt take'
 
 
 class DatasetError(ImageFileError):
@@ -48,15 +60,18 @@ def open_image_set(path: Union[str, Path]) -> ImageSet:
         found = _from_csv(path)
     elif path.is_dir():
         found = _from_class_folders(path)
+    elif is_image_file(path):
+        raise DatasetError(f'{str(path)!r} is a single image {UNLABELLED}; {EXPECTED}')
     else:
         raise DatasetError(f'{str(path)!r} does not exist or has an unknown format; {EXPECTED}')
     if not len(found):
-        raise DatasetError(f'{str(path)!r} has no images; {EXPECTED}')
+        lack = f'has images {UNLABELLED}' if image_files(path) else 'has no images'
+        raise DatasetError(f'{str(path)!r} {lack}; {EXPECTED}')
     return found
 
 
 def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
-    """Return every image at `path`: a folder, searched with its subfolders, or an .npz.
+    """Return every image at `path`: a folder, searched with its subfolders, an .npz, or one image.
 
     Raises:
         DatasetError: if it holds no images.
@@ -66,7 +81,8 @@ def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
         return open_image_set(path).images
     found = image_files(path)
     if not found:
-        raise DatasetError(f'{str(path)!r} has no images; expected a folder of '
+        lack = 'has no images' if path.is_dir() else 'is not a folder with images'
+        raise DatasetError(f'{str(path)!r} {lack}; expected a folder of '
                            f'{", ".join(IMAGE_SUFFIXES)}, or an .npz with jpeg and offsets')
     return found
 
@@ -74,10 +90,10 @@ def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
 def _from_npz(path: Path) -> ImageSet:
     try:
         with np.load(str(path), allow_pickle=False) as arrays:
-            jpeg, offsets = arrays['jpeg'], arrays['offsets']
+            jpeg, offsets = arrays['jpeg'], arrays['offsets'].astype(np.int64)
             labels = arrays['labels'].astype(np.int64)
             class_names = [str(name) for name in arrays['class_names']]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except NPZ_ERRORS as error:
         raise DatasetError(f'{str(path)!r} cannot be used: {error}; {EXPECTED}') from error
     if len(offsets) != len(labels) + 1:
         raise DatasetError(f'{str(path)!r} has {len(labels)} labels and {len(offsets)} offsets; '
@@ -89,25 +105,36 @@ def _from_npz(path: Path) -> ImageSet:
 def _from_csv(folder: Path) -> ImageSet:
     table = folder / LABELS_CSV
     images, labels = [], []
-    with table.open(newline='', encoding='utf-8') as lines:
-        for row in csv.DictReader(lines):
-            try:
-                images.append(folder / row['file'])
-                labels.append(int(row['class_index']))
-            except (KeyError, TypeError, ValueError) as error:
-                raise DatasetError(f'{str(table)!r}, row {len(images)}: {error!r}; expected the '
-                                   'columns file and class_index (an integer)') from error
+    try:
+        lines = read_text(table).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f'{str(table)!r} cannot be read: {error}; save it as UTF-8') from error
+    # Spreadsheets write semicolons where the comma is the decimal point, and tabs
+    delimiter = next((mark for mark in ';\t' if mark in ''.join(lines[:1])), ',')
+    for row in csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True):
+        try:
+            images.append(folder / row['file'].strip())
+            labels.append(int(row['class_index']))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise DatasetError(f'{str(table)!r}, row {len(labels) + 1}: {error!r}; expected the '
+                               'columns file and class_index (an integer)') from error
     return ImageSet(images, _checked(np.array(labels, np.int64), [], table), [])
 
 
 def _from_class_folders(folder: Path) -> ImageSet:
     class_names = sorted(entry.name for entry in folder.iterdir()
-                         if entry.is_dir() and not entry.name.startswith('.'))
-    images, labels = [], []
-    for index, name in enumerate(class_names):
-        members = image_files(folder / name)
-        images += members
-        labels += [index] * len(members)
+                         if entry.is_dir() and is_content(entry))
+    members = [image_files(folder / name) for name in class_names]
+    images = [image for some in members for image in some]
+    parents = sorted({image.parent for image in images})
+    if parents and not {folder / name for name in class_names}.intersection(parents) and (
+            SPLITS.issuperset(map(str.lower, class_names))
+            or len(class_names) == 1 < len(parents)):
+        nearest = min(parents, key=lambda parent: len(parent.parts)).parent
+        raise DatasetError(f'{str(folder)!r} holds {some_of(class_names)}, whose images lie in '
+                           'folders deeper down; pass the folder that holds the classes, such as '
+                           f'{str(nearest)!r}')
+    labels = [index for index, some in enumerate(members) for _ in some]
     return ImageSet(images, np.array(labels, np.int64), class_names)
 
 

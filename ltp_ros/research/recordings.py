@@ -1,14 +1,27 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Unlabelled images from a folder, an .npz, a video or a ROS bag."""
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, List, Sequence
 
 import numpy as np
 
+from ltp_ros.files import is_content
 from ltp_ros.frames.decoding import CompressedImage, RawImage, decode
 from ltp_ros.frames.encodings import ImageError
-from ltp_ros.images import decode_rgb, spread, video_frames
+from ltp_ros.images import (
+    Fits,
+    ImageFileError,
+    Note,
+    Unread,
+    any_size,
+    ignore,
+    is_image_file,
+    read_images,
+    spread,
+    video_frames,
+)
 from ltp_ros.research.datasets import DatasetError, open_images
 
 if TYPE_CHECKING:
@@ -16,72 +29,139 @@ if TYPE_CHECKING:
     from rosbags.interfaces import Connection
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-BAG_SUFFIXES = ('.bag', '.mcap', '.db3')
+STORAGE_SUFFIXES = ('.mcap', '.db3')
+BAG_SUFFIXES = ('.bag', *STORAGE_SUFFIXES)
+METADATA = 'metadata.yaml'
+PROBED = 5  # messages of a topic: enough to tell its kind from a damaged message
+MEND = ('If the recording was cut off, mend it: `ros2 bag reindex FOLDER`; a single file: `mcap '
+        'recover FILE`, `sqlite3 FILE .recover`')
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether `path` is a ROS 1 or ROS 2 bag."""
-    return path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file()
+    """Return whether `path` is a ROS 1 or ROS 2 bag, or a folder with the files of one."""
+    return (path.suffix in BAG_SUFFIXES or (path / METADATA).is_file()
+            or bool(_storage_files(path)))
 
 
-def rgb_images(source: str, limit: int) -> Iterator[np.ndarray]:
+def rgb_images(source: str, limit: int, note: Note = ignore, fits: Fits = any_size,
+               topics: Sequence[str] = ()) -> Iterator[np.ndarray]:
     """Yield at most `limit` images, evenly spaced over the source, each (H, W, 3) uint8 RGB.
 
     Args:
-        source: a folder of images, an .npz with jpeg and offsets, a video file, or a bag, from
-            which all image topics are read.
+        source: a folder of images, an .npz with jpeg and offsets, a video file, or a bag.
         limit: maximum number of images, above 0.
+        note: called if images, or topics of a bag, are left out.
+        fits: called with the height and width of each image, except those of a video.
+        topics: those of a bag to read; empty: all that have images in colour or grey.
 
     Raises:
-        ImageFileError: if the source is none of these or holds no images, or if an image cannot
-            be read.
+        ImageFileError: if the source is none of these or holds no images, or if too many of them
+            cannot be used.
     """
     path = Path(source)
-    if is_bag(path):
-        yield from _from_bag(path, limit)
-    elif path.is_dir() or path.suffix == '.npz':
-        images = open_images(path)
-        for index in spread(len(images), limit):
-            yield decode_rgb(images[index])
-    elif path.is_file():
-        yield from video_frames(str(path), limit)
-    else:
+    if not path.exists():
         raise DatasetError(f'{source!r} does not exist; expected a folder of images, an .npz, a '
                            'video file or a bag')
+    if is_bag(path):
+        yield from _from_bag(path, limit, note, fits, topics)
+    elif topics:
+        raise DatasetError(f'{source!r} is not a bag and has no topics; leave out --topics')
+    elif path.is_dir() or path.suffix == '.npz' or is_image_file(path):
+        images = open_images(path)
+        chosen = [images[index] for index in spread(len(images), limit)]
+        yield from (rgb for _, rgb in read_images(chosen, len(chosen), note, fits))
+    else:
+        yield from video_frames(str(path), limit)
 
 
-def _from_bag(path: Path, limit: int) -> Iterator[np.ndarray]:
+def _storage_files(folder: Path) -> List[Path]:
+    return sorted(entry for suffix in STORAGE_SUFFIXES for entry in folder.glob(f'*{suffix}')
+                  if is_content(entry))
+
+
+def _from_bag(path: Path, limit: int, note: Note, fits: Fits, topics: Sequence[str]
+              ) -> Iterator[np.ndarray]:
     try:
-        from rosbags.highlevel import AnyReader, AnyReaderError  # noqa: PLC0415  optional
+        from rosbags.highlevel import AnyReader  # noqa: PLC0415  optional
         from rosbags.typesys import Stores, get_typestore  # noqa: PLC0415
     except ImportError as error:
         raise DatasetError(f"'{path}' is a bag, and reading it needs rosbags: "
                            'pip install rosbags') from error
+    # A recording that was cut off has no metadata, or an empty file; its parts can be read alone
+    metadata = path / METADATA
+    whole = path.is_file() or (metadata.is_file() and metadata.stat().st_size > 0)
     try:
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as bag:
-            topics = [connection for connection in bag.connections
-                      if connection.msgtype in IMAGE_TYPES]
-            if not topics:
-                raise DatasetError(f"'{path}' has no topic of type {' or '.join(IMAGE_TYPES)}; "
-                                   f'its topics: {", ".join(sorted(bag.topics)) or "none"}')
-            yield from _messages(bag, topics, limit)
-    except AnyReaderError as error:
-        raise DatasetError(f"'{path}' cannot be read as a bag: {error}") from error
+        with AnyReader([path] if whole else _storage_files(path),
+                       default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as bag:
+            found = _usable(bag, _image_topics(bag, path, topics), note)
+            if not found:
+                raise DatasetError(f"'{path}' has no images in colour or grey")
+            yield from _messages(bag, found, limit, note, fits)
+    except ImageFileError:
+        raise
+    except Exception as error:  # of rosbags, of its storages or their compression, by version
+        reason = str(error).rstrip('.')
+        raise DatasetError(f"'{path}' cannot be read as a bag: {reason}. {MEND}") from error
 
 
-def _messages(bag: 'AnyReader', topics: 'Sequence[Connection]', limit: int
-              ) -> Iterator[np.ndarray]:
+def _image_topics(bag: 'AnyReader', path: Path, topics: Sequence[str]) -> 'List[Connection]':
+    """Return those of `topics`, by default all that have images of any kind."""
+    found = [topic for topic in bag.connections if topic.msgtype in IMAGE_TYPES]
+    if not found:
+        raise DatasetError(f"'{path}' has no topic of type {' or '.join(IMAGE_TYPES)}; its "
+                           f'topics: {", ".join(sorted(bag.topics)) or "none"}')
+    names = sorted({topic.topic for topic in found})
+    for name in topics:
+        if name not in names:
+            raise DatasetError(f"'{path}' has no images on {name!r}; topics with images: "
+                               f'{", ".join(names)}')
+    return [topic for topic in found if topic.topic in (topics or names)]
+
+
+def _usable(bag: 'AnyReader', topics: 'Sequence[Connection]', note: Note) -> 'List[Connection]':
+    """Return the topics with an image in colour or grey; note the others and why."""
+    used, left_out = [], {}
+    for topic in topics:
+        reasons = ['it has no messages']
+        for _, _, content in islice(bag.messages(connections=[topic]), PROBED):
+            try:
+                _decoded(bag, topic, content)
+            except ValueError as error:
+                reasons.append(str(error))
+            else:
+                used.append(topic)
+                break
+        else:
+            left_out[topic.topic] = reasons[-1]
+    if left_out:
+        note('left out: ' + '; '.join(f'{name} ({why})' for name, why in left_out.items()))
+    return used
+
+
+def _messages(bag: 'AnyReader', topics: 'Sequence[Connection]', limit: int, note: Note,
+              fits: Fits) -> Iterator[np.ndarray]:
     wanted = set(spread(sum(topic.msgcount for topic in topics), limit).tolist())
+    unread = Unread(len(wanted))
     for index, (topic, _, content) in enumerate(bag.messages(connections=topics)):
         if index not in wanted:
             continue
-        message: Any = bag.deserialize(content, topic.msgtype)  # of a class made at run time
         try:
-            yield decode(
-                CompressedImage(message.format, message.data)
-                if topic.msgtype == IMAGE_TYPES[1] else
-                RawImage(message.height, message.width, message.encoding,
-                         bool(message.is_bigendian), message.step, message.data))
-        except ImageError as error:
-            raise DatasetError(f'message {index} on {topic.topic}: {error}') from error
+            rgb = _decoded(bag, topic, content)
+            fits(*rgb.shape[:2])
+        except ValueError as error:
+            unread.add(f'message {index} on {topic.topic}', error)
+        else:
+            yield rgb
+    if unread:
+        note(f'left out: {unread}')
 
+
+def _decoded(bag: 'AnyReader', topic: 'Connection', content: bytes) -> np.ndarray:
+    try:
+        message: Any = bag.deserialize(content, topic.msgtype)  # of a class made at run time
+    except Exception as error:  # of rosbags or of struct, by version
+        raise ImageError(f'the message is damaged: {error}') from error
+    return decode(
+        CompressedImage(message.format, message.data) if topic.msgtype == IMAGE_TYPES[1] else
+        RawImage(message.height, message.width, message.encoding, bool(message.is_bigendian),
+                 message.step, message.data))

@@ -23,7 +23,7 @@ from rich.table import Table
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
-from ltp_ros.images import EncodedImage, ImageFileError
+from ltp_ros.images import EncodedImage, ImageFileError, Note, Unread, read_images
 from ltp_ros.model import vit
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
 from ltp_ros.research.accuracy.answers import kinds_of
@@ -46,6 +46,7 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import noting
+from ltp_ros.tools.support.telling import teller
 
 FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'score', 'papr_checkpoint', 'device')
 LEAST_IMAGES = 20
@@ -56,7 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser('ltp_adapt', __doc__, FLAGS)
     add = parser.add_argument
     add('images', type=expand, help='a folder of images, an .npz with jpeg and offsets, a video, '
-        'or a bag (.mcap, .db3, .bag, or a folder with metadata.yaml; needs rosbags)')
+        'or a bag (.mcap, .db3, .bag, or a folder of these; needs rosbags)')
+    add('--topics', nargs='+', default=[], metavar='TOPIC',
+        help='topics of a bag to take images from; if omitted, all with colour or grey images')
     add('--output', type=expand, default='adapted.safetensors', metavar='FILE',
         help='file for the weights; the model card goes beside it, as .json')
     add('--method', choices=[method for method in METHODS if method != 'none'],
@@ -87,7 +90,7 @@ class Adaptation:
         ConfigError, ClassifierError, ImageFileError, ModelError: if one of them cannot be used.
     """
 
-    def __init__(self, args: argparse.Namespace, console: Console):
+    def __init__(self, args: argparse.Namespace, console: Console, note: Note):
         self.args = args
         alpha = check('alpha', args.alpha)
         ratios = sorted({1.0, *check('keep_ratios', args.keep_ratios)}, reverse=True)
@@ -101,10 +104,11 @@ class Adaptation:
                                papr_checkpoint=args.papr_checkpoint)
         self.names = vit.label_names(model, weights, args.labels)
         self.config: DataConfig = vit.data_config(model)
-        self.val = self._open_val()
+        self.val = self._open_val(note)
         size = self.config.resize_size(*self.config.input_size)
         with contextlib.nullcontext() if args.quiet else console.status('reading images'):
-            pixels = stack_middles(rgb_images(args.images, args.limit), size)
+            pixels = stack_middles(rgb_images(args.images, args.limit, note,
+                                              self.config.resize_size, args.topics), size)
         if len(pixels) < LEAST_IMAGES:
             raise DatasetError(f'{args.images!r} has {len(pixels)} images; expected at least '
                                f'{LEAST_IMAGES}, better a few hundred')
@@ -118,12 +122,15 @@ class Adaptation:
         self.num_images = len(learned)
         self.device = device
 
-    def _open_val(self) -> Optional[Tuple[Sequence[EncodedImage], torch.Tensor]]:
+    def _open_val(self, note: Note) -> Optional[Tuple[Sequence[EncodedImage], torch.Tensor]]:
+        """Return the images of --val that can be read: now, not only after the training."""
         if not self.args.val:
             return None
         image_set = open_image_set(self.args.val)
         classes = model_classes(image_set, self.names, self.args.val)
-        return image_set.images, torch.from_numpy(classes)
+        read = [index for index, _ in read_images(image_set.images, len(image_set), note,
+                                                  self.config.resize_size)]
+        return [image_set.images[index] for index in read], torch.from_numpy(classes[read])
 
     def learn(self, bar: Progress, stop: Sequence[int]) -> float:
         """Train until steps, minutes or improvements run out, or `stop` is not empty.
@@ -156,7 +163,7 @@ class Adaptation:
         if self.val is not None:
             encoded, labels = self.val
             images = batches(encoded, self.config, EVALUATION_BATCH, 0, self.device,
-                             torch.float32)
+                             torch.float32, Unread(len(encoded)))
         return gains(adapter.teacher, adapter.vit, self.ladder, images, labels)
 
     def write(self, record: Dict[str, object]) -> None:
@@ -194,6 +201,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_adapt`; return the exit code."""
     args = build_parser().parse_args(argv)
     console = Console(stderr=True)
+    tell = teller(console, 'ltp_adapt')
     try:
         output = Path(args.output)
         if output.suffix != '.safetensors':
@@ -202,7 +210,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         if args.json and Path(args.json) == output.with_suffix('.json'):
             raise ConfigError(f'json {args.json!r} is not allowed; the model card goes there')
         check_writable(args.json, args.output)
-        adaptation = Adaptation(args, console)
+        adaptation = Adaptation(args, console, tell)
         columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
         with noting(signal.SIGINT) as stop, shown(Progress(
                 *columns, console=console, disable=args.quiet)) as bar:
@@ -223,7 +231,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                         f'method:={args.method}', soft_wrap=True, highlight=False)
         write_json(args.json, result)
     except (ConfigError, ClassifierError, ImageFileError, vit.ModelError, OSError) as error:
-        console.print(f'ltp_adapt: {error}', soft_wrap=True, markup=False, highlight=False)
+        tell(str(error))
         return 2
     return 0
 

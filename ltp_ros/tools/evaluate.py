@@ -21,14 +21,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from torch import nn
 
-from ltp_ros.classifier import (
-    ClassifierError,
-    resolve_precision,
-    tensors_of,
-)
+from ltp_ros.classifier import ClassifierError, resolve_precision, tensors_of
 from ltp_ros.config import METHODS, SCORES, ConfigError, check
 from ltp_ros.files import expand
-from ltp_ros.images import EncodedImage, ImageFileError, spread
+from ltp_ros.images import EncodedImage, ImageFileError, Note, Unread, name_of, spread
 from ltp_ros.model import vit
 from ltp_ros.research.accuracy.answers import (
     UNPRUNED,
@@ -38,8 +34,9 @@ from ltp_ros.research.accuracy.answers import (
     answer_all,
     select,
     variants_of,
+    woven,
 )
-from ltp_ros.research.accuracy.batches import batches, model_classes
+from ltp_ros.research.accuracy.batches import Pixels, batches, model_classes
 from ltp_ros.research.accuracy.plot import draw
 from ltp_ros.research.accuracy.rows import accuracy_row, ltp_beside
 from ltp_ros.research.accuracy.sessions import Int8Model
@@ -60,6 +57,7 @@ from ltp_ros.tools.support.flags import (
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.telling import teller
 from ltp_ros.tuner.ladder_profile import model_hash
 
 SAVE_EVERY_S = 30.0
@@ -189,7 +187,8 @@ class Evaluation:
             models, dtype = self._models_to_run(Path(folder))
             try:
                 answer_all(models, batches(mine[len(found):], self.data_config, self.args.batch,
-                                           self.args.workers, self.device, dtype),
+                                           self.args.workers, self.device, dtype,
+                                           Unread(len(self.images))),
                            self.variants, found, progress=progress)
             finally:
                 found.save()
@@ -210,29 +209,42 @@ class Evaluation:
                 'batch': self.args.batch}
 
     def _together(self, mine: Answers) -> Answers:
-        parts = ranks.gather({variant: mine[variant] for variant in self.variants}, self.count)
+        rows = {variant: mine.rows(variant) for variant in self.variants}
+        parts = ranks.gather(rows, self.count)
         everything = Answers(self.variants)
-        everything.add({variant: _woven([part[variant] for part in parts])
+        everything.add({variant: woven([part[variant] for part in parts])
                         for variant in self.variants})
         return everything
 
+    def unread(self, answers: Answers) -> Unread:
+        """Return the images without an answer, also those of other processes and earlier runs.
 
-def _woven(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Interleave the parts: part i holds every len(parts)-th image, starting at image i."""
-    woven = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
-    for number, part in enumerate(parts):
-        woven[number::len(parts)] = part
-    return woven
+        Raises:
+            ImageFileError: if they are too many.
+        """
+        found, pixels = Unread(len(self.images)), Pixels(self.images, self.data_config)
+        for index in (~answers.read).nonzero().flatten().tolist():
+            found.add(name_of(self.images[index], index), pixels[index][1])
+        return found
 
 
-def evaluate(evaluation: Evaluation, bar: Progress
+def evaluate(evaluation: Evaluation, bar: Progress, note: Note
              ) -> Tuple[Dict[str, object], List[Dict[str, object]]]:
-    """Run the evaluation; return the head and the rows of the JSON file."""
+    """Run the evaluation; return the head and the rows of the JSON file.
+
+    Args:
+        evaluation: the variants and images.
+        bar: shows the progress.
+        note: called at the end if images are left out.
+    """
     args, variants = evaluation.args, evaluation.variants
     head = provenance(evaluation.device.type)  # now, since the commit may change during a long run
     gmacs = evaluation.gmacs()
     times_ms = evaluation.times_ms(bar)
     answers = evaluation.answers(bar)
+    unread = evaluation.unread(answers)
+    if unread and evaluation.rank == 0:
+        note(f'left out: {unread}')
 
     def row(variant: Variant) -> Dict[str, object]:
         return {'method': variant.method, 'score': variant.score,
@@ -245,7 +257,7 @@ def evaluate(evaluation: Evaluation, bar: Progress
         'program': 'ltp_evaluate', **head, 'precision': evaluation.precision,
         'model': vit.model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
         'backend': args.backend if args.rounds else None, 'rounds': args.rounds,
-        'images': args.images, 'n': len(evaluation.images),
+        'images': args.images, 'n': len(evaluation.images) - len(unread), 'unread': len(unread),
         'tokens_total': evaluation.num_patches}, [row(variant) for variant in variants]
 
 
@@ -253,6 +265,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_evaluate`; return the exit code."""
     args = build_parser().parse_args(argv)
     errors = Console(stderr=True)
+    tell = teller(errors, 'ltp_evaluate')
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     rank, count = ranks.join()
     try:
@@ -261,7 +274,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         evaluation = Evaluation(args, rank, count)
         with shown(Progress(*columns, console=errors,
                             disable=args.quiet or rank > 0)) as bar:
-            head, rows = evaluate(evaluation, bar)
+            head, rows = evaluate(evaluation, bar, tell)
         if rank == 0:
             result = {**head, 'rows': rows}
             Console().print(make_table(head, rows))
@@ -272,11 +285,10 @@ def main(argv: Optional[List[str]] = None) -> int:
             if args.maps:
                 write_maps(args, evaluation.methods, evaluation.images, Path(args.maps))
     except ERRORS as error:
-        errors.print(f'ltp_evaluate: {error}', soft_wrap=True, markup=False, highlight=False)
+        tell(str(error))
         return 2
     except KeyboardInterrupt:
-        errors.print('ltp_evaluate: interrupted' + (
-            '; run the same command to resume' if args.state else ''))
+        tell('interrupted' + ('; run the same command to resume' if args.state else ''))
         return 130
     finally:
         ranks.leave(count)

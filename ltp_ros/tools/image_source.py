@@ -21,14 +21,16 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.utilities import remove_ros_args
 from rclpy.validate_full_topic_name import validate_full_topic_name
+from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ltp_ros.files import expand
-from ltp_ros.images import ImageFileError
+from ltp_ros.images import ImageFileError, Note
 from ltp_ros.ros.transport import use_large_images
 from ltp_ros.tools.support.flags import number, positive_int, whole_number
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, is_camera, open_source
+from ltp_ros.tools.support.telling import teller
 
 # encoding -> OpenCV conversion from RGB
 ENCODINGS = {'bgr8': cv2.COLOR_RGB2BGR, 'rgb8': None, 'mono8': cv2.COLOR_RGB2GRAY}
@@ -188,11 +190,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def open_frames(args: argparse.Namespace) -> Iterator[NamedImage]:
+def open_frames(args: argparse.Namespace, note: Note) -> Iterator[NamedImage]:
     """Return the frames of the source; Ctrl-C ends the program while OpenCV waits for a stream."""
     previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        return open_source(args.source, args.loop, tuple(args.samples))
+        return open_source(args.source, args.loop, tuple(args.samples), note)
     finally:
         signal.signal(signal.SIGINT, previous)
 
@@ -200,14 +202,15 @@ def open_frames(args: argparse.Namespace) -> Iterator[NamedImage]:
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the program; return its exit code."""
     argv = sys.argv if argv is None else ['ltp_image_source', *argv]
+    tell = teller(Console(stderr=True), 'ltp_image_source')
 
     def fail(error: Exception) -> int:
-        print(f'ltp_image_source: {error}', file=sys.stderr)
+        tell(str(error))
         return 2
     try:
         args = build_parser().parse_args(remove_ros_args(argv)[1:])
         use_large_images()
-        frames = open_frames(args)
+        frames = open_frames(args, tell)
         rclpy.init(args=argv)
         node = ImageSource(frames, args)
     except (ImageFileError, NameValidationException, ParameterException,

@@ -22,9 +22,10 @@ from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
 from ltp_ros.frames.startup import setup_of
-from ltp_ros.images import IMAGE_SUFFIXES, ImageFileError, decode_rgb, image_files
+from ltp_ros.images import EncodedImage, ImageFileError, Note, read_images
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
+from ltp_ros.research.datasets import open_images
 from ltp_ros.tools.reports.profile_plot import draw
 from ltp_ros.tools.support.flags import (
     CLASSIFIER_FLAGS,
@@ -35,6 +36,7 @@ from ltp_ros.tools.support.flags import (
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.telling import teller
 from ltp_ros.tuner.ladder_profile import ALL_TOKENS, LevelTime, Profile, write
 
 
@@ -66,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, About]:
+def measure(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Profile, About]:
     """Time every level and compare labels according to `args`.
 
     Raises:
@@ -77,15 +79,16 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, About]:
         alpha=check('alpha', args.alpha),
         keep_ratios=check('keep_ratios', sorted({ALL_TOKENS, *args.keep_ratios}))))
     ladder = classifier.config.keep_ratios
-    images = images_in(args.images)[:args.limit] if args.images else []
+    images = open_images(args.images)[:args.limit] if args.images else []
     task = bar.add_task('warming up', total=len(ladder))
     classifier.warm_up(lambda keep_ratio: bar.advance(task))
     task = bar.add_task('timing', total=args.rounds)
     times_ms = classifier.time_levels(args.rounds, lambda: bar.advance(task))
     agreement: Dict[float, float] = {}
+    num_images = 0
     if images:
         task = bar.add_task('comparing labels', total=len(images))
-        agreement = agreements(classifier, images, lambda: bar.advance(task))
+        agreement, num_images = agreements(classifier, images, lambda: bar.advance(task), note)
     levels = []
     for ratio in ladder:
         p50_ms, p95_ms, p99_ms = (float(np.percentile(times_ms[ratio], share))
@@ -94,7 +97,7 @@ def measure(args: argparse.Namespace, bar: Progress) -> Tuple[Profile, About]:
     return Profile(setup_of(classifier), tuple(levels)), {
         'versions': versions(classifier.device.type), 'rounds': args.rounds,
         'alpha': args.alpha, 'checkpoint': args.checkpoint, 'images': args.images,
-        'num_images': len(images), 'num_patches': classifier.num_patches}
+        'num_images': num_images, 'num_patches': classifier.num_patches}
 
 
 def versions(device: str) -> Dict[str, str]:
@@ -103,31 +106,22 @@ def versions(device: str) -> Dict[str, str]:
             if name not in ('device', 'hardware')}
 
 
-def images_in(folder: str) -> List[Path]:
-    """Return the images in a folder and its subfolders.
+def agreements(classifier: Classifier, images: Sequence[EncodedImage],
+               progress: Callable[[], None], note: Note) -> Tuple[Dict[float, float], int]:
+    """Return for each level the percentage of images with the unpruned model's label.
 
-    Raises:
-        ImageFileError: if there are none.
+    Beside it, the number of images that could be used.
     """
-    found = image_files(Path(folder))
-    if not found:
-        raise ImageFileError(f'{folder!r} is not a folder with images; expected files that end '
-                             f'in {", ".join(IMAGE_SUFFIXES)}')
-    return found
-
-
-def agreements(classifier: Classifier, images: Sequence[Path],
-               progress: Callable[[], None]) -> Dict[float, float]:
-    """Return for each level the percentage of images with the unpruned model's label."""
     ladder = classifier.config.keep_ratios
     same = dict.fromkeys(ladder, 0)
-    for image in images:
-        rgb = decode_rgb(image)
+    num_images = 0
+    for _, rgb in read_images(images, len(images), note, classifier.data_config.resize_size):
+        num_images += 1
         label = {ratio: classifier.classify(rgb, ratio, top_k=1).class_ids for ratio in ladder}
         for ratio in ladder:
             same[ratio] += label[ratio] == label[ALL_TOKENS]
         progress()
-    return {ratio: 100.0 * count / len(images) for ratio, count in same.items()}
+    return {ratio: 100.0 * count / num_images for ratio, count in same.items()}, num_images
 
 
 def make_table(profile: Profile) -> Table:
@@ -153,13 +147,14 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_profile`; return the exit code."""
     args = build_parser().parse_args(argv)
     errors = Console(stderr=True)
+    tell = teller(errors, 'ltp_profile')
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())
     try:
         check_writable(args.output, args.json, args.plot)
         figure = new_figure(args.plot, 8, 5.5) if args.plot else None
         with shown(Progress(*columns, console=errors, disable=args.quiet)) as bar:
-            profile, about = measure(args, bar)
+            profile, about = measure(args, bar, tell)
         write(args.output, profile, about)
         Console().print(make_table(profile))
         if args.json:
@@ -172,8 +167,10 @@ def main(argv: Optional[List[str]] = None) -> int:
             draw(figure, profile, about['num_patches'])
             figure.savefig(args.plot)
     except (ClassifierError, ConfigError, ImageFileError, ModelError, PlotError, OSError) as error:
-        errors.print(f'ltp_profile: {error}', soft_wrap=True, markup=False, highlight=False)
+        tell(str(error))
         return 2
+    except KeyboardInterrupt:
+        return 130
     Console().print(f'To use it, start the node with profile:={Path(args.output).absolute()}',
                     soft_wrap=True, highlight=False)
     return 0

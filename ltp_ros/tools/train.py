@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.files import expand
-from ltp_ros.images import EncodedImage, ImageFileError
+from ltp_ros.images import EncodedImage, ImageFileError, Note
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.training.built_model import image_size, model_card, training_precision
 from ltp_ros.research.training.images import load_data
@@ -40,6 +40,7 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown, tracked
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.stopping import ending
+from ltp_ros.tools.support.telling import teller
 
 INTERRUPTED = 130
 LONGEST_STEP_S = 60.0  # beyond it the program was suspended, which --minutes does not count
@@ -122,7 +123,7 @@ def run(trainer: Trainer, console: Console, stop: Sequence[int], save_steps: int
     return False
 
 
-def prepare(args: argparse.Namespace, console: Console) -> Trainer:
+def prepare(args: argparse.Namespace, console: Console, note: Note) -> Trainer:
     """Return the trainer with its images and model, at the step where it is to go on.
 
     Raises:
@@ -138,7 +139,7 @@ def prepare(args: argparse.Namespace, console: Console) -> Trainer:
         return tracked(images, 'decoding', progress_bar(console, args.quiet))
     device = select_device(args.device).type
     data = load_data(args.images, args.val, img_size=settings.img_size,
-                     held_share=settings.hold_out, seed=settings.seed, track=decoding)
+                     held_share=settings.hold_out, seed=settings.seed, track=decoding, note=note)
     trainer = Trainer(settings, data, Path(args.output) / args.name, device,
                       training_precision(args.precision, device), args.minutes)
     if args.resume:
@@ -160,6 +161,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_train`; return the exit code."""
     args = build_parser().parse_args(argv)
     console = Console(stderr=True)
+    tell = teller(console, 'ltp_train')
     trainers: List[Trainer] = []  # the one of this run, once it may be saved
 
     def stopped() -> int:
@@ -173,9 +175,9 @@ def main(argv: Optional[List[str]] = None) -> int:
             trainer.save()
     with ending(signal.SIGINT, signal.SIGTERM, at_once=save, at_last=stopped) as stop:
         try:
-            trainers.append(prepare(args, console))
+            trainers.append(prepare(args, console, tell))
         except (ClassifierError, ImageFileError, ModelError, OSError) as error:
-            console.print(f'ltp_train: {error}', soft_wrap=True, markup=False)
+            tell(str(error))
             return 2
         trainer, = trainers
         if not run(trainer, console, stop, args.save_steps, args.quiet):

@@ -193,3 +193,32 @@ def test_too_few_images_are_refused_with_their_number(folder, small_model, capsy
     assert main([str(folder), '--checkpoint', small_model, '--device', 'cpu', '--quiet',
                  '--limit', '5']) == 2
     assert '5 images' in capsys.readouterr().err
+
+
+def test_damaged_images_are_left_out_and_told(folder, small_model, tmp_path, capsys):
+    (folder / '00.png').write_bytes(b'damaged')
+    saved = cv2.imencode('.png', np.zeros((1, 60_000, 3), np.uint8))[1].tobytes()
+    (folder / '01.png').write_bytes(saved)  # too elongated for the model
+    (folder / 'labels.csv').write_text('file,class_index\n' + ''.join(
+        f'{number:02d}.png,{number % 7}\n' for number in range(1, 12)))
+    assert main([str(folder), '--checkpoint', small_model, '--device', 'cpu', '--quiet',
+                 '--steps', '2', '--batch', '4', '--output', str(tmp_path / 'out.safetensors'),
+                 '--val', str(folder), '--json', str(tmp_path / 'record.json')]) == 0
+    told = ' '.join(capsys.readouterr().err.split())
+    total = len(list(folder.glob('*.png')))
+    assert f'2 of {total} images cannot be used: {folder / "00.png"}, {folder / "01.png"}' in told
+    assert f'1 of 11 images cannot be used: {folder / "01.png"}' in told and 'elongated' in told
+    result = json.loads((tmp_path / 'record.json').read_text())
+    assert result['rows'][0]['n'] == 10
+
+
+def test_a_validation_set_of_no_use_is_refused_before_the_training(
+        folder, small_model, tmp_path, monkeypatch, capsys):
+    (tmp_path / 'val' / 'thing 1').mkdir(parents=True)
+    (tmp_path / 'val' / 'thing 1' / 'bad.jpg').write_bytes(b'damaged')
+    monkeypatch.setattr('ltp_ros.research.training.adaptation.Adapter.train_step',
+                        lambda *_: pytest.fail('trained'))
+    assert main([str(folder), '--checkpoint', small_model, '--device', 'cpu', '--quiet',
+                 '--val', str(tmp_path / 'val'), '--output', str(tmp_path / 'out.safetensors')]
+                ) == 2
+    assert 'bad.jpg' in capsys.readouterr().err

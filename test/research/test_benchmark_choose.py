@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_benchmark choose`: which method, precision and level is recommended, and in which words."""
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -113,12 +114,37 @@ def test_a_way_that_is_unavailable_is_left_out_and_named(choose):
     assert {row['backend'] for row in result['rows']} == {'eager'}
 
 
+@pytest.mark.parametrize('flags', [[], ['--labelled']])
+def test_a_damaged_image_is_left_out_and_told(flags, images, small_model, tmp_path, capsys):
+    shutil.copytree(str(images), str(tmp_path / 'images'))
+    bad = tmp_path / 'images' / 'thing 0' / '2.png'
+    bad.write_bytes(b'damaged')
+    assert main(['choose', '--images', str(tmp_path / 'images'), '--checkpoint', small_model,
+                 '--device', 'cpu', '--run', 'eager:float32', '--keep-ratios', '1',
+                 '--rounds', '1', '--deadline-ms', '60000', '--quiet', *flags]) == 0
+    out, err = capsys.readouterr()
+    assert f'left out: 1 of 6 images cannot be used: {bad};' in err
+    assert 'of the 2 images that it was not chosen by' in ' '.join(out.split())
+
+
+def test_a_single_image_is_too_few_to_choose_by(images, small_model, capsys):
+    assert main(['choose', '--images', str(images / 'thing 0' / '0.png'), '--checkpoint',
+                 small_model, '--device', 'cpu', '--run', 'eager:float32', '--deadline-ms', '10',
+                 '--quiet']) == 2
+    assert "0.png' has one image; at least two are needed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('flags, words', [
-    (['--images', 'nowhere'], "'nowhere' has no images"),
-    (['--keep-ratios', '2'], 'keep_ratios 2.0 is not allowed'),
+    (['--images', 'nowhere'], "'nowhere' is not a folder with images"),
     (['--run', 'graph:float16'], 'backend graph cannot run'),
     (['--limit', '1'], 'at least two are needed')])
 def test_what_cannot_be_used_is_refused_in_a_sentence(flags, words, images, small_model, capsys):
     assert main(['choose', '--images', str(images), '--checkpoint', small_model, '--device', 'cpu',
                  '--run', 'eager:float32', '--deadline-ms', '10', '--quiet', *flags]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_keep_ratio_that_is_not_allowed_is_refused_with_the_range(capsys):
+    with pytest.raises(SystemExit):
+        main(['choose', '--images', 'x', '--deadline-ms', '10', '--keep-ratios', '2'])
+    assert 'keep_ratio 2.0 is not allowed; it must be in (0, 1]' in capsys.readouterr().err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ltp_ros.images import ImageFileError, decode_rgb
-from ltp_ros.research.datasets import DatasetError, open_image_set
+from ltp_ros.research.datasets import DatasetError, open_image_set, open_images
 
 RED = (255, 0, 0)
 
@@ -47,6 +47,70 @@ def test_csv_names_files_and_classes(tmp_path):
     assert [path.name for path in found.images] == ['x.png', 'y.png']
     assert found.labels.tolist() == [388, 2]
     assert found.class_names == []
+
+
+@pytest.mark.parametrize('table', [
+    '\ufefffile,class_index\nx.png,388\ny.png,2\n',
+    'file;class_index\r\nx.png;388\r\ny.png;2\r\n',
+    'file\tclass_index\nx.png\t388\ny.png\t2\n',
+    'file, class_index\nx.png, 388\n\ny.png , 2 \n',
+    '"file","class_index"\n"x.png","388"\n"y.png","2"\n',
+    '\ufeff"file";"class_index"\nx.png;388\ny.png;2'],
+    ids=['a byte order mark', 'semicolons', 'tabs', 'blanks', 'quotes', 'all of it'])
+def test_a_csv_may_be_as_a_spreadsheet_or_an_editor_writes_it(table, tmp_path):
+    (tmp_path / 'labels.csv').write_bytes(table.encode())
+    found = open_image_set(tmp_path)
+    assert [path.name for path in found.images] == ['x.png', 'y.png']
+    assert found.labels.tolist() == [388, 2]
+
+
+@pytest.mark.parametrize('encoding', ['utf-16', 'latin-1'])
+def test_a_csv_in_another_encoding_is_refused_with_the_one_to_take(encoding, tmp_path):
+    (tmp_path / 'labels.csv').write_bytes('file,class_index\nü.png,3\n'.encode(encoding))
+    with pytest.raises(DatasetError, match='labels.csv.*save it as UTF-8'):
+        open_image_set(tmp_path)
+
+
+@pytest.mark.parametrize('left', ['__MACOSX', '.ipynb_checkpoints', '@eaDir', '$RECYCLE.BIN'])
+def test_a_folder_that_a_system_left_is_no_class(left, tmp_path):
+    for name in ('cat/a.jpg', 'dog/b.jpg', f'{left}/cat/a.jpg', 'cat/._a.jpg'):
+        write_image(tmp_path / name)
+    found = open_image_set(tmp_path)
+    assert found.class_names == ['cat', 'dog']
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize('folders, nearest', [
+    (['train/cat', 'train/dog', 'val/cat', 'val/dog'], 'train'),
+    (['Train/cat', 'Test/cat'], 'Test'), (['train/cat', 'train/dog'], 'train'),
+    (['photos/cat', 'photos/dog'], 'photos'), (['data/train/cat', 'data/train/dog'], 'data/train'),
+    (['train/cat/day', 'train/cat', 'val/cat'], 'train')])
+def test_class_folders_deeper_down_are_refused_with_the_folder_to_pass(
+        folders, nearest, tmp_path):
+    for folder in folders:
+        write_image(tmp_path / folder / 'a.jpg')
+    with pytest.raises(DatasetError, match=f"deeper down; pass .* such as '{tmp_path / nearest}'"):
+        open_image_set(tmp_path)
+
+
+@pytest.mark.parametrize('folders', [
+    ['cat/monday', 'dog/monday'], ['cat'], ['train', 'bus'], ['train', 'test'], ['cat/day']])
+def test_classes_may_have_subfolders_and_any_names(folders, tmp_path):
+    for folder in folders:
+        write_image(tmp_path / folder / 'a.jpg')
+    assert len(open_image_set(tmp_path)) == len(folders)
+
+
+def test_images_without_labels_are_refused_with_who_takes_them(tmp_path):
+    write_image(tmp_path / 'a.jpg')
+    for path in (tmp_path, tmp_path / 'a.jpg'):
+        with pytest.raises(DatasetError, match='without labels, which only ltp_evaluate --no-lab'):
+            open_image_set(path)
+
+
+def test_a_single_image_is_a_set_of_images(tmp_path):
+    write_image(tmp_path / 'a.JPG')
+    assert open_images(tmp_path / 'a.JPG') == [tmp_path / 'a.JPG']
 
 
 def test_npz_cuts_the_bytes_at_its_offsets(tmp_path):
@@ -92,6 +156,13 @@ def test_a_folder_without_images_is_refused(tmp_path):
 def test_an_npz_that_does_not_fit_together_is_refused(tmp_path, changes, message):
     write_npz(tmp_path / 'set.npz', **changes)
     with pytest.raises(DatasetError, match=message):
+        open_image_set(tmp_path / 'set.npz')
+
+
+@pytest.mark.parametrize('content', [b'', b'PK', b'no npz'])
+def test_a_file_that_is_no_npz_is_refused_by_name(content, tmp_path):
+    (tmp_path / 'set.npz').write_bytes(content)
+    with pytest.raises(DatasetError, match=r'set\.npz. cannot be used'):
         open_image_set(tmp_path / 'set.npz')
 
 

@@ -220,6 +220,91 @@ def test_processes_that_decode_change_nothing(folder, model, tmp_path):
             == evaluate(folder, model, tmp_path)['rows'])
 
 
+BAD = (3, 11)
+
+
+@pytest.fixture(scope='module')
+def damaged(pictures, tmp_path_factory):
+    """Return two folders: 20 images of which two are damaged, and the other 18 alone."""
+    folders = [tmp_path_factory.mktemp(name) for name in ('damaged', 'good')]
+    lines = [['file,class_index'], ['file,class_index']]
+    for number in range(20):
+        rgb, label = pictures[number % len(pictures)]
+        file = png(rgb).tobytes()
+        for folder, table in list(zip(folders, lines))[:1 if number in BAD else 2]:
+            (folder / f'{number:02d}.png').write_bytes(file[:90] if number in BAD else file)
+            table.append(f'{number:02d}.png,{label}')
+    for folder, table in zip(folders, lines):
+        (folder / 'labels.csv').write_text('\n'.join(table))
+    return folders
+
+
+@pytest.mark.parametrize('flags', [[], ['--workers', '2'], ['--batch', '1'], ['--no-labels']])
+def test_damaged_pictures_are_out_of_every_row_and_told_at_the_end(
+        flags, damaged, model, tmp_path, capsys):
+    result = evaluate(damaged[0], model, tmp_path, *flags)
+    told = capsys.readouterr().err
+    assert f'left out: 2 of 20 images cannot be used: {damaged[0] / "03.png"}, ' in told
+    assert '11.png' in told and 'cannot be read as an image: the PNG of 90 bytes' in told
+    assert (result['n'], result['unread']) == (18, 2)
+    assert result['rows'] == evaluate(damaged[1], model, tmp_path, *flags)['rows']
+
+
+def test_int8_leaves_damaged_pictures_out_as_well(damaged, model, tmp_path):
+    pytest.importorskip('onnxruntime')
+    flags = ['--precision', 'int8', '--backend', 'onnx']
+    assert (evaluate(damaged[0], model, tmp_path, *flags)['rows']
+            == evaluate(damaged[1], model, tmp_path, *flags)['rows'])
+
+
+@pytest.mark.parametrize('stopped_after', [1, 2, 3])
+def test_a_stopped_run_leaves_out_what_it_would_have(
+        stopped_after, damaged, model, tmp_path, monkeypatch, capsys):
+    answer_all = program.answer_all
+
+    def stop(models, batches, *args, **more):
+        answer_all(models, (batch for _, batch in zip(range(stopped_after), batches)), *args,
+                   **more)
+        raise KeyboardInterrupt
+    flags = ['--batch', '4', '--state', str(tmp_path / 'state.npz')]
+    with monkeypatch.context() as patch:
+        patch.setattr(program, 'answer_all', stop)
+        assert main([str(damaged[0]), '--checkpoint', model, '--device', 'cpu', '--quiet',
+                     '--keep-ratios', '0.53', '0.25', *flags]) == 130
+    capsys.readouterr()
+    result = evaluate(damaged[0], model, tmp_path, *flags)
+    assert '2 of 20 images' in capsys.readouterr().err
+    assert result['rows'] == evaluate(damaged[1], model, tmp_path)['rows']
+
+
+def test_maps_are_drawn_of_what_can_be_read(damaged, model, tmp_path):
+    pytest.importorskip('matplotlib')
+    evaluate(damaged[0], model, tmp_path, '--maps', str(tmp_path / 'maps'), '--limit', '7')
+    drawn = {int(path.stem) for path in (tmp_path / 'maps').glob('0*.png')}
+    assert drawn == {0, 1, 2, 3, 5, 6}  # of 0, 2, 5, 8, 11, 14 and 17
+
+
+def test_too_many_damaged_pictures_are_refused_with_the_first_ones(
+        damaged, model, tmp_path, capsys):
+    shutil.copytree(str(damaged[0]), str(tmp_path / 'more'))
+    (tmp_path / 'more' / '00.png').write_bytes(b'')
+    message = refusal(capsys, tmp_path / 'more', '--checkpoint', model, '--batch', '4')
+    assert '3 of 20 images cannot be used' in message
+    assert '00.png' in message and 'At most 10 % may be left out' in message
+
+
+def test_what_a_system_leaves_in_a_folder_is_neither_class_nor_picture(
+        pictures, model, tmp_path):
+    for number, (rgb, label) in enumerate(pictures):
+        for name in (f'thing {label}/{number}.png', f'thing {label}/._{number}.png',
+                     f'__MACOSX/thing {label}/._{number}.png'):
+            path = tmp_path / 'images' / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b'a resource fork' if '._' in name else png(rgb).tobytes())
+    result = evaluate(tmp_path / 'images', model, tmp_path)
+    assert (result['n'], result['unread']) == (len(CLASSES), 0)
+
+
 def test_int8_counts_what_the_node_would_answer(pictures, folder, model, tmp_path):
     pytest.importorskip('onnxruntime')
     rows = evaluate(folder, model, tmp_path, '--precision', 'int8', '--backend', 'onnx')['rows']
@@ -312,6 +397,25 @@ def test_classes_are_matched_by_name_where_the_model_knows_the_names():
     assert found.tolist() == [2, 0, 0]
 
 
+NAMES = ['ant', 'crane', 'dog', 'crane', 'emu', 'crane']  # a bird, a machine, ...
+
+
+@pytest.mark.parametrize('own', [['crane'], ['ant', 'crane'], ['crane', 'zebra']])
+def test_a_name_of_two_classes_is_refused_with_their_ids_and_the_way_out(own):
+    with pytest.raises(DatasetError, match="class 'crane', and the model has several of this name"
+                                           r': 1, 3, 5; .* labels\.csv .* class_index'):
+        model_classes(image_set(own, [0]), NAMES, 'x')
+
+
+def test_names_that_are_not_asked_for_may_be_of_two_classes():
+    assert model_classes(image_set(['emu', 'dog'], [0, 1]), NAMES, 'x').tolist() == [4, 2]
+    assert model_classes(image_set([], [3, 5]), NAMES, 'x').tolist() == [3, 5]
+
+
+def test_names_in_the_order_of_the_model_are_its_classes_even_if_two_are_equal():
+    assert model_classes(image_set(NAMES, [1, 3, 5]), NAMES, 'x').tolist() == [1, 3, 5]
+
+
 def test_classes_of_other_names_are_matched_by_order_where_there_are_as_many():
     found = model_classes(image_set(['n01', 'n02'], [0, 1, 1]), ['ant', 'bee'], 'x')
     assert found.tolist() == [0, 1, 1]
@@ -321,6 +425,16 @@ def test_classes_of_other_names_are_matched_by_order_where_there_are_as_many():
 def test_classes_that_the_model_cannot_have_are_refused_by_name(names):
     with pytest.raises(DatasetError, match="none named 'cow'"):
         model_classes(image_set(names, [0]), ['ant', 'bee', 'dog'], 'x')
+
+
+def test_a_folder_named_as_two_classes_of_imagenet_ends_with_a_sentence(
+        pictures, model, tmp_path, capsys):
+    (tmp_path / 'labels.txt').write_text('ant\ncrane\ndog\ncrane\nemu\nfly\ngnu\n')
+    (tmp_path / 'images' / 'crane').mkdir(parents=True)
+    (tmp_path / 'images' / 'crane' / 'a.png').write_bytes(png(pictures[0][0]).tobytes())
+    message = refusal(capsys, tmp_path / 'images', '--checkpoint', model, '--labels',
+                      tmp_path / 'labels.txt')
+    assert 'several of this name: 1, 3;' in message
 
 
 def test_a_class_index_beyond_the_model_is_refused_with_both_numbers(
@@ -333,6 +447,19 @@ def test_a_class_index_beyond_the_model_is_refused_with_both_numbers(
 
 def test_a_folder_without_images_is_refused(model, tmp_path, capsys):
     assert 'has no images' in refusal(capsys, tmp_path, '--checkpoint', model)
+
+
+def test_two_processes_leave_out_what_one_does(damaged, model, tmp_path):
+    path = tmp_path / 'two.json'
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
+               '2', '-m', 'ltp_ros.tools.evaluate', str(damaged[0]), '--checkpoint', model,
+               '--device', 'cpu', '--quiet', '--json', str(path), '--keep-ratios', '0.53', '0.25']
+    done = subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, 'OMP_NUM_THREADS': '1',
+                               'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
+    assert done.stderr.count('left out: 2 of 20 images') == 1
+    assert json.loads(path.read_text())['rows'] == evaluate(damaged[1], model, tmp_path)['rows']
 
 
 @pytest.mark.parametrize('content', [b'no image', b'', None], ids=['text', 'empty', 'absent'])

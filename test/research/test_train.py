@@ -176,6 +176,25 @@ def test_missing_images_end_with_a_sentence_and_exit_code_2(tmp_path, capsys):
     assert 'nowhere' in capsys.readouterr().err
 
 
+def test_damaged_images_are_left_out_with_their_labels_and_told(images, tmp_path, capsys):
+    (images / 'bright' / '0.png').write_bytes(b'damaged')
+    assert train.main(command(images, tmp_path / 'out', '--epochs', '3', '--val', str(images),
+                              '--json', str(tmp_path / 'run.json'))) == 0
+    told = capsys.readouterr().err
+    bad = images / 'bright' / '0.png'
+    assert told.count(f'left out: 1 of 24 images cannot be used: {bad}') == 2  # --val too
+    run = json.loads((tmp_path / 'run.json').read_text())
+    assert run['images'] == 23
+    assert run['history'][-1]['val_top1']['1'] >= 90.0  # the labels did not shift
+
+
+def test_too_many_damaged_images_end_with_a_sentence(images, tmp_path, capsys):
+    for number in range(3):
+        (images / 'bright' / f'{number}.png').write_bytes(b'damaged')
+    assert train.main(command(images, tmp_path / 'out')) == 2
+    assert '3 of 24 images cannot be used' in capsys.readouterr().err
+
+
 def test_the_clock_ends_a_run_before_its_epochs_are_done(tmp_path):
     trainer = make_trainer(tmp_path, minutes=1.0)
     trainer.progress['seconds'] = 59.999999

@@ -12,6 +12,8 @@ from rclpy.parameter import Parameter
 
 from ltp_ros.tools.image_source import ImageSource, build_parser, is_rate, main
 
+PNG = cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+
 
 @pytest.fixture
 def domain(monkeypatch):
@@ -54,6 +56,22 @@ def test_a_rate_that_is_not_allowed_is_refused_and_changes_nothing(rate, source)
     assert not result.successful
     assert f'rate {rate!r} is not allowed; it must be a number in (0, 1000]' in result.reason
     assert source.get_parameter('rate').value == 500.0
+
+
+def test_pictures_too_damaged_to_go_on_end_it_with_a_sentence(domain, tmp_path, capfd):
+    for name, content in (('a.png', PNG), ('b.png', b''), ('c.png', PNG), ('d.png', b'')):
+        (tmp_path / name).write_bytes(content)
+    assert main([str(tmp_path), '--rate', '500']) == 2
+    said = capfd.readouterr().err
+    assert 'ltp_image_source: 2 of 4 images cannot be used: ' in said and 'Traceback' not in said
+
+
+def test_a_damaged_picture_is_told_at_the_end(domain, tmp_path, capfd):
+    for name, content in (('a.png', PNG), ('b.png', b''), ('c.png', PNG)):
+        (tmp_path / name).write_bytes(content)
+    assert main([str(tmp_path), '--rate', '500']) == 0
+    said = capfd.readouterr().err
+    assert 'left out: 1 of 3 images cannot be used: ' in said and 'published 2 images' in said
 
 
 def test_the_bounds_of_a_rate():

@@ -100,12 +100,41 @@ def test_a_file_that_is_no_video_is_refused_by_name(tmp_path):
         open_source(str(tmp_path / 'notes.txt'), loop=False, samples=())
 
 
-def test_an_unreadable_picture_is_named_when_its_turn_comes(folder):
+def test_an_unreadable_picture_is_left_out_and_told_once_also_in_a_loop(folder):
     (folder / 'b.png').write_bytes(b'no picture')
+    told = []
+    frames = open_source(str(folder), loop=True, samples=(), note=told.append)
+    assert [name for name, _ in islice(frames, 6)] == ['a', 'c', 'a', 'c', 'a', 'c']
+    sentence, = told
+    assert '1 of 3 images' in sentence and 'b.png cannot be read as an image' in sentence
+
+
+def test_too_many_unreadable_pictures_end_the_source(folder):
+    (folder / 'b.png').write_bytes(b'no picture')
+    (folder / 'c.PNG').write_bytes(b'')
     frames = open_source(str(folder), loop=False, samples=())
     assert next(frames)[0] == 'a'
-    with pytest.raises(ImageFileError, match=r'b\.png cannot be read as an image'):
+    with pytest.raises(ImageFileError, match=r'2 of 3 images cannot be used: .*b\.png, .*c\.PNG'):
         next(frames)
+
+
+def test_what_systems_leave_in_a_folder_is_no_picture(folder):
+    (folder / '__MACOSX').mkdir()
+    save(folder / '__MACOSX' / 'd.png', 40)
+    (folder / '._a.jpg').write_bytes(b'a resource fork')
+    assert [name for name, _ in read(folder)] == ['a', 'b', 'c']
+
+
+def test_pictures_of_subfolders_are_shown_too(folder):
+    (folder / 'deeper').mkdir()
+    save(folder / 'deeper' / 'd.png', 40)
+    assert [name for name, _ in read(folder)] == ['a', 'b', 'c', 'd']
+
+
+def test_a_single_picture_is_a_source_and_no_sequence_of_numbered_ones(tmp_path):
+    for number in range(3):  # OpenCV takes 000.png for the first frame of a video
+        save(tmp_path / f'00{number}.png', 10)
+    assert [name for name, _ in read(tmp_path / '000.png', loop=True, count=2)] == ['000', '000']
 
 
 @pytest.mark.parametrize('shape', [(30, 40), (200, 50), (50, 200), (48, 64), (400, 600)])

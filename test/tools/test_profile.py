@@ -93,6 +93,11 @@ def test_a_file_that_is_no_profile_is_refused_with_its_name(content, words, tmp_
     assert 'make one with ltp_profile' in str(refusal.value)
 
 
+def test_a_profile_saved_by_an_editor_with_a_byte_order_mark_is_read(written):
+    written.write_bytes(b'\xef\xbb\xbf' + written.read_bytes())
+    assert read(written) == PROFILE
+
+
 @pytest.mark.parametrize('path', ['nowhere.yaml', '.'])
 def test_a_path_without_a_file_is_refused(path):
     with pytest.raises(ProfileError, match='cannot be read'):
@@ -251,6 +256,27 @@ def test_what_the_program_cannot_use_is_refused_by_name(more, words, small_model
     pytest.importorskip('matplotlib')
     assert main([*more, *flags(small_model)]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_damaged_image_is_left_out_and_told(small_model, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), rng.integers(0, 256, (40, 60, 3), np.uint8))
+    (tmp_path / '1.png').write_bytes(b'damaged')
+    (tmp_path / '._2.png').write_bytes(b'a resource fork')
+    assert main([str(tmp_path), *flags(small_model), '--keep-ratios', '0.5', '--rounds', '1',
+                 '--output', str(tmp_path / 'profile.yaml'),
+                 '--json', str(tmp_path / 'profile.json')]) == 0
+    assert f'1 of 3 images cannot be used: {tmp_path / "1.png"}' in capsys.readouterr().err
+    result = json.loads((tmp_path / 'profile.json').read_text())
+    assert (result['num_images'], result['rows'][0]['agreement']) == (2, 100.0)
+
+
+def test_a_single_image_is_as_good_as_a_folder(small_model, tmp_path):
+    cv2.imwrite(str(tmp_path / 'one.JPG'), np.zeros((40, 60, 3), np.uint8))
+    assert main([str(tmp_path / 'one.JPG'), *flags(small_model), '--keep-ratios', '0.5',
+                 '--rounds', '1', '--output', str(tmp_path / 'profile.yaml')]) == 0
+    assert yaml.safe_load((tmp_path / 'profile.yaml').read_text())['num_images'] == 1
 
 
 def test_no_rounds_are_refused(capsys):

@@ -5,7 +5,6 @@ import dataclasses
 import io
 import json
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence
@@ -13,6 +12,8 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 import numpy as np
 import torch
 from torch import nn
+
+from ltp_ros.research.datasets import NPZ_ERRORS
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Variant:
 
 
 UNPRUNED = Variant('none', 1.0)
+UNREAD = -1  # in place of a class
 
 
 def kinds_of(methods: Sequence[str], scores: Sequence[str],
@@ -76,7 +78,8 @@ def top_classes(models: Mapping[str, nn.Module], images: torch.Tensor,
                 ) -> Dict[Variant, torch.Tensor]:
     """Return the top-k classes of each variant, (B, k) int64 on the CPU, best first.
 
-    Equal logits are ordered by class. A model with fewer than k classes returns all of them.
+    Equal logits are ordered by class. A model with fewer than k classes returns all of them. An
+    image that could not be read is NaN, and its classes are UNREAD.
 
     Args:
         models: by method, in eval mode, with a `TokenReducer` in `patch_drop`.
@@ -86,12 +89,14 @@ def top_classes(models: Mapping[str, nn.Module], images: torch.Tensor,
         seed: makes the score 'random' choose the same patches again.
     """
     found = {}
+    unread = images.flatten(1)[:, 0].isnan().cpu()
     for variant in variants:
         if variant.score == 'random':
             torch.manual_seed(seed)
         # A stable sort, since topk leaves the order of equal logits open; float16 has many
         ranks = select(models, variant)(images).float().sort(dim=-1, descending=True, stable=True)
         found[variant] = ranks.indices[:, :k].cpu()
+        found[variant][unread] = UNREAD
     return found
 
 
@@ -121,10 +126,20 @@ class Answers:
             self._load(path)
 
     def __len__(self) -> int:
+        """Return the number of images, those that could not be read included."""
         return sum(len(part) for part in next(iter(self._parts.values())))
 
     def __getitem__(self, variant: Variant) -> torch.Tensor:
-        """Return the top classes (n, k) of a variant."""
+        """Return the top classes (n, k) of a variant for the images that could be read."""
+        return self.rows(variant)[self.read]
+
+    @property
+    def read(self) -> torch.Tensor:
+        """Whether each image could be read, (len(self),) bool."""
+        return self.rows(next(iter(self._parts)))[:, 0] != UNREAD
+
+    def rows(self, variant: Variant) -> torch.Tensor:
+        """Return the top classes of a variant for every image; UNREAD where it is not read."""
         return torch.cat(self._parts[variant])
 
     def add(self, found: Mapping[Variant, torch.Tensor]) -> None:
@@ -138,7 +153,7 @@ class Answers:
             return
         buffer = io.BytesIO()
         np.savez(buffer, settings=json.dumps(self._settings),
-                 classes=torch.stack([self[variant] for variant in self._parts]).numpy())
+                 classes=torch.stack([self.rows(variant) for variant in self._parts]).numpy())
         partial = self._path.with_name(self._path.name + '.part')
         partial.write_bytes(buffer.getvalue())
         os.replace(str(partial), str(self._path))
@@ -148,7 +163,7 @@ class Answers:
             with np.load(str(path), allow_pickle=False) as arrays:
                 settings = json.loads(str(arrays['settings']))
                 classes = torch.from_numpy(arrays['classes'])
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        except NPZ_ERRORS as error:
             raise AnswerFileError(f"'{path}' is not a file of answers: {error}; remove it or "
                                   'name another file') from error
         for name, value in self._settings.items():
@@ -176,3 +191,11 @@ def answer_all(models: Mapping[str, nn.Module], batches: Iterable[torch.Tensor],
     for images in batches:
         answers.add(top_classes(models, images, variants, k, seed=len(answers)))
         progress(len(images))
+
+
+def woven(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Interleave the parts: part i holds every len(parts)-th image, starting at image i."""
+    woven = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
+    for number, part in enumerate(parts):
+        woven[number::len(parts)] = part
+    return woven

@@ -63,13 +63,13 @@ def gain(name: str, ours: torch.Tensor, theirs: Optional[torch.Tensor]
 
 def accuracy_row(answers: Answers, variant: Variant, ltp: Optional[Variant],
                  labels: Optional[torch.Tensor]) -> Dict[str, Optional[float]]:
-    """Return the accuracy and agreement of one variant, in percent of n images.
+    """Return the accuracy and agreement of one variant, in percent of the n images read.
 
     Args:
         answers: those of this variant, the unpruned model and `ltp`.
         variant: the variant to evaluate.
         ltp: the LTP variant to compare it with, if any.
-        labels: the labels (n,); without them every value that needs them is None.
+        labels: those of all images, read or not; without them every value that needs them is None.
 
     Returns:
         n; top1, top5 and agreement (same top-1 class as the unpruned model), with the `_low` and
@@ -88,6 +88,7 @@ def accuracy_row(answers: Answers, variant: Variant, ltp: Optional[Variant],
         names = ('top1', 'top5', 'diff', 'top1_gain')
         return {**row, **dict.fromkeys(f'{name}{end}' for name in names
                                        for end in ('', '_low', '_high'))}
+    labels = labels[answers.read]
     hits = top == labels.unsqueeze(1)
     right = hits[:, 0]
     return {**row, **_share('top1', right), **_share('top5', hits[:, :5].any(dim=1)),

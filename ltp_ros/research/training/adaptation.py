@@ -201,7 +201,7 @@ def gains(before: nn.Module, after: nn.Module, ladder: Sequence[Variant],
         after: the adapted model.
         ladder: levels of one method; the first keeps every token.
         batches: preprocessed images (B, 3, H, W).
-        labels: the labels (n,), if known.
+        labels: those of all images, read or not, if known.
 
     Returns:
         A row for each level: keep_ratio, n, and for 'agreement' (with the original model,
@@ -214,10 +214,11 @@ def gains(before: nn.Module, after: nn.Module, ladder: Sequence[Variant],
             answers.add(top_classes({ladder[0].method: model}, images, ladder, k=1))
     rows = []
     for variant in ladder:
-        row: Dict[str, Optional[float]] = {'keep_ratio': variant.keep_ratio, 'n': len(old)}
+        row: Dict[str, Optional[float]] = {
+            'keep_ratio': variant.keep_ratio, 'n': len(old[variant])}
         wanted = {'agreement': old[ladder[0]][:, 0]}
         if labels is not None:
-            wanted['top1'] = labels
+            wanted['top1'] = labels[old.read]
         for name, right in wanted.items():
             ours, theirs = new[variant][:, 0] == right, old[variant][:, 0] == right
             row.update({f'{name}_before': 100.0 * float(theirs.float().mean()),

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training images as tensors: decoding, hold-out split, and augmentation per batch."""
 from dataclasses import dataclass
-from typing import Callable, Iterable, List, Tuple
+from typing import Callable, Iterable, Iterator, List, Tuple
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ltp_ros.images import EncodedImage, decode_rgb
+from ltp_ros.images import EncodedImage, Note, ignore, read_images
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
 from ltp_ros.research.datasets import EXPECTED, DatasetError, ImageSet, open_image_set
 
@@ -28,7 +28,7 @@ Track = Callable[[Iterable[EncodedImage]], Iterable[EncodedImage]]
 
 
 def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 0.0, seed: int = 0,
-              track: Track = iter) -> TrainingData:
+              track: Track = iter, note: Note = ignore) -> TrainingData:
     """Decode the images at (img_size, img_size) and split them.
 
     Args:
@@ -38,6 +38,7 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
         held_share: share to hold out, 0..1.
         seed: determines which images are held out.
         track: wraps the sequence of images, for a progress bar.
+        note: called if images are left out.
 
     Raises:
         DatasetError: if the images cannot be used, or the class names of the two sets differ.
@@ -48,8 +49,7 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
     if len(class_names) < 2:
         raise DatasetError(f'{images!r} has one class, {class_names[0]!r}, so there is nothing to '
                            f'tell apart; {EXPECTED}')
-    pixels = load_images(image_set, img_size, track)
-    labels = torch.from_numpy(image_set.labels)
+    pixels, labels = load_images(image_set, img_size, track, note)
     train, held = hold_out(len(labels), 0.0 if val else held_share, seed)
     if not len(train):
         raise DatasetError(f'{images!r} has {len(labels)} images, and the hold-out leaves none '
@@ -60,19 +60,33 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
         if val_set.class_names and val_set.class_names != class_names:
             raise DatasetError(f'{val!r} has the classes {val_set.class_names}; expected those '
                                f'of {images!r}: {class_names}')
-        data.val_pixels = load_images(val_set, img_size, track)
-        data.val_labels = torch.from_numpy(val_set.labels)
+        data.val_pixels, data.val_labels = load_images(val_set, img_size, track, note)
     return data
 
 
-def load_images(image_set: ImageSet, img_size: int, track: Track = iter) -> torch.Tensor:
-    """Return all images, resized and cropped as at inference, as (n, 3, H, W) uint8."""
-    return stack_middles(map(decode_rgb, track(image_set.images)), (img_size, img_size))
+def load_images(image_set: ImageSet, img_size: int, track: Track, note: Note
+                ) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Return the images that can be used, as `stack_middles` does, and their labels (n,) int64."""
+    size = (img_size, img_size)
+    used: List[int] = []
+
+    def rgb_images() -> Iterator[np.ndarray]:
+        for index, rgb in read_images(track(image_set.images), len(image_set), note,
+                                      middle_of(size).resize_size):
+            used.append(index)
+            yield rgb
+    pixels = stack_middles(rgb_images(), size)
+    return pixels, torch.from_numpy(image_set.labels[used])
+
+
+def middle_of(size: Tuple[int, int]) -> DataConfig:
+    """Return how to resize and crop an image to `size`, losing as little as possible."""
+    return DataConfig(size, (0.0,) * 3, (1.0,) * 3, crop_pct=1.0)
 
 
 def stack_middles(rgb_images: Iterable[np.ndarray], size: Tuple[int, int]) -> torch.Tensor:
     """Resize and centre-crop images (H, W, 3) uint8 to `size`; return (n, 3, *size) uint8."""
-    preprocessor = Preprocessor(DataConfig(size, (0.0,) * 3, (1.0,) * 3, crop_pct=1.0))
+    preprocessor = Preprocessor(middle_of(size))
     middles = [torch.empty(0, 3, *size, dtype=torch.uint8)]
     for rgb in rgb_images:
         image = torch.from_numpy(np.require(rgb, requirements=['C', 'W'])).permute(2, 0, 1)[None]

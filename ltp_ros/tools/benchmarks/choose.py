@@ -22,7 +22,8 @@ from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, TunerConfig, check
-from ltp_ros.images import EncodedImage, decode_rgb, spread
+from ltp_ros.files import expand
+from ltp_ros.images import EncodedImage, Note, decode_rgb, read_images, spread
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.benchmarks import BenchmarkError
@@ -40,6 +41,7 @@ from ltp_ros.tools.support.flags import (
 )
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.telling import teller
 
 NAME = 'choose'
 GIVEN = ('model', 'checkpoint', 'labels', 'input_size', 'papr_checkpoint', 'device',
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('--deadline-ms', type=positive, required=True, metavar='MS',
         help='what an answer may take')
-    add('--images', required=True, metavar='FOLDER',
+    add('--images', type=expand, required=True, metavar='FOLDER',
         help='images as the camera sees them; without labels, right is what the unpruned float32 '
         'model answers')
     add('--labelled', action='store_true',
@@ -95,7 +97,7 @@ class Subject:
         wanted = METHODS[:-1] if 'all' in args.methods else dict.fromkeys(args.methods)
         # The reference first: if that cannot run, the reason is the model's
         self.reference = self._classifier(Way('none', 'eager', 'float32'))
-        self.images, self.labels = self._open(args)
+        self.images, self.labels = self._open(args, teller(bar.console, 'ltp_benchmark choose'))
         pairs = dict.fromkeys(args.run or DEFAULT_PAIRS[device])
         task = bar.add_task('preparing', total=len(wanted) * len(pairs))
         for method, pair in product(wanted, pairs):
@@ -116,7 +118,7 @@ class Subject:
         classifier.warm_up()
         return classifier
 
-    def _open(self, args: argparse.Namespace
+    def _open(self, args: argparse.Namespace, note: Note
               ) -> Tuple[List[EncodedImage], Optional[np.ndarray]]:
         labels = None
         if args.labelled:
@@ -124,6 +126,9 @@ class Subject:
             labels = model_classes(image_set, self.reference.labels, args.images)
         images = image_set.images if args.labelled else open_images(args.images)
         chosen = spread(len(images), args.limit)
+        chosen = chosen[[index for index, _ in read_images(
+            [images[index] for index in chosen], len(chosen), note,
+            self.reference.data_config.resize_size)]]
         if len(chosen) < 2:
             raise BenchmarkError(f'{args.images!r} has one image; at least two are needed, one '
                                  'to choose by and one to report')

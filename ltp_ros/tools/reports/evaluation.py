@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from ltp_ros.config import snap
-from ltp_ros.images import EncodedImage
+from ltp_ros.images import EncodedImage, Unread
 from ltp_ros.model.vit import create_vit, data_config
 from ltp_ros.research.accuracy.answers import Variant
 from ltp_ros.research.accuracy.batches import batches
@@ -63,8 +63,10 @@ def write_maps(args: argparse.Namespace, methods: Sequence[str], images: Sequenc
     draw_positions(figure, ltp)
     figure.savefig(str(path))
     pixels = batches(images, data_config(ltp), 1, args.workers, torch.device('cpu'),
-                     torch.float32)
+                     torch.float32, Unread(len(images)))
     for number, image in enumerate(pixels):
+        if image.isnan().any():  # it cannot be read
+            continue
         path = folder / f'{number:05d}.png'
         figure = new_figure(str(path), 4 * (5 + len(others)), 4.5)
         draw_maps(figure, ltp, others, image, snap(SHOWN_LEVEL, args.keep_ratios))

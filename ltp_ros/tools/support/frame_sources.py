@@ -13,7 +13,16 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from ltp_ros.images import IMAGE_SUFFIXES, ImageFileError, decode_rgb, video_frames
+from ltp_ros.images import (
+    ImageFileError,
+    Note,
+    decode_rgb,
+    ignore,
+    image_files,
+    is_image_file,
+    read_images,
+    video_frames,
+)
 
 # The images in this package, with words for their subject: a correct label contains one of them
 SAMPLES: Dict[str, Tuple[str, ...]] = {
@@ -27,13 +36,15 @@ PAN_ZOOM = 1.2   # size of a sample image relative to the view
 NamedImage = Tuple[str, np.ndarray]
 
 
-def open_source(source: str, loop: bool, samples: Iterable[str]) -> Iterator[NamedImage]:
+def open_source(source: str, loop: bool, samples: Iterable[str], note: Note = ignore
+                ) -> Iterator[NamedImage]:
     """Return the frames of a video file, an image folder, a camera, a stream, or 'samples'.
 
     Args:
         source: a path, a camera's number or device, an address such as 'rtsp://…', or 'samples'.
         loop: start over at the end; ignored for a camera.
         samples: names in `SAMPLES`, for the source 'samples'.
+        note: called if images of a folder are left out; once, even if they are read in a loop.
 
     Raises:
         ImageFileError: if the source is not one of these, or yields no frame.
@@ -44,8 +55,8 @@ def open_source(source: str, loop: bool, samples: Iterable[str]) -> Iterator[Nam
     elif is_camera(source):
         _check_device(source)
         read = functools.partial(named_video, int(source) if source.isdecimal() else source)
-    elif source and Path(source).is_dir():
-        read = functools.partial(folder_frames, Path(source))
+    elif source and (Path(source).is_dir() or is_image_file(Path(source))):
+        read = functools.partial(folder_frames, Path(source), functools.lru_cache()(note))
     elif Path(source).is_file() or '://' in source:
         read = functools.partial(named_video, source)
     else:
@@ -97,11 +108,14 @@ def named_video(source: Union[str, int]) -> Iterator[NamedImage]:
     return ((name, rgb) for rgb in video_frames(source))
 
 
-def folder_frames(folder: Path) -> Iterator[NamedImage]:
-    """Yield the images of a folder, sorted by file name, each under its own name."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            yield path.stem, decode_rgb(path)
+def folder_frames(folder: Path, note: Note) -> Iterator[NamedImage]:
+    """Yield the images of a folder and its subfolders, or a single one, each under its own name.
+
+    Raises:
+        ImageFileError: if too many cannot be read.
+    """
+    paths = image_files(folder)
+    return ((paths[index].stem, rgb) for index, rgb in read_images(paths, len(paths), note))
 
 
 def panned_samples(names: Iterable[str]) -> Iterator[NamedImage]:

@@ -13,7 +13,7 @@ from torch import nn
 from ltp_ros.backends import choice
 from ltp_ros.backends.protocol import Backend, BackendAnswer, Log
 from ltp_ros.config import METHODS, ClassifierConfig
-from ltp_ros.images import decode_rgb, image_files
+from ltp_ros.images import image_files, read_images, spread
 from ltp_ros.model import vit
 from ltp_ros.research.benchmarks.gpu.parts import LEVELS, Settings
 
@@ -83,8 +83,8 @@ def photos(settings: Settings) -> List[np.ndarray]:
     """Return the photos of the settings as RGB, or synthetic scenes if there are none."""
     count = 4 if settings.small else NUM_PHOTOS
     files = image_files(Path(settings.photos)) if settings.photos else []
-    step = max(len(files) // count, 1)
-    return [decode_rgb(path) for path in files[::step][:count]] or [
+    chosen = [files[index] for index in spread(len(files), count)]
+    return [rgb for _, rgb in read_images(chosen, len(chosen), print)] or [
         scene(480, 640, seed) for seed in range(count)]
 
 
