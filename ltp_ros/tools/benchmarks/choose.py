@@ -34,6 +34,7 @@ from ltp_ros.tools.benchmarks.methods import DEFAULT_PAIRS, parse_pair
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import (
     absolute_paths,
+    checked,
     common_flags,
     positive,
     positive_int,
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--run', nargs='+', type=parse_pair, metavar='BACKEND:PRECISION',
         help='if omitted: ' + '; '.join(f'{" ".join(pairs)} on {device}'
                                         for device, pairs in DEFAULT_PAIRS.items()))
-    add('--keep-ratios', nargs='+', type=float, metavar='RATIO', default=LEVELS,
+    add('--keep-ratios', nargs='+', type=checked('keep_ratio'), metavar='RATIO', default=LEVELS,
         help='levels to compare')
     add('--target-miss-rate', type=share, default=TunerConfig.target_miss_rate, metavar='SHARE',
         help='share of answers that may be late')
