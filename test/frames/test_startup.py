@@ -51,6 +51,16 @@ def test_a_priority_that_is_not_allowed_is_refused_with_what_to_do(monkeypatch):
         set_priority(20)
 
 
+def test_classes_with_one_name_are_told_with_their_ids(calls, tmp_path):
+    labels = tmp_path / 'labels.txt'
+    labels.write_text('crane\nplane\ncrane\n' + ''.join(f'other {n}\n' for n in range(7)))
+    warnings = []
+    prepare(ClassifierConfig(model='demo', labels=str(labels), device='cpu', backend='eager',
+                             precision='float32', keep_ratios=(1.0, 0.5)),
+            lambda line: None, warnings.append, lambda: True)
+    assert len(warnings) == 1 and "{'crane': [0, 2]}" in warnings[0]
+
+
 def test_the_model_is_ready_before_the_collector_is_told_to_leave_it_alone(calls):
     told = []
     config = ClassifierConfig(model='demo', device='cpu', backend='eager', precision='float32',
