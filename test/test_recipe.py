@@ -29,4 +29,5 @@ def test_the_node_accepts_the_parameters_of_the_recipe():
 def test_the_program_that_finds_these_settings_accepts_its_flags():
     assert CHOOSE[:2] == ['ltp_benchmark', 'choose']
     args = build_parser('choose').parse_args(CHOOSE[1:])
-    assert (args.deadline_ms, args.num_threads, args.methods) == (25.0, 1, ['ltp', 'mixed'])
+    assert (args.deadline_ms, args.num_threads, args.priority, args.methods) == (
+        25.0, 1, 50, ['ltp', 'mixed'])

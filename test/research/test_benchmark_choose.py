@@ -122,3 +122,10 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(flags, words, images, smal
     assert main(['choose', '--images', str(images), '--checkpoint', small_model, '--device', 'cpu',
                  '--run', 'eager:float32', '--deadline-ms', '10', '--quiet', *flags]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_times_are_measured_at_the_priority_that_is_recommended(choose, monkeypatch):
+    asked = []
+    monkeypatch.setattr('ltp_ros.tools.benchmarks.choose.set_priority', asked.append)
+    out, _ = choose('--deadline-ms', '60000', '--priority', '50')
+    assert asked == [50] and 'priority:=50' in out

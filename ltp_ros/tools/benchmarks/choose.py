@@ -22,6 +22,7 @@ from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, TunerConfig, check
+from ltp_ros.frames.startup import set_priority
 from ltp_ros.images import EncodedImage, decode_rgb, spread
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.accuracy.batches import model_classes
@@ -36,7 +37,8 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
 
 NAME = 'choose'
-GIVEN = ('model', 'checkpoint', 'labels', 'papr_checkpoint', 'device', 'num_threads', 'cache')
+GIVEN = ('model', 'checkpoint', 'labels', 'papr_checkpoint', 'device', 'num_threads', 'priority',
+         'cache')
 PARENTS = [common_flags(GIVEN)]
 LEVELS = [level for level in ClassifierConfig.keep_ratios if level >= TunerConfig.min_keep_ratio]
 Answering = Tuple[str, str, float]  # method, precision and level
@@ -80,6 +82,7 @@ class Subject:
 
     def __init__(self, args: argparse.Namespace, bar: Progress):
         self._args = args
+        set_priority(args.priority)
         self._levels: Sequence[float] = check('keep_ratios', args.keep_ratios)
         self.unpruned = np.empty(0, bool)
         self.unavailable: List[str] = []
@@ -197,7 +200,8 @@ def sentence(args: argparse.Namespace, choices: Sequence[Choice], best: Optional
     if best is None:
         fastest = min(choices, key=lambda choice: choice.tail_ms)
         return (f'Nothing holds {allowed}. The fastest is {_parameters(args, fastest)}, which '
-                f'takes {fastest.tail_ms:.1f} ms: allow that, or give a smaller --model.')
+                f'takes {fastest.tail_ms:.1f} ms. Allow that, give a smaller --model, or see what '
+                '--num-threads 1 and --priority 50 do.')
     low, high = best.interval(1)
     share = f'{100.0 * (best.share(1) or 0.0):.1f} % ({100.0 * low:.1f} to {100.0 * high:.1f})'
     rest = f'the {len(unpruned[1::2])} images that it was not chosen by'
