@@ -8,6 +8,7 @@ reported on the rest. Run it beside whatever else the machine will have to do. T
 the image in memory to the answer in memory; `ltp_benchmark node` measures what comes on top.
 """
 import argparse
+import time
 from dataclasses import replace
 from functools import partial
 from itertools import compress, product
@@ -41,6 +42,7 @@ GIVEN = ('model', 'checkpoint', 'labels', 'papr_checkpoint', 'device', 'num_thre
          'cache')
 PARENTS = [common_flags(GIVEN)]
 LEVELS = [level for level in ClassifierConfig.keep_ratios if level >= TunerConfig.min_keep_ratio]
+PAUSE_S = 0.01  # the kernel stops a real-time thread for a while that works all the time
 Answering = Tuple[str, str, float]  # method, precision and level
 
 
@@ -130,9 +132,9 @@ class Subject:
         rgb = decode_rgb(self.images[0])
         cells = [(way, level) for way in self.ways for level in self._levels]
         task = bar.add_task(f'timing {len(cells)} choices', total=self._args.rounds + 2)
-        times_ms = interleave([partial(self.ways[way].classify, rgb, level, 1)
-                               for way, level in cells],
-                              self._args.rounds, progress=lambda: bar.advance(task))
+        runs = [run for way, level in cells for run in (
+            partial(self.ways[way].classify, rgb, level, 1), partial(time.sleep, PAUSE_S))]
+        times_ms = interleave(runs, self._args.rounds, progress=lambda: bar.advance(task))[::2]
         tail = 100.0 * (1.0 - self._args.target_miss_rate)
         return [Choice(way, level, float(np.median(times)), float(np.percentile(times, tail)))
                 for (way, level), times in zip(cells, times_ms)]
