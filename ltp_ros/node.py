@@ -181,6 +181,9 @@ def main(args: Optional[List[str]] = None) -> int:
             rclpy.init(args=arguments.check_arguments(args, folder))
     except ConfigError as error:
         arguments.HELP.error(str(error))
+    except RuntimeError as error:  # rcl's, as where there is no folder for its log
+        arguments.HELP.exit(1, f'ltp_classifier: ROS cannot start: {error}. Where this user has '
+                               'no home folder, set ROS_LOG_DIR\n')
     node = None
     try:
         node = ClassifierNode()

@@ -120,6 +120,12 @@ def test_the_program_helps_or_refuses_before_it_loads_anything(listener, args, c
         assert words in program.output and 'loading' not in program.output
 
 
+def test_a_user_without_a_home_folder_is_told_what_to_set(listener):
+    with Process('ltp_ros.node', [], HOME='', ROS_HOME='', ROS_LOG_DIR='') as program:
+        assert program.wait(DEADLINE_S) == 1
+        assert 'set ROS_LOG_DIR' in program.output and 'Traceback' not in program.output
+
+
 def test_the_program_says_which_node_a_file_is_for(listener, small_model, params_file):
     path = params_file('other_node: {ros__parameters: {top_k: 3}}\n')
     with Process('ltp_ros.node', ['--ros-args', '--params-file', path, '-p',

@@ -8,6 +8,7 @@ reported on the rest. Run it beside whatever else the machine will have to do. T
 the image in memory to the answer in memory; `ltp_benchmark node` measures what comes on top.
 """
 import argparse
+import time
 from dataclasses import replace
 from functools import partial
 from itertools import compress, product
@@ -22,8 +23,13 @@ from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, TunerConfig, check
+<<<<<<< HEAD
 from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, Note, decode_rgb, read_images, spread
+=======
+from ltp_ros.frames.startup import set_priority
+from ltp_ros.images import EncodedImage, decode_rgb, spread
+>>>>>>> e6ea83c8ed39a1c91af1639f585e40ebb54c86ce
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.benchmarks import BenchmarkError
@@ -45,10 +51,16 @@ from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.telling import teller
 
 NAME = 'choose'
+<<<<<<< HEAD
 GIVEN = ('model', 'checkpoint', 'labels', 'input_size', 'papr_checkpoint', 'device',
          'num_threads', 'cache')
+=======
+GIVEN = ('model', 'checkpoint', 'labels', 'papr_checkpoint', 'device', 'num_threads', 'priority',
+         'cache')
+>>>>>>> e6ea83c8ed39a1c91af1639f585e40ebb54c86ce
 PARENTS = [common_flags(GIVEN)]
 LEVELS = [level for level in ClassifierConfig.keep_ratios if level >= TunerConfig.min_keep_ratio]
+PAUSE_S = 0.01  # the kernel stops a real-time thread for a while that works all the time
 Answering = Tuple[str, str, float]  # method, precision and level
 
 
@@ -90,6 +102,7 @@ class Subject:
 
     def __init__(self, args: argparse.Namespace, bar: Progress):
         self._args = args
+        set_priority(args.priority)
         self._levels: Sequence[float] = check('keep_ratios', args.keep_ratios)
         self.unpruned = np.empty(0, bool)
         self.unavailable: List[str] = []
@@ -140,9 +153,9 @@ class Subject:
         rgb = decode_rgb(self.images[0])
         cells = [(way, level) for way in self.ways for level in self._levels]
         task = bar.add_task(f'timing {len(cells)} choices', total=self._args.rounds + 2)
-        times_ms = interleave([partial(self.ways[way].classify, rgb, level, 1)
-                               for way, level in cells],
-                              self._args.rounds, progress=lambda: bar.advance(task))
+        runs = [run for way, level in cells for run in (
+            partial(self.ways[way].classify, rgb, level, 1), partial(time.sleep, PAUSE_S))]
+        times_ms = interleave(runs, self._args.rounds, progress=lambda: bar.advance(task))[::2]
         tail = 100.0 * (1.0 - self._args.target_miss_rate)
         return [Choice(way, level, float(np.median(times)), float(np.percentile(times, tail)))
                 for (way, level), times in zip(cells, times_ms)]
@@ -210,7 +223,8 @@ def sentence(args: argparse.Namespace, choices: Sequence[Choice], best: Optional
     if best is None:
         fastest = min(choices, key=lambda choice: choice.tail_ms)
         return (f'Nothing holds {allowed}. The fastest is {_parameters(args, fastest)}, which '
-                f'takes {fastest.tail_ms:.1f} ms: allow that, or give a smaller --model.')
+                f'takes {fastest.tail_ms:.1f} ms. Allow that, give a smaller --model, or see what '
+                '--num-threads 1 and --priority 50 do.')
     low, high = best.interval(1)
     share = f'{100.0 * (best.share(1) or 0.0):.1f} % ({100.0 * low:.1f} to {100.0 * high:.1f})'
     rest = f'the {len(unpruned[1::2])} images that it was not chosen by'

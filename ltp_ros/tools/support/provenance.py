@@ -15,7 +15,8 @@ from ltp_ros.machine import hardware
 
 def provenance(device: str) -> Dict[str, str]:
     """Return hardware and versions for 'cuda' or 'cpu', and `commit` in a git checkout."""
-    threads = f', {torch.get_num_threads()} threads' if device == 'cpu' else ''
+    count = torch.get_num_threads()
+    threads = f', {count} thread{"s" if count > 1 else ""}' if device == 'cpu' else ''
     found = {'device': device, 'hardware': hardware(device) + threads,
              'python': platform.python_version(), 'torch': str(torch.__version__),
              'numpy': np.__version__}
