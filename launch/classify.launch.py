@@ -16,6 +16,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from ltp_ros.config import fields
+from ltp_ros.files import expand
 from ltp_ros.ros.transport import PROFILES_VARIABLES, profiles_file
 
 SHARE = Path(get_package_share_directory('ltp_ros'))
@@ -39,7 +40,10 @@ def start_node(context: LaunchContext) -> List[Node]:
                   for _, field in fields() if field.name in given}
     if 'image_topic' in given:
         parameters['image_topics'] = [given['image_topic']]
-    params_files = [given['params_file']] if 'params_file' in given else []
+    params_files = [expand(given['params_file'])] if 'params_file' in given else []
+    if not all(Path(path).is_file() for path in params_files):  # launch would go on without
+        raise FileNotFoundError(f'params_file {params_files[0]!r} is not a file; give the path of '
+                                'a parameter file, or params_file:= for none')
     return [Node(
         package='ltp_ros', executable='ltp_classifier', name='classifier',
         namespace=context.launch_configurations['namespace'], output='screen', emulate_tty=True,

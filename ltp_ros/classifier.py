@@ -47,13 +47,15 @@ class Classifier:
         config: model, device, threads, precision and ladder; `keep_ratio`, `top_k` and
             `score_threshold` are what `classify` uses unless told otherwise.
         log: called with the outcome of the choice of a backend.
+        progress: called now and then while weights are fetched; it may raise to end that.
 
     Raises:
         ltp_ros.model.vit.ModelError: if the model, its weights or its labels cannot be used.
         ClassifierError: if the device, the backend or the precision is not there.
     """
 
-    def __init__(self, config: ClassifierConfig, log: Log = _silent):
+    def __init__(self, config: ClassifierConfig, log: Log = _silent,
+                 progress: Callable[[], None] = lambda: None):
         self.config = config
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
@@ -64,7 +66,7 @@ class Classifier:
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
                                score=config.score, alpha=config.alpha,
                                input_size=config.input_size,
-                               papr_checkpoint=config.papr_checkpoint)
+                               papr_checkpoint=config.papr_checkpoint, progress=progress)
         weights = vit.weights_of(config.model, config.checkpoint)
         self.labels = vit.label_names(model, weights, config.labels)
         self.model_name = vit.model_name(config.model, config.checkpoint)

@@ -4,8 +4,10 @@
 import gc
 import os
 import sys
+import tempfile
 import traceback
-from typing import Any, Collection, List, Optional
+from concurrent import futures
+from typing import Any, Collection, List, Optional, Tuple
 
 # Read once, when torch loads OpenMP. Threads that spin while they wait are a little faster alone,
 # but where another program takes a core they wait out its time slices, again and again: the
@@ -16,10 +18,17 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import ConfigError
+from ltp_ros.frames.health import Status
+from ltp_ros.frames.startup import prepare
+from ltp_ros.frames.worker import Worker
+from ltp_ros.ros import arguments, bond
 from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.subscriptions import CameraSubscription
+from ltp_ros.tuner.levels import LevelCost
 
 
 class ClassifierNode(ConfiguredNode):
@@ -37,34 +46,56 @@ class ClassifierNode(ConfiguredNode):
         super().__init__('classifier', namespace='ltp', **kwargs)
         self._server: Optional[FrameServer] = None
         self._cameras: List[CameraSubscription] = []
+        self._worker = Worker()
+        self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
+        self._bond: Optional[bond.Bond] = None
+        Diagnostics(self, self._health)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
 
+    def start_loading(self) -> 'futures.Future[Any]':
+        """Load the model and warm it up, in the thread that will run it."""
+        self._worker = Worker()
+        config, logger = self.config.classifier, self.get_logger()
+        self._loading = self._worker.submit(
+            lambda: prepare(config, logger.info, logger.warning, self.context.ok))
+        return self._loading
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the model and warm it up."""
+        """Take the model once it is loaded, and open the topics."""
+        assert self._loading is not None  # `start_loading` comes first
+        loading, self._loading = self._loading, None
         try:
             # The guard wakes the executor's thread, in which parameters are written
-            self._server = FrameServer(self, self._level_changed.trigger, self._fail)
-        except (ValueError, TypeError, RuntimeError) as error:  # whatever timm or torch refuse
-            self.get_logger().error(str(error))
-            return TransitionCallbackReturn.FAILURE
+            classifier, costs = loading.result()
+            self._server = FrameServer(self, self._worker, classifier, costs,
+                                       self._level_changed.trigger, self._fail)
+        except Exception:
+            self.release()
+            raise
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
-        if self._server is not None:
-            mailbox = self._server.pipeline.mailbox
-            self._cameras = [CameraSubscription(self, topic, self.config.input, mailbox.put)
-                             for topic in self.config.input.image_topics]
-            for camera in self._cameras:
+        assert self._server is not None  # the state was inactive
+        mailbox = self._server.pipeline.mailbox
+        try:
+            for topic in self.config.input.image_topics:
+                camera = CameraSubscription(self, topic, self.config.input, mailbox.put)
+                self._cameras.append(camera)
                 mailbox.expect(camera.topic)
+        except Exception:
+            self.on_deactivate(state)
+            raise
+        if not self.config.output.autostart:  # somebody manages this node
+            self._bond = bond.form(self)
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening; the model stays loaded."""
-        self._close_cameras()
-        if self._server is not None:
-            self._server.pipeline.mailbox.discard()
+        self._stop_listening()
+        assert self._server is not None  # the state was active
+        self._server.pipeline.mailbox.discard()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -79,22 +110,36 @@ class ClassifierNode(ConfiguredNode):
         self.release()
         return super().on_shutdown(state)
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start over after a fault in a transition."""
+        self.release()
+        return TransitionCallbackReturn.SUCCESS
+
     def release(self) -> None:
         """Stop listening, let the worker finish its frame, and forget the model."""
-        self._close_cameras()
+        self._stop_listening()
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        self._worker.stop(wait=not self.loading)
 
-    def _close_cameras(self) -> None:
+    def _stop_listening(self) -> None:
+        if self._bond is not None:
+            self._bond.shutdown()
+            self._bond = None
         for camera in self._cameras:
             camera.destroy()
         self._cameras = []
 
     @property
+    def loading(self) -> bool:
+        """Whether the worker is still busy with the model."""
+        return self._loading is not None and not self._loading.done()
+
+    @property
     def configured(self) -> bool:
-        """Whether the model is loaded."""
-        return self._server is not None
+        """Whether the model is loaded, or about to be."""
+        return self._server is not None or self.loading
 
     def config_changed(self, asked: Collection[str]) -> None:
         """Use new parameter values from the next frame on."""
@@ -103,6 +148,9 @@ class ClassifierNode(ConfiguredNode):
         self._server.configure(self.config)
         if 'keep_ratio' in asked:
             self._server.pipeline.set_keep_ratio(self.config.classifier.keep_ratio)
+
+    def _health(self) -> List[Status]:
+        return self._server.health() if self._server is not None else []
 
     def _show_keep_ratio(self) -> None:
         if self._server is not None:
@@ -119,12 +167,26 @@ class ClassifierNode(ConfiguredNode):
 
 
 def main(args: Optional[List[str]] = None) -> int:
-    """Run the node until it is asked to stop; return the exit code."""
-    rclpy.init(args=args)
+    """Run the node until it is asked to stop; return the exit code.
+
+    Args:
+        args: the command line, the program first; None: that of this process.
+    """
+    args = sys.argv if args is None else args
+    if {'-h', '--help'} & set(args):
+        arguments.HELP.print_help()
+        return 0
+    try:
+        with tempfile.TemporaryDirectory(prefix='ltp_') as folder:
+            rclpy.init(args=arguments.check_arguments(args, folder))
+    except ConfigError as error:
+        arguments.HELP.error(str(error))
     node = None
     try:
         node = ClassifierNode()
-        if node.get_parameter('autostart').value:
+        for warning in arguments.strangers(args, node.get_fully_qualified_name()):
+            node.get_logger().warning(warning)
+        if node.config.output.autostart:
             node.start()
         rclpy.spin(node)
     except ConfigError as error:
@@ -140,7 +202,11 @@ def main(args: Optional[List[str]] = None) -> int:
             node.release()
             node.destroy_node()
         rclpy.try_shutdown()
-    return 1 if node is not None and node.failed else 0
+    code = 1 if node is not None and node.failed else 0
+    if node is not None and node.loading:  # a download, a compiler: neither can be interrupted
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == '__main__':

@@ -1,19 +1,23 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A listener for the tests over DDS."""
+"""A listener and images for the tests over DDS."""
 import time
 from collections import defaultdict
 
+import numpy as np
 import rclpy
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from ltp_ros.msg import Classification, FrameLatency
+from ltp_ros.ros import messages
 from ltp_ros.tools.support.processes import Process
 
+SEC = 1_700_000_000
 DEADLINE_S = 90.0  # a slow, shared machine; a test that works never comes near it
 
 
@@ -94,3 +98,20 @@ def classifier_process(**parameters):
     # 'auto' would choose by time, and so not the same on every run
     chosen = {'device': 'cpu', 'backend': 'eager', 'precision': 'float32', **parameters}
     return Process('ltp_ros.node', ros_arguments(**chosen), OMP_NUM_THREADS='1')
+
+
+def picture(index, size=(48, 64)):
+    """Return an image message that can be told from others by its frame_id."""
+    rgb = np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
+    header = Header(frame_id=f'frame {index}')
+    header.stamp.sec, header.stamp.nanosec = SEC, index
+    return messages.from_rgb(header, rgb)
+
+
+def exchange(listener: Listener, publisher, message, program):
+    """Publish one image and wait for its classification and its latency."""
+    before = len(listener.heard['/ltp/latency'])
+    publisher.publish(message)
+    listener.until(lambda: len(listener.heard['/ltp/latency']) > before
+                   and len(listener.classifications) > before, program)
+    return listener.classifications[-1], listener.heard['/ltp/latency'][-1]

@@ -3,6 +3,7 @@
 """Before the first frame: load the model, warm it up, and find the costs of its levels."""
 import gc
 import os
+import reprlib
 from typing import Callable, List, Tuple
 
 import torch
@@ -11,6 +12,8 @@ from ltp_ros.backends.protocol import Log
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.machine import hardware, power_mode
+from ltp_ros.model.checkpoint import names_shared
+from ltp_ros.model.vit import model_name
 from ltp_ros.tuner import ladder_profile
 from ltp_ros.tuner.ladder_profile import ProfileError, Setup
 from ltp_ros.tuner.levels import LevelCost, costs_of, useless_levels
@@ -35,15 +38,19 @@ def prepare(config: ClassifierConfig, log: Log, warn: Log,
     """
     def go_on() -> None:
         if not is_running():
-            raise ClassifierError('stopped while warming up')
+            raise ClassifierError('stopped before the model was ready')
 
     def progress(keep_ratio: float) -> None:
         go_on()
         log(f'warmed up at keep_ratio {keep_ratio:g}')
 
     set_priority(config.priority)
-    log(f'loading {config.model}')
-    classifier = Classifier(config, log)
+    log(f'loading {model_name(config.model, config.checkpoint)}')
+    classifier = Classifier(config, log, go_on)
+    shared = names_shared(classifier.labels)
+    if shared:
+        warn('some classes have one name, and only class_ids tells them apart: '
+             f'{reprlib.repr(shared)}; labels:=FILE gives them names of their own')
     classifier.warm_up(progress)
     costs = level_costs(classifier, log, warn, go_on)
     gc.collect()

@@ -35,12 +35,12 @@ class Worker:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='ltp_worker')
         self._mailbox: Optional[Mailbox] = None
 
-    def call(self, function: Callable[[], T]) -> T:
-        """Run a function in the worker's thread; return its result or raise its exception.
+    def submit(self, function: Callable[[], T]) -> 'Future[T]':
+        """Run a function in the worker's thread.
 
         A model is warmed up here: torch keeps a pool of threads for each thread that calls it.
         """
-        return self._thread.submit(function).result()
+        return self._thread.submit(function)
 
     def start(self, pipeline: Pipeline, listener: FrameListener) -> None:
         """Process frames until `stop`.
@@ -58,11 +58,11 @@ class Worker:
 
         self._thread.submit(_work, pipeline, listener).add_done_callback(finished)
 
-    def stop(self) -> None:
+    def stop(self, wait: bool = True) -> None:
         """Let the worker finish its frame and end."""
         if self._mailbox is not None:
             self._mailbox.close()
-        self._thread.shutdown()
+        self._thread.shutdown(wait)
 
 
 def _work(pipeline: Pipeline, listener: FrameListener) -> None:

@@ -6,7 +6,7 @@ import math
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Sequence
 
 import torch
 from safetensors import SafetensorError
@@ -147,7 +147,7 @@ def _path_of(checkpoint: str) -> Path:
         expand(checkpoint))
 
 
-def names_shared(names: List[str]) -> Dict[str, List[int]]:
+def names_shared(names: Sequence[str]) -> Dict[str, List[int]]:
     """Return the names that more than one class has, with the ids of these classes."""
     ids: Dict[str, List[int]] = {}
     for index, name in enumerate(names):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Create a Vision Transformer with timm and put the pruner in its slot."""
 import difflib
-from typing import List, Mapping
+from typing import Callable, List, Mapping
 
 import timm
 import torch
@@ -18,6 +18,7 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from ltp_ros.config import METHODS
+from ltp_ros.model import hub
 from ltp_ros.model.checkpoint import DEMO, ModelError, misfit, read_checkpoint, read_model_card
 from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
 from ltp_ros.model.labels import read_labels
@@ -29,7 +30,8 @@ from ltp_ros.reduction.papr import PaPrPruner
 from ltp_ros.reduction.tome import TokenMerger
 
 PAPR_CONV_NET = 'mobileone_s0'
-HUB_PREFIXES = ('hf_hub:', 'hf-hub:', 'local-dir:')  # of timm
+HUB_PREFIXES = ('hf_hub:', 'hf-hub:')
+TIMM_PREFIXES = (*HUB_PREFIXES, 'local-dir:')  # of models that timm does not list
 
 
 @register_model
@@ -41,10 +43,14 @@ def vit_demo(pretrained: bool = False, **kwargs: object) -> VisionTransformer:
     return VisionTransformer(**{**VIT_DEMO, 'embed_layer': ConvStem, **kwargs})
 
 
+def _go_on() -> None:
+    """Let a download go on."""
+
+
 def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: str = 'srb',
                alpha: float = 0.5, keep_ratio: float = 1.0, pretrained: bool = True,
                input_size: int = 0, papr_checkpoint: str = '', any_head: bool = False,
-               **model_args: object) -> VisionTransformer:
+               progress: Callable[[], None] = _go_on, **model_args: object) -> VisionTransformer:
     """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
 
     Args:
@@ -61,6 +67,7 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
         papr_checkpoint: weights of the ConvNet of method 'papr'; empty: timm's.
         pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
         any_head: whether also to take a model without classes, whose head is to be replaced.
+        progress: called now and then while weights are fetched; it may raise to end that.
         **model_args: passed on to timm, for instance `img_size` or `num_classes`.
 
     Raises:
@@ -75,19 +82,19 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
     if checkpoint:
         weights = read_checkpoint(checkpoint)
         model = weights.card.get('architecture', model)
-        vit = _create(model, pretrained=False, **{**weights.model_args, **model_args})
+        vit = _create(model, False, {**weights.model_args, **model_args}, progress)
         _load(vit, weights.tensors, checkpoint)
         vit.pretrained_cfg = {**(getattr(vit, 'pretrained_cfg', None) or {}),
                               **weights.card.get('pretrained_cfg', {})}
     else:
-        vit = _create(model, pretrained=pretrained, **model_args)
+        vit = _create(model, pretrained, model_args, progress)
     check_supported(vit, model, method)
     if not any_head:
         check_classes(vit, checkpoint or model)
     if method == 'ltp':
         attach_pruner(vit, alpha, keep_ratio, score)
     else:
-        _attach_other(vit, method, keep_ratio, papr_checkpoint, pretrained)
+        _attach_other(vit, method, keep_ratio, papr_checkpoint, pretrained, progress)
     return vit.eval()
 
 
@@ -102,9 +109,9 @@ def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp'
         reason = 'it has no absolute positional embedding, which the method needs'
     elif method == 'mixed' and any(side % 2 for side in vit.patch_embed.grid_size):
         rows, columns = vit.patch_embed.grid_size
-        reason = f'its {rows}x{columns} patches do not form quads of 2x2; take method:=ltp'
+        reason = f'its {rows}x{columns} patches do not form quads of 2x2; take the method ltp'
     elif method == 'mixed' and not hasattr(vit.patch_embed, 'strict_img_size'):
-        reason = 'its patch embedding takes no smaller images; take method:=ltp'
+        reason = 'its patch embedding takes no smaller images; take the method ltp'
     elif vit.dynamic_img_size:
         reason = 'it resamples its positions for every image; create it without dynamic_img_size'
     else:
@@ -138,14 +145,15 @@ def _patch_positions(vit: VisionTransformer) -> torch.Tensor:
 
 
 def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float, papr_checkpoint: str,
-                  pretrained: bool) -> None:
+                  pretrained: bool, progress: Callable[[], None]) -> None:
     num_patches, prefix = vit.patch_embed.num_patches, vit.num_prefix_tokens
     grid_size = tuple(vit.patch_embed.grid_size)
     if method == 'mixed':
         vit.patch_drop = QuadMerger(_patch_positions(vit), grid_size, prefix, keep_ratio)
         vit.patch_drop.attach(vit.patch_embed)
     elif method == 'papr':
-        conv_net = _create(PAPR_CONV_NET, pretrained=pretrained and not papr_checkpoint)
+        conv_net = _create(PAPR_CONV_NET, pretrained and not papr_checkpoint, {}, progress,
+                           'papr_checkpoint')
         if papr_checkpoint:
             _load(conv_net, read_checkpoint(papr_checkpoint).tensors, papr_checkpoint)
         seen, wanted = resolve_model_data_config(vit), resolve_model_data_config(conv_net)
@@ -213,29 +221,34 @@ def model_name(model: str, checkpoint: str = '') -> str:
     return model if model == DEMO else read_model_card(checkpoint).get('architecture', model)
 
 
-def _create(model: str, pretrained: bool, **model_args: object) -> nn.Module:
-    if model.startswith(HUB_PREFIXES):  # timm asks the hub what it is
-        return _make(model, pretrained, **model_args)
-    if not timm.is_model(model):
-        name = model.split('.')[0]
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
-        hint = f'; did you mean {" or ".join(near)}?' if near else ''
-        raise ModelError(f'timm has no model {model!r}{hint}')
-    if pretrained and not timm.is_model_pretrained(model):
-        raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
-    return _make(model, pretrained, **model_args)
-
-
-def _make(model: str, pretrained: bool, **model_args: object) -> nn.Module:
+def _create(model: str, pretrained: bool, model_args: Mapping[str, object],
+            progress: Callable[[], None], parameter: str = 'checkpoint') -> nn.Module:
+    """Create a model of timm; `parameter` is that which names a file of weights for it."""
+    prefix = next(filter(model.startswith, TIMM_PREFIXES), '')
+    repo = model[len(prefix):] if prefix in HUB_PREFIXES else ''
+    if not prefix:
+        if not timm.is_model(model):
+            name = model.split('.')[0]
+            near = difflib.get_close_matches(name, timm.list_models(), n=3)
+            hint = f'; did you mean {" or ".join(near)}?' if near else ''
+            raise ModelError(f'timm has no model {model!r}{hint}')
+        if pretrained and not timm.is_model_pretrained(model):
+            raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
+        repo = timm.get_pretrained_cfg(model).hf_hub_id if pretrained else ''
+    reason = hub.fetch(repo, progress) if repo else ''
     try:
-        return timm.create_model(model, pretrained=pretrained, **model_args)
-    except OSError as error:  # of the hub client when offline
-        raise ModelError(
-            f'the weights of {model!r} could not be downloaded ({error}). Either give a file with '
-            'checkpoint:=FILE.safetensors, or copy a filled cache of the hub here and set HF_HOME '
-            'to it, or use the model inside this package with model:=demo') from error
+        with hub.cache_alone(bool(reason)):
+            return timm.create_model(model, pretrained=pretrained, **model_args)
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise ModelError(f'timm cannot make {model!r} of {model_args}: {error}') from error
+        raise ModelError(f'timm cannot make {model!r} of {dict(model_args)}: {error}') from error
+    except OSError as error:
+        ways = [f'give a file of them with {parameter}:=FILE, in a program with '
+                f'--{parameter.replace("_", "-")} FILE',
+                'copy a filled cache of the hub here and set HF_HOME to it']
+        if parameter == 'checkpoint':
+            ways.append('take the model inside this package with model:=demo, --model demo')
+        raise ModelError(f'the weights of {model!r} could not be downloaded ({reason or error}). '
+                         f'Either {", or ".join(ways)}') from error
 
 
 def _load(vit: nn.Module, tensors: Mapping[str, torch.Tensor], checkpoint: str) -> None:
@@ -244,5 +257,5 @@ def _load(vit: nn.Module, tensors: Mapping[str, torch.Tensor], checkpoint: str) 
     reason = misfit(tensors, vit.state_dict())
     if reason:
         raise ModelError(f'checkpoint {checkpoint!r} does not fit {type(vit).__name__}. Of its '
-                         f'weights {reason}. Name the architecture with model:=')
+                         f'weights {reason}. Name its architecture as the model')
     vit.load_state_dict(tensors)

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's command line, and the parameter files it names, made fit for `rclpy.init`.
 
-What rcl's own parser does not take (a 1 among floats) is rewritten; what cannot be meant (a file
-that is not there, a parameter without a value) is refused with the name of the parameter.
+What rcl's parser does not take (a 1 among floats) is rewritten; what cannot be meant (a file that
+is not there, a parameter without a value) is refused with the name of the parameter.
 """
+import argparse
 import re
-import tempfile
-from typing import Dict, Iterator, List, Sequence, Tuple
+from pathlib import Path
+from typing import Iterator, List, Sequence, Tuple
 
 import yaml
 from rclpy.utilities import remove_ros_args
@@ -15,67 +16,81 @@ from rclpy.utilities import remove_ros_args
 from ltp_ros.config import ConfigError
 from ltp_ros.files import expand, read_text
 
-USAGE = """\
-usage: ltp_classifier [--ros-args [-p PARAMETER:=VALUE] [--params-file FILE] [-r OLD:=NEW] ...]
-
-Classify camera images, with the latency adapted to a deadline. The node is /ltp/classifier.
-
+HELP = argparse.ArgumentParser(
+    'ltp_classifier', formatter_class=argparse.RawDescriptionHelpFormatter,
+    usage='%(prog)s [--ros-args [-p PARAMETER:=VALUE] [--params-file FILE] [-r OLD:=NEW] ...]',
+    description='Classify camera images before a deadline. The node is called /ltp/classifier.',
+    epilog="""\
   ltp_classifier --ros-args -p model:=demo -p 'image_topics:=[/camera/image_raw]'
   ltp_classifier --ros-args --params-file robot.yaml -r __ns:=/front -p deadline_ms:=30.0
 
-docs/parameters.md lists the parameters; `ros2 param describe` explains one."""
+docs/parameters.md lists the parameters; `ros2 param describe` explains one.""")
+INTEGER, FLOAT = 'tag:yaml.org,2002:int', 'tag:yaml.org,2002:float'
 
-Parameters = Dict[str, object]
 
-
-def check_arguments(args: Sequence[str]) -> List[str]:
+def check_arguments(args: Sequence[str], folder: str) -> List[str]:
     """Return the command line with parameter files and values that rcl can parse.
 
     Args:
         args: as in `sys.argv`, the program first.
+        folder: where parameter files that have to be rewritten are put.
 
     Raises:
         ConfigError: if it has something besides ROS arguments, or a parameter file or a value
             cannot be used.
     """
-    others = [arg for arg in remove_ros_args(list(args))[1:] if arg != '--ros-args']
+    others = list(_others(args[1:]))
     if others:
-        name, assigned, _ = others[0].partition(':=')
-        example = others[0] if assigned else 'model:=demo'
+        given = others[0] if ':=' in others[0] else 'model:=demo'
         raise ConfigError(f'{others[0]!r} is not understood; parameters follow --ros-args -p: '
-                          f'ltp_classifier --ros-args -p {example}')
+                          f'ltp_classifier --ros-args -p {given}')
     checked = list(args)
     for index, flag in enumerate(args[:-1]):
+        value = args[index + 1]
         if flag == '--params-file':
-            checked[index + 1] = _usable_file(args[index + 1])
-        elif flag in ('-p', '--param'):
-            checked[index + 1] = _usable_value(args[index + 1])
+            checked[index + 1] = _usable_file(value, Path(folder, f'{index}.yaml'))
+        elif flag in ('-p', '--param') and ':=' in value:
+            checked[index + 1] = _usable_value(value)
+    try:
+        remove_ros_args(checked)
+    except RuntimeError as error:  # rcl's, which says where in its own sources
+        reason = re.sub(r',? at \S+:\d+', '', str(error)).strip()
+        raise ConfigError(f'ROS arguments that are not understood: {reason}. '
+                          'ltp_classifier --help shows the form') from error
     return checked
 
 
-def params_files(args: Sequence[str]) -> List[str]:
-    """Return the parameter files that a command line names."""
-    return [args[index + 1] for index, flag in enumerate(args[:-1]) if flag == '--params-file']
-
-
-def warn_of_strangers(path: str, node_name: str) -> str:
-    """Return a warning if a parameter file has nothing for a node; '' if it has.
+def strangers(args: Sequence[str], node_name: str) -> Iterator[str]:
+    """Yield a warning for each parameter file that has nothing for a node.
 
     Args:
-        path: of a file that `check_arguments` accepted.
+        args: that `check_arguments` has accepted.
         node_name: fully qualified.
     """
-    names = [name for name, _ in _nodes(yaml.safe_load(read_text(expand(path))))]
-    if any(_matches(name, node_name) for name in names):
-        return ''
-    return (f'{path} has no parameters for {node_name}, but for {", ".join(names) or "no node"}: '
-            f'none is used. Name the node {node_name}, or /** for any')
+    for flag, path in zip(args, args[1:]):
+        if flag != '--params-file':
+            continue
+        names = [name for name, _ in _nodes(yaml.safe_load(read_text(expand(path))))]
+        if not any(_matches(name, node_name) for name in names):
+            yield (f'{path} has no parameters for {node_name}, but for {", ".join(names)}: none '
+                   f'is used. Write {node_name} there, or /** for any node')
 
 
-def _usable_file(path: str) -> str:
+def _others(args: Sequence[str]) -> Iterator[str]:
+    """Yield what is no ROS argument; rcl would take some of it as a remapping."""
+    ours = False
+    for arg in args:
+        if arg in ('--ros-args', '--'):
+            ours = arg == '--ros-args'
+        elif not ours:
+            yield arg
+
+
+def _usable_file(path: str, rewritten: Path) -> str:
     """Return the path of a parameter file that rcl can parse, the given one if it can be."""
     try:
-        content = yaml.safe_load(read_text(expand(path)))
+        text = read_text(expand(path))
+        tree, content = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f'params file {path!r} cannot be read: {error}') from error
     except yaml.YAMLError as error:
@@ -85,56 +100,66 @@ def _usable_file(path: str) -> str:
     if not nodes:
         raise ConfigError(f'params file {path!r} has no parameters; expected a node name, below '
                           'it ros__parameters, and below that the parameters')
-    changed = [_make_usable(parameters, path) for _, parameters in nodes]
-    if not any(changed) and expand(path) == path:
-        return path
-    with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8', delete=False) as file:
-        yaml.safe_dump(content, file)
-    return file.name
+    for _, parameters in nodes:
+        _check(parameters, f'params file {path!r}: ')
+    rewritten.write_text(_serialized(tree), encoding='utf-8')
+    return str(rewritten)
 
 
-def _nodes(content: object, prefix: str = '') -> Iterator[Tuple[str, Parameters]]:
+def _usable_value(argument: str) -> str:
+    name, _, text = argument.partition(':=')
+    try:
+        tree, value = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError:
+        return argument  # rcl says what it cannot parse
+    _check({name: value}, '')
+    return f'{name}:={_serialized(tree).strip()}' if isinstance(value, list) else argument
+
+
+def _nodes(content: object, prefix: str = '') -> Iterator[Tuple[str, object]]:
     """Yield each node name of a parameter file, with '/' in front, and its parameters."""
     for key, value in content.items() if isinstance(content, dict) else ():
         if key == 'ros__parameters':
-            yield prefix, value if isinstance(value, dict) else {}
+            yield prefix, value
         else:
             yield from _nodes(value, f'{prefix}/{str(key).strip("/")}')
 
 
-def _make_usable(parameters: Parameters, path: str, prefix: str = '') -> bool:
-    """Change values to what rcl takes; return whether any was changed."""
-    changed = False
+def _check(parameters: object, where: str, prefix: str = '') -> None:
+    if not isinstance(parameters, dict):
+        raise ConfigError(f'{where}ros__parameters is {parameters!r}; expected names and values')
     for name, value in parameters.items():
         if isinstance(value, dict):
-            changed |= _make_usable(value, path, f'{prefix}{name}.')
-        else:
-            parameters[name] = _usable(f'{prefix}{name}', value, f'params file {path!r}: ')
-            changed |= parameters[name] is not value
-    return changed
+            _check(value, where, f'{prefix}{name}.')
+        elif value is None or value == []:
+            raise ConfigError(f'{where}{prefix}{name} has no value; give it one, or leave it out '
+                              'for the default')
+        elif isinstance(value, list) and len({_kind(item) for item in value}) > 1:
+            raise ConfigError(f'{where}{prefix}{name} {value} is not allowed; the items of a list '
+                              'must be of one type')
 
 
-def _usable(name: str, value: object, where: str = '') -> object:
-    if value is None or value == []:
-        raise ConfigError(f'{where}{name} has no value; give one, or leave {name} out for its '
-                          'default')
-    if isinstance(value, list) and {type(item) for item in value} == {int, float}:
-        return [float(item) for item in value]
-    return value
+def _kind(item: object) -> type:
+    return float if type(item) is int else type(item)
 
 
-def _usable_value(argument: str) -> str:
-    name, assigned, text = argument.partition(':=')
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return argument  # rcl says what it cannot parse
-    usable = _usable(name, value) if assigned else value
-    return argument if usable is value else f'{name}:={usable}'
+def _serialized(tree: yaml.Node) -> str:
+    """Return YAML in which a list of numbers is of one type, and all else is as it was written."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, yaml.MappingNode):
+            todo += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            if {item.tag for item in node.value} == {INTEGER, FLOAT}:
+                for item in node.value:
+                    item.value = repr(float(yaml.safe_load(item.value)))
+                    item.tag = FLOAT
+    return yaml.serialize(tree, Dumper=yaml.SafeDumper, width=float('inf'))
 
 
 def _matches(pattern: str, node_name: str) -> bool:
-    """Return whether parameters of a name in a file are for a node; as rclcpp and rclpy do."""
+    """Return whether parameters under a name in a file are for a node; as rcl does."""
     tokens = {'/**': r'(/\w+)*', '/*': r'/\w+'}
     expression = re.sub(r'/\*{1,2}', lambda found: tokens[found[0]], pattern)
     return re.fullmatch(expression, node_name) is not None

@@ -1,17 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A lifecycle node that can start itself, and whose ROS parameters are a `Config`."""
+"""A managed node whose ROS parameters are a `Config`."""
 from typing import Any, Collection, List
 
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from ltp_ros.config import ConfigError, Value, value_of
 from ltp_ros.ros import parameters
+from ltp_ros.ros.managed_node import ManagedNode
 
 
-class ConfiguredNode(LifecycleNode):
+class ConfiguredNode(ManagedNode):
     """Keep `config` and the ROS parameters in step.
 
     Raises:
@@ -21,18 +21,6 @@ class ConfiguredNode(LifecycleNode):
     def __init__(self, name: str, **kwargs: Any):
         super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
         self.config = parameters.declare(self)
-        self.failed = False
-
-    def start(self) -> None:
-        """Configure and activate, once the executor spins; on failure end the process."""
-        def start_once() -> None:
-            self.destroy_timer(timer)
-            self.failed = not (self.trigger_configure() == TransitionCallbackReturn.SUCCESS ==
-                               self.trigger_activate())
-            if self.failed:
-                self.context.try_shutdown()
-
-        timer = self.create_timer(0.0, start_once)
 
     @property
     def configured(self) -> bool:

@@ -29,8 +29,8 @@ def to_rgb(message: Union[Image, CompressedImage]) -> np.ndarray:
     """Decode an image message to (H, W, 3) uint8 RGB, without a copy where the bytes allow it.
 
     Raises:
-        ltp_ros.frames.encodings.ImageError: if the bytes are not the image that the fields promise,
-            or the encoding is not supported.
+        ltp_ros.frames.encodings.ImageError: if the bytes are not the image that the fields
+            promise, or the encoding is not supported.
     """
     if isinstance(message, CompressedImage):
         return image.decode(image.CompressedImage(message.format, message.data))

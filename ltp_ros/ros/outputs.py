@@ -1,23 +1,19 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Everything the node publishes about a frame."""
-from typing import Iterable
-
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config
 from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
-from ltp_ros.frames.health import Status
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame
 from ltp_ros.frames.pipeline import ProcessedFrame
 from ltp_ros.msg import Classification
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
 from ltp_ros.ros import messages
+from ltp_ros.ros.managed_node import ManagedNode
 
 
 class Outputs:
@@ -29,7 +25,7 @@ class Outputs:
         config: replace the attribute to change the live parameters.
     """
 
-    def __init__(self, node: LifecycleNode, classifier: Classifier, config: Config):
+    def __init__(self, node: ManagedNode, classifier: Classifier, config: Config):
         self._node = node
         self._classifier = classifier
         self._classification = node.create_lifecycle_publisher(
@@ -39,8 +35,6 @@ class Outputs:
             messages.VisionClassification, 'vision_msgs/classification', 10)
         self._debug_image = node.create_lifecycle_publisher(
             Image, 'debug_image', 1)  # reliable: rviz2, image_view and web_video_server ask for it
-        self._diagnostics = node.create_lifecycle_publisher(
-            DiagnosticArray, '/diagnostics', 10)
         # In a thread of its own: drawing takes longer than some frames have
         self._drawing = Background(self._publish_debug_image)
         self.config = config
@@ -48,8 +42,7 @@ class Outputs:
     def destroy(self) -> None:
         """Close every topic."""
         self._drawing.stop()
-        for publisher in (self._classification, self._latency, self._vision, self._debug_image,
-                          self._diagnostics):
+        for publisher in (self._classification, self._latency, self._vision, self._debug_image):
             if publisher is not None:
                 self._node.destroy_lifecycle_publisher(publisher)
 
@@ -71,12 +64,6 @@ class Outputs:
         output = self.config.output
         if output.publish_debug_image and self._debug_image.get_subscription_count():
             self._drawing.offer(processed, 1.0 / output.debug_image_rate)
-
-    def publish_health(self, statuses: Iterable[Status]) -> None:
-        """Publish the diagnostics."""
-        self._diagnostics.publish(messages.from_health(
-            self._node.get_clock().now().to_msg(),
-            self._node.get_fully_qualified_name().lstrip('/'), statuses))
 
     def _publish_debug_image(self, processed: ProcessedFrame) -> None:
         picture = overlay.draw(processed.rgb, processed.prediction, self._classifier.grid_size,

@@ -74,7 +74,7 @@ def export_ladder(args: argparse.Namespace) -> Tuple[Dict[str, str], List[LevelR
         classifier.config.score, classifier.config.alpha)
     if folder is None:
         raise ConfigError('there is no home folder for the files; give --output FOLDER, or '
-                          '--cache FOLDER, where the onnx backend finds them')
+                          '--cache FOLDER for the onnx backend to find them in')
     onnx = choice.create('onnx', 'float32', eager.model, classifier.data_config,
                          torch.device('cpu'), folder)
     images = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]

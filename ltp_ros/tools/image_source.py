@@ -91,12 +91,10 @@ class ImageSource(Node):
 
     def _report(self) -> None:
         """Log how many images were published and, if that was too few, why."""
-        wanted, logger = self._args.count, self.get_logger()
+        logger = self.get_logger()
         told = f'published {self._count} image{"" if self._count == 1 else "s"}'
-        if is_camera(self._args.source) and self._count != wanted:
+        if is_camera(self._args.source) and self._count != self._args.count:
             logger.warning(f'{told}, then the camera gave no more')
-        elif wanted and self._count < wanted:
-            logger.warning(f'{told} of {wanted}: the source has no more; --loop starts it over')
         else:
             logger.info(told)
 
@@ -173,7 +171,7 @@ def build_parser() -> argparse.ArgumentParser:
                         help='frames per second, for a camera or stream its own; '
                         'default: %(default)s')
     parser.add_argument('--count', type=positive_int, metavar='N',
-                        help='stop after N frames, or at the end of the source without --loop')
+                        help='stop after N frames; a source with fewer is started over')
     parser.add_argument('--loop', action='store_true', help='start over at the end')
     parser.add_argument('--size', type=parse_size, metavar='WxH', help='resize every frame')
     parser.add_argument('--encoding', choices=sorted(ENCODINGS), default='rgb8',
@@ -194,7 +192,8 @@ def open_frames(args: argparse.Namespace, note: Note) -> Iterator[NamedImage]:
     """Return the frames of the source; Ctrl-C ends the program while OpenCV waits for a stream."""
     previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        return open_source(args.source, args.loop, tuple(args.samples), note)
+        loop = args.loop or args.count is not None
+        return open_source(args.source, loop, tuple(args.samples), note)
     finally:
         signal.signal(signal.SIGINT, previous)
 

@@ -169,6 +169,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     except (ClassifierError, ConfigError, ImageFileError, ModelError, PlotError, OSError) as error:
         tell(str(error))
         return 2
+    except KeyboardInterrupt:
+        return 130
     Console().print(f'To use it, start the node with profile:={Path(args.output).absolute()}',
                     soft_wrap=True, highlight=False)
     return 0

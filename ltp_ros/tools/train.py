@@ -170,11 +170,10 @@ def main(argv: Optional[List[str]] = None) -> int:
                       'stopped before the first step; to begin, run the same command again')
         return INTERRUPTED
 
-    def save_and_stop() -> int:
+    def save() -> None:
         for trainer in trainers:
             trainer.save()
-        return stopped()
-    with ending(signal.SIGINT, signal.SIGTERM, at_last=save_and_stop) as stop:
+    with ending(signal.SIGINT, signal.SIGTERM, at_once=save, at_last=stopped) as stop:
         try:
             trainers.append(prepare(args, console, tell))
         except (ClassifierError, ImageFileError, ModelError, OSError) as error:

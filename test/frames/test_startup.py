@@ -4,6 +4,7 @@
 import gc
 import itertools
 import os
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,14 @@ import torch
 
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.frames.startup import TIMED_AGAIN, TIMED_ROUNDS, level_costs, prepare, set_priority
+from ltp_ros.frames.startup import (
+    TIMED_AGAIN,
+    TIMED_ROUNDS,
+    level_costs,
+    prepare,
+    set_priority,
+)
+from ltp_ros.model import hub
 
 
 @pytest.fixture
@@ -43,6 +51,16 @@ def test_a_priority_that_is_not_allowed_is_refused_with_what_to_do(monkeypatch):
         set_priority(20)
 
 
+def test_classes_with_one_name_are_told_with_their_ids(calls, tmp_path):
+    labels = tmp_path / 'labels.txt'
+    labels.write_text('crane\nplane\ncrane\n' + ''.join(f'other {n}\n' for n in range(7)))
+    warnings = []
+    prepare(ClassifierConfig(model='demo', labels=str(labels), device='cpu', backend='eager',
+                             precision='float32', keep_ratios=(1.0, 0.5)),
+            lambda line: None, warnings.append, lambda: True)
+    assert len(warnings) == 1 and "{'crane': [0, 2]}" in warnings[0]
+
+
 def test_the_model_is_ready_before_the_collector_is_told_to_leave_it_alone(calls):
     told = []
     config = ClassifierConfig(model='demo', device='cpu', backend='eager', precision='float32',
@@ -55,9 +73,27 @@ def test_the_model_is_ready_before_the_collector_is_told_to_leave_it_alone(calls
     assert classifier.backend.name == 'eager'
 
 
+def test_the_log_names_the_architecture_of_the_checkpoint_and_not_the_default(
+        calls, small_model):
+    told = []
+    config = ClassifierConfig(checkpoint=small_model, device='cpu', backend='eager',
+                              precision='float32', keep_ratios=(1.0,))
+    prepare(config, told.append, pytest.fail, lambda: True)
+    assert told[0] == 'loading vit_tiny_patch16_224'
+
+
+def test_a_program_that_is_told_to_stop_does_not_wait_for_weights(calls, monkeypatch):
+    fetched = threading.Event()
+    monkeypatch.setattr(hub, 'unreachable', fetched.wait)
+    config = ClassifierConfig(device='cpu', backend='eager', precision='float32')
+    with pytest.raises(ClassifierError, match='stopped before the model was ready'):
+        prepare(config, print, pytest.fail, lambda: False)
+    fetched.set()
+
+
 def test_a_program_that_is_told_to_stop_does_not_finish_the_warm_up(calls):
     config = ClassifierConfig(model='demo', device='cpu', backend='eager', precision='float32')
-    with pytest.raises(ClassifierError, match='stopped while warming up'):
+    with pytest.raises(ClassifierError, match='stopped before the model was ready'):
         prepare(config, print, pytest.fail, lambda: False)
     assert ('freeze',) not in calls
 
@@ -104,7 +140,7 @@ def test_before_the_ladder_is_timed_it_is_said_how_long_that_takes():
 
 def test_a_program_that_is_told_to_stop_does_not_finish_timing_the_ladder():
     def stop():
-        raise ClassifierError('stopped while warming up')
+        raise ClassifierError('stopped before the model was ready')
     classifier = Timed(quiet)
     with pytest.raises(ClassifierError, match='stopped'):
         level_costs(classifier, print, pytest.fail, stop)

@@ -142,7 +142,7 @@ def test_a_frame_that_may_not_be_published_is_given_up_and_not_finished(start):
 
 def test_the_model_is_prepared_in_the_thread_that_uses_it_and_in_no_other(prepare):
     bench = prepare(lambda frame: threading.current_thread())
-    thread = bench.worker.call(threading.current_thread)
+    thread = bench.worker.submit(threading.current_thread).result()
     bench.start()
     bench.work_on(frame(0))
     assert bench.handed_back == [('answer', frame(0), thread)]
@@ -152,7 +152,7 @@ def test_the_model_is_prepared_in_the_thread_that_uses_it_and_in_no_other(prepar
 def test_what_preparing_raises_is_raised_to_the_caller(prepare):
     error = ValueError('no such model')
     with pytest.raises(ValueError) as raised:
-        prepare(None).worker.call(lambda: raising(error)(None))
+        prepare(None).worker.submit(lambda: raising(error)(None)).result()
     assert raised.value is error
 
 
@@ -182,7 +182,7 @@ def test_after_a_failure_no_frame_is_worked_on(start):
     bench = start(raising(KeyError('bug')))
     bench.work_on(frame(0))
     bench.mailbox.put(frame(1))
-    bench.worker.call(lambda: None)  # not before the work is over
+    bench.worker.submit(lambda: None).result()  # not before the work is over
     assert len(bench.handed_back) == 1
     assert bench.mailbox.take() == frame(1)
 

@@ -108,6 +108,7 @@ def test_a_card_with_a_byte_order_mark_is_read(tmp_path):
 
 def test_a_model_of_the_hub_is_passed_on_to_timm(monkeypatch):
     asked, model = [], make_model()
+    monkeypatch.setattr(vit.hub, 'fetch', lambda repo, progress: '')
     monkeypatch.setattr('timm.create_model', lambda name, **args: asked.append(name) or model)
     assert vit.create_vit('hf_hub:user/name').num_classes == 7
     assert asked == ['hf_hub:user/name']

@@ -117,6 +117,13 @@ def test_a_failed_write_leaves_the_last_state_in_place(tmp_path, monkeypatch):
     assert trainer.progress['step'] == 0
 
 
+def test_other_users_may_read_the_weights_as_any_other_file(tmp_path):
+    (tmp_path / 'any').touch()
+    state.export_model(tmp_path / 'model', nn.Linear(2, 2), {})
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_an_interrupt_saves_the_step_and_says_how_to_go_on(images, tmp_path, monkeypatch, capsys):
     step = Trainer.step
 

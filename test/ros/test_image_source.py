@@ -86,13 +86,9 @@ def three_pictures(tmp_path):
     return str(tmp_path)
 
 
-def test_a_source_shorter_than_the_count_says_that_it_ended(three_pictures, domain, capfd):
-    assert main([three_pictures, '--count', '5', '--rate', '500']) == 0
-    assert 'published 3 images of 5: the source has no more; --loop st' in capfd.readouterr().err
-
-
-def test_a_looped_source_publishes_the_whole_count(three_pictures, domain, capfd):
-    assert main([three_pictures, '--count', '5', '--rate', '500', '--loop']) == 0
+@pytest.mark.parametrize('flags', [[], ['--loop']])
+def test_as_many_images_are_published_as_were_asked_for(three_pictures, domain, capfd, flags):
+    assert main([three_pictures, '--count', '5', '--rate', '500', *flags]) == 0
     assert 'published 5 images' in capfd.readouterr().err
 
 

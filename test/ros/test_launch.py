@@ -1,11 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The launch file, read by the real launch packages (they come with ROS, not with the wheels)."""
+import os
 from pathlib import Path
 
 import pytest
 
 from ltp_ros.config import fields
+from ltp_ros.ros.transport import PROFILES_VARIABLES
 
 pytest.importorskip('launch_ros', reason='launch and launch_ros come with ROS; not in the wheels')
 LAUNCH_FILE = Path(__file__).parents[2] / 'launch' / 'classify.launch.py'
@@ -55,6 +57,27 @@ def test_only_given_arguments_override_the_node_s_defaults(launched):
 def test_an_empty_params_file_leaves_the_defaults(launched):
     node = launched(params_file='', top_k='3')
     assert node['parameters'] == [{'top_k': 3}]
+
+
+def test_a_params_file_that_is_not_there_is_refused(launched):
+    with pytest.raises(FileNotFoundError, match="'/nowhere.yaml' is not a file"):
+        launched(params_file='/nowhere.yaml')
+
+
+@pytest.mark.parametrize('given', PROFILES_VARIABLES)
+def test_fast_dds_profiles_are_set_for_every_distribution_unless_the_user_has_chosen(
+        launched, monkeypatch, given):
+    for name in PROFILES_VARIABLES:
+        monkeypatch.setenv(name, '')  # so that it is put back
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(given, '/my/profiles.xml')
+    launched()
+    assert {os.environ[name] for name in PROFILES_VARIABLES} == {'/my/profiles.xml'}
+    for name in PROFILES_VARIABLES:
+        monkeypatch.delenv(name)
+    launched()
+    assert len({os.environ[name] for name in PROFILES_VARIABLES}) == 1
+    assert Path(os.environ[given]).is_file()
 
 
 @pytest.mark.parametrize('text', ['1e5', 'off', '{', '007'])

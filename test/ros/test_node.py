@@ -6,40 +6,17 @@ import signal
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rclpy.duration import Duration
-from ros_helpers import DEADLINE_S, Listener, classifier_process
+from ros_helpers import DEADLINE_S, classifier_process, exchange, picture
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 from ltp_ros.msg import FrameLatency
-from ltp_ros.ros import messages
-
-SEC = 1_700_000_000
 
 
 @pytest.fixture
 def start(small_model):
     """Return a function that starts the node with parameters of the test's choice."""
     return lambda **parameters: classifier_process(checkpoint=small_model, **parameters)
-
-
-def picture(index, size=(48, 64)):
-    """Return an image message that can be told from others by its frame_id."""
-    rgb = np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
-    header = Header(frame_id=f'frame {index}')
-    header.stamp.sec, header.stamp.nanosec = SEC, index
-    return messages.from_rgb(header, rgb)
-
-
-def exchange(listener: Listener, publisher, message, program):
-    """Publish one image and wait for its classification and its latency."""
-    before = len(listener.heard['/ltp/latency'])
-    publisher.publish(message)
-    listener.until(lambda: len(listener.heard['/ltp/latency']) > before
-                   and len(listener.classifications) > before, program)
-    return listener.classifications[-1], listener.heard['/ltp/latency'][-1]
 
 
 def test_an_image_comes_back_classified_under_its_own_header(listener, start):
@@ -168,28 +145,6 @@ def test_the_debug_image_shows_the_newest_answer(listener, start):
         drawn: Image = listener.heard['/ltp/debug_image'][-1]
         assert drawn.header == answer.header
         assert (drawn.height, drawn.width, drawn.encoding) == (48, 64, 'rgb8')
-
-
-def test_images_are_answered_only_while_active(listener, start):
-    def change(transition):
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return listener.call(ChangeState, '/ltp/classifier/change_state', request).success
-
-    with start(autostart=False) as program:
-        assert change(Transition.TRANSITION_CONFIGURE)
-        assert not listener.node.count_subscribers('/ltp/image')
-        assert change(Transition.TRANSITION_ACTIVATE)
-        camera = listener.publisher('/ltp/image', program=program)
-        exchange(listener, camera, picture(0), program)
-        assert change(Transition.TRANSITION_DEACTIVATE)
-        listener.until(lambda: not camera.get_subscription_count(), program)
-        assert change(Transition.TRANSITION_CLEANUP)
-        assert listener.set_parameter('alpha', 0.25).successful  # fixed only while configured
-        assert listener.set_parameter('top_k', 1).successful
-        assert change(Transition.TRANSITION_CONFIGURE) and change(Transition.TRANSITION_ACTIVATE)
-        listener.until(camera.get_subscription_count, program)
-        answer, _ = exchange(listener, camera, picture(1), program)
-        assert len(answer.labels) == 1
 
 
 def test_the_tuner_uses_the_time_there_is_and_says_when_there_is_too_little(listener, start):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fast DDS's shared memory, as far as it can be seen without a second machine."""
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -89,14 +90,39 @@ def test_profiles_that_are_not_there_are_named(monkeypatch, mapped):
     assert '/nowhere.xml, which does not exist' in shared_memory_fault(mapped(549_408))
 
 
-@pytest.mark.parametrize('name', ['fastdds.xml', 'fastdds_4k.xml'])
-def test_a_process_that_joins_with_our_profiles_has_its_segment(listener, monkeypatch, name):
-    profiles = str(transport.share_directory() / 'config' / name)
-    code = ('import rclpy; rclpy.init(); rclpy.create_node("n")\n'
-            'from ltp_ros.ros.transport import shared_memory_fault\n'
-            'print([shared_memory_fault()])')
+JOIN = """
+import sys
+import rclpy
+from ltp_ros.ros.transport import shared_memory_fault
+rclpy.init()
+node = rclpy.create_node('n')
+print([shared_memory_fault()], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_five_processes_share_the_64_mb_of_a_container(listener, tmp_path):
+    tmp_path.joinpath('join.py').write_text(JOIN)
+    # A mount namespace of its own, as a container has
+    script = f"""mount -t tmpfs -o size=64m tmpfs /dev/shm
+        for number in 1 2 3 4 5; do {sys.executable} {tmp_path}/join.py & done; wait"""
+    allowed = subprocess.run(['unshare', '--map-root-user', '--mount', 'true'], check=False,
+                             stderr=subprocess.DEVNULL) if shutil.which('unshare') else None
+    if allowed is None or allowed.returncode:
+        pytest.skip('no mount namespaces here')
+    profiles = str(transport.share_directory() / 'config' / 'fastdds.xml')
     result = subprocess.run(
-        [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, **dict.fromkeys(PROFILES_VARIABLES, profiles)}, timeout=90,
-        cwd=Path(transport.__file__).parents[2])
+        ['unshare', '--map-root-user', '--mount', 'bash', '-c', script], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=90, cwd=Path(transport.__file__).parents[2],
+        env={**os.environ, **dict.fromkeys(PROFILES_VARIABLES, profiles)})
+    assert result.stdout.splitlines() == ["['']"] * 5
+
+
+@pytest.mark.parametrize('name', ['fastdds.xml', 'fastdds_4k.xml'])
+def test_a_process_that_joins_with_our_profiles_has_its_segment(listener, name):
+    profiles = str(transport.share_directory() / 'config' / name)
+    result = subprocess.run(
+        [sys.executable, '-c', JOIN], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=90, cwd=Path(transport.__file__).parents[2],
+        env={**os.environ, **dict.fromkeys(PROFILES_VARIABLES, profiles)})
     assert result.stdout.strip() == "['']"

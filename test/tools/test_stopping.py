@@ -17,40 +17,47 @@ PROGRAM = '''
 import os, signal, time
 from ltp_ros.tools.support import stopping
 
+def at_once():
+    print('at once', flush=True)
+    {at_once}
+
 def at_last():
     print('at last', flush=True)
-    {last}
+    return 7
 
-with stopping.ending(signal.SIGTERM, at_last=at_last) as noted:
+with stopping.ending(signal.SIGTERM, at_once=at_once, at_last=at_last) as noted:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep({busy_s})
     print('ended by itself after', *noted, flush=True)
 '''
 
 
-def run(last='return 7', busy_s=600.0):
-    return subprocess.run([sys.executable, '-c', PROGRAM.format(last=last, busy_s=busy_s)],
+def run(at_once='', busy_s=600.0):
+    return subprocess.run([sys.executable, '-c', PROGRAM.format(at_once=at_once, busy_s=busy_s)],
                           capture_output=True, text=True, timeout=60,
                           cwd=str(Path(ltp_ros.__file__).parents[1]))
 
 
 def test_a_program_that_is_busy_is_ended_with_its_last_words():
     ended = run()
-    assert (ended.returncode, ended.stdout) == (7, 'at last\n')
+    assert (ended.returncode, ended.stdout) == (7, 'at once\nat last\n')
 
 
 def test_a_program_that_is_soon_done_ends_by_itself():
     ended = run(busy_s=0.0)
-    assert (ended.returncode, ended.stdout) == (0, f'ended by itself after {signal.SIGTERM:d}\n')
+    assert ended.returncode == 0
+    assert sorted(ended.stdout.splitlines()) == [
+        'at once', f'ended by itself after {signal.SIGTERM:d}']
 
 
-def test_last_words_that_fail_are_told_and_end_the_program_too():
-    ended = run(last="raise OSError('no space left')")
-    assert ended.returncode == 1 and 'no space left' in ended.stderr
+def test_what_fails_at_once_is_told_and_the_program_ends_nevertheless():
+    ended = run(at_once="raise OSError('no space left')")
+    assert ended.returncode == 7 and 'no space left' in ended.stderr
 
 
 @pytest.mark.parametrize('stopping', [
-    lambda: noting(signal.SIGUSR1), lambda: ending(signal.SIGUSR1, at_last=pytest.fail)])
+    lambda: noting(signal.SIGUSR1), lambda: ending(
+        signal.SIGUSR1, at_once=lambda: None, at_last=pytest.fail)])
 def test_a_signal_is_noted_and_everything_is_as_before_afterwards(stopping):
     handler, threads = signal.getsignal(signal.SIGUSR1), threading.active_count()
     descriptors = len(os.listdir('/proc/self/fd'))

@@ -93,5 +93,8 @@ def export_model(stem: Path, model: nn.Module, card: Mapping[str, object]) -> No
 def _replace(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[str, str]) -> None:
     temporary = path.with_name(path.name + '.part')
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    temporary.touch()
+    mode = temporary.stat().st_mode  # safetensors lets no other user read it, such as a service's
     save_file(plain, str(temporary), metadata)
+    temporary.chmod(mode)
     os.replace(str(temporary), str(path))

@@ -5,10 +5,11 @@ import contextlib
 import os
 import signal
 import threading
+import time
 import traceback
 from typing import Callable, Iterator, List
 
-GRACE_S = 0.5  # for the main thread to see the signal and end by itself
+GRACE_S = 1.2  # for the main thread to see the signal and end by itself
 
 
 @contextlib.contextmanager
@@ -25,7 +26,8 @@ def noting(*numbers: int) -> Iterator[List[int]]:
 
 
 @contextlib.contextmanager
-def ending(*numbers: int, at_last: Callable[[], int]) -> Iterator[List[int]]:
+def ending(*numbers: int, at_once: Callable[[], None],
+           at_last: Callable[[], int]) -> Iterator[List[int]]:
     """Note signals as `noting` does, but end the program if the block goes on for GRACE_S.
 
     Python handles a signal between two instructions of the main thread: not while that waits for
@@ -33,7 +35,8 @@ def ending(*numbers: int, at_last: Callable[[], int]) -> Iterator[List[int]]:
 
     Args:
         numbers: the signals.
-        at_last: called in another thread; returns the exit code.
+        at_once: called in another thread when a signal comes, to save what must not be lost.
+        at_last: called there before the program is ended; returns its exit code.
     """
     arrived, wake = os.pipe()
     os.set_blocking(wake, False)  # as Python demands
@@ -41,13 +44,14 @@ def ending(*numbers: int, at_last: Callable[[], int]) -> Iterator[List[int]]:
 
     def watch() -> None:
         for received in iter(lambda: os.read(arrived, 1), b''):
-            if received[0] in numbers and not left.wait(GRACE_S):
-                code = 1
+            if received[0] in numbers:
+                grace_ends = time.monotonic() + GRACE_S
                 try:
-                    code = at_last()
+                    at_once()
                 except Exception:  # noqa: BLE001  whatever it is, say so and end
                     traceback.print_exc()
-                os._exit(code)
+                if not left.wait(grace_ends - time.monotonic()):
+                    os._exit(at_last())
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

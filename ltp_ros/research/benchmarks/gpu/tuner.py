@@ -69,9 +69,10 @@ def run(task: Task) -> None:
     worker = Worker()
     try:
         config = config_of(task.settings)
-        classifier = worker.call(lambda: Classifier(config.classifier))
-        worker.call(classifier.warm_up)
-        costs = costs_of(worker.call(lambda: classifier.time_levels(TIMED_ROUNDS)))
+        classifier = worker.submit(lambda: Classifier(config.classifier)).result()
+        worker.submit(classifier.warm_up).result()
+        costs = costs_of(
+            worker.submit(lambda: classifier.time_levels(TIMED_ROUNDS)).result())
         for cost in costs:
             task.row('levels', keep_ratio=cost.keep_ratio, median_ms=cost.median_ms,
                      p99_ms=cost.p99_ms)

@@ -1,0 +1,47 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""/diagnostics, for as long as the node lives."""
+import time
+from typing import Callable, Iterator, List
+
+from diagnostic_msgs.msg import DiagnosticArray
+
+from ltp_ros.frames.health import Severity, Status
+from ltp_ros.ros import messages, transport
+from ltp_ros.ros.managed_node import ManagedNode
+
+PERIOD_S = 1.0  # REP-107
+
+
+class Diagnostics:
+    """Publishes once a second: the lifecycle state and, while active, how the work goes.
+
+    Args:
+        node: whose state is reported.
+        health: returns the statuses of the work.
+    """
+
+    def __init__(self, node: ManagedNode, health: Callable[[], List[Status]]):
+        self._node, self._health = node, health
+        self._state, self._since_s = '', 0.0
+        self._transport_fault = 'not known yet'
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        node.create_timer(PERIOD_S, self._publish)
+
+    def _publish(self) -> None:
+        self._publisher.publish(messages.from_health(
+            self._node.get_clock().now().to_msg(),
+            self._node.get_fully_qualified_name().lstrip('/'), self._statuses()))
+
+    def _statuses(self) -> Iterator[Status]:
+        state, now_s = self._node.state, time.monotonic()
+        if state != self._state:
+            self._state, self._since_s = state, now_s
+        yield Status('lifecycle', Severity.OK, state,
+                     {'for (s)': f'{now_s - self._since_s:.0f}'})
+        if self._transport_fault:  # until a segment is seen, of this process or of a camera
+            self._transport_fault = transport.shared_memory_fault()
+        if self._transport_fault:
+            yield Status('transport', Severity.WARN, self._transport_fault, {})
+        if state == 'active':
+            yield from self._health()

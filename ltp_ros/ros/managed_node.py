@@ -1,0 +1,122 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A managed node that answers while it is being configured, and says why it cannot be."""
+import traceback
+from concurrent import futures
+from typing import Any, Optional
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.exceptions import NameValidationException
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.task import Future
+
+
+class ManagedNode(LifecycleNodeMixin, Node):
+    """A lifecycle node whose `configure` may take long: its first part runs in another thread.
+
+    In rclpy's own, nothing else is answered until a transition ends, an exception in it is lost,
+    and one that is not possible now ends the process.
+    """
+
+    def __init__(self, name: str, **kwargs: Any):
+        Node.__init__(self, name, **kwargs)
+        # A transition that waits must keep no other callback waiting
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        # rclpy awaits a coroutine, though its types do not say so
+        self._service_change_state.callback = self._answer_change_state  # type: ignore[assignment]
+        self.failed = False
+        self._changing = False
+        self._loaded: Optional[Future] = None
+        self._wake = self.create_guard_condition(self._resume)
+
+    def start_loading(self) -> 'futures.Future[Any]':
+        """Begin what takes long in the state 'configuring'; `on_configure` follows its end."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> str:
+        """The label of the lifecycle state, such as 'configuring' or 'active'."""
+        return self._state_machine.current_state[1]
+
+    async def change_state(self, transition: int) -> bool:
+        """Go through a transition of lifecycle_msgs/Transition; return whether it succeeded."""
+        before = LifecycleState(*self._state_machine.current_state)
+        if self._changing or not self._enter(transition):
+            self.get_logger().error(f'transition {transition} is not possible while {self.state}')
+            return False
+        self._changing = True
+        try:
+            result = await self._pass(before)
+            self._leave(result)
+            if result == TransitionCallbackReturn.ERROR:
+                self._leave(await self._pass(before))  # on_error
+            return result == TransitionCallbackReturn.SUCCESS
+        finally:
+            self._changing = False
+
+    def start(self) -> None:
+        """Configure and activate, once the executor spins; on failure end the process."""
+        async def start_once() -> None:
+            self.destroy_timer(timer)
+            self.failed = not (await self.change_state(Transition.TRANSITION_CONFIGURE)
+                               and await self.change_state(Transition.TRANSITION_ACTIVATE))
+            if self.failed:
+                self.context.try_shutdown()
+
+        timer = self.create_timer(0.0, start_once, callback_group=ReentrantCallbackGroup())
+
+    def _enter(self, transition: int) -> bool:
+        try:
+            self._state_machine.trigger_transition_by_id(transition, True)
+        except RuntimeError:  # rcl's
+            return False
+        return True
+
+    def _leave(self, result: TransitionCallbackReturn) -> None:
+        self._state_machine.trigger_transition_by_label(result.to_label(), True)
+
+    async def _pass(self, before: LifecycleState) -> TransitionCallbackReturn:
+        """Do what the state is for."""
+        state = self._state_machine.current_state[0]
+        try:
+            if state == State.TRANSITION_STATE_CONFIGURING:
+                await self._load()
+            return self._callbacks[state](before)
+        except (ValueError, TypeError, RuntimeError, OSError, NameValidationException) as error:
+            # What was given cannot be used
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:  # noqa: BLE001  whatever it is, rclpy would lose it
+            self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+
+    async def _load(self) -> None:
+        # Set by a guard condition, in the executor's thread: a future alone does not wake it
+        self._loaded = Future(executor=self.executor)
+        self.start_loading().add_done_callback(lambda _: self._call_executor())
+        await self._loaded
+
+    def _call_executor(self) -> None:
+        try:
+            self._wake.trigger()
+        except RuntimeError:
+            pass  # the node is gone, and nothing waits
+
+    def _resume(self) -> None:
+        if self._loaded is not None:
+            self._loaded.set_result(None)
+            self._loaded = None
+
+    async def _answer_change_state(self, request: ChangeState.Request,
+                                   response: ChangeState.Response) -> ChangeState.Response:
+        transition = request.transition.id
+        if request.transition.label:
+            try:
+                transition = self._state_machine.get_transition_by_label(request.transition.label)
+            except RuntimeError:
+                transition = -1
+        response.success = await self.change_state(transition)
+        return response

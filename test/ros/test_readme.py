@@ -1,0 +1,58 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The README's section for those without the ros2 command, run as it stands."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / 'README.md'
+SECTION = README.read_text(encoding='utf-8').split('\n## Without the ros2 command\n')[1].split(
+    '\n## ')[0]
+BLOCKS = re.findall(r'^```(\w+)\n(.*?)^```', SECTION, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that starts a command in a folder of its own, its output in a file."""
+    started = []
+
+    def start(*command):
+        log = (tmp_path / f'{len(started)}.log').open('w+b')
+        started.append(subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=tmp_path,
+            env={**os.environ, 'PYTHONUNBUFFERED': '1', 'OMP_NUM_THREADS': '1'},
+            start_new_session=True))
+        return Path(log.name), started[-1]
+
+    yield start
+    for process in started:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+@pytest.mark.skipif(shutil.which('ltp_classifier') is None, reason='the package is not installed')
+def test_the_section_without_the_ros2_command_works_as_it_is_written(listener, run, tmp_path):
+    assert [language for language, _ in BLOCKS] == ['bash', 'yaml', 'python', 'python']
+    commands, parameters, recorder, tuning = (text for _, text in BLOCKS)
+    (tmp_path / 'robot.yaml').write_text(parameters)
+    node_log, _ = run('bash', '-euc', commands)
+    listener.until(lambda: len(listener.classifications) > 3)
+    assert len(listener.classifications[-1].labels) == 5
+    run(sys.executable, '-c', recorder)
+    answers = tmp_path / 'answers.csv'
+    listener.until(lambda: answers.exists() and answers.read_text().count('\n') > 2)
+    seconds, label, score = answers.read_text().splitlines()[0].split(',')
+    assert float(seconds) > 1e9 and 0 < float(score) <= 1 and label
+    tuning_log, process = run(sys.executable, '-c', tuning)
+    listener.until(lambda: process.poll() is not None)
+    assert 'successful=True' in tuning_log.read_text()
+    assert 'rror' not in node_log.read_text()
