@@ -113,7 +113,7 @@ def _from_csv(folder: Path) -> ImageSet:
     delimiter = next((mark for mark in ';\t' if mark in ''.join(lines[:1])), ',')
     for row in csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True):
         try:
-            images.append(folder / row['file'].strip())
+            images.append(folder / row['file'].strip().replace('\\', '/'))  # as on Windows
             labels.append(int(row['class_index']))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise DatasetError(f'{str(table)!r}, row {len(labels) + 1}: {error!r}; expected the '

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.model.vit import create_vit, data_config
 from ltp_ros.research.accuracy.answers import Variant
+from ltp_ros.research.datasets import DatasetError
 from ltp_ros.research.training.adaptation import (
     Adapter,
     ModelOutput,
@@ -210,6 +211,15 @@ def test_damaged_images_are_left_out_and_told(folder, small_model, tmp_path, cap
     assert f'1 of 11 images cannot be used: {folder / "01.png"}' in told and 'elongated' in told
     result = json.loads((tmp_path / 'record.json').read_text())
     assert result['rows'][0]['n'] == 10
+
+
+def test_topics_of_a_recording_are_passed_on(small_model, monkeypatch, capsys):
+    def rgb_images(source, limit, note, fits, topics):
+        raise DatasetError(f'{source}: {topics}')
+    monkeypatch.setattr('ltp_ros.tools.adapt.rgb_images', rgb_images)
+    assert main(['bag', '--topics', '/a', '/b', '--checkpoint', small_model, '--device', 'cpu',
+                 '--quiet', '--output', 'out.safetensors']) == 2
+    assert "bag: ['/a', '/b']" in capsys.readouterr().err
 
 
 def test_a_validation_set_of_no_use_is_refused_before_the_training(

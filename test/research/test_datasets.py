@@ -64,6 +64,11 @@ def test_a_csv_may_be_as_a_spreadsheet_or_an_editor_writes_it(table, tmp_path):
     assert found.labels.tolist() == [388, 2]
 
 
+def test_a_csv_made_on_windows_names_files_in_folders(tmp_path):
+    (tmp_path / 'labels.csv').write_text('file,class_index\ncat\\a.png,0\n')
+    assert open_image_set(tmp_path).images == [tmp_path / 'cat' / 'a.png']
+
+
 @pytest.mark.parametrize('encoding', ['utf-16', 'latin-1'])
 def test_a_csv_in_another_encoding_is_refused_with_the_one_to_take(encoding, tmp_path):
     (tmp_path / 'labels.csv').write_bytes('file,class_index\nü.png,3\n'.encode(encoding))
