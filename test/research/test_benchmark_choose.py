@@ -144,15 +144,14 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(flags, words, images, smal
     assert words in capsys.readouterr().err
 
 
-<<<<<<< HEAD
 def test_a_keep_ratio_that_is_not_allowed_is_refused_with_the_range(capsys):
     with pytest.raises(SystemExit):
         main(['choose', '--images', 'x', '--deadline-ms', '10', '--keep-ratios', '2'])
     assert 'keep_ratio 2.0 is not allowed; it must be in (0, 1]' in capsys.readouterr().err
-=======
+
+
 def test_the_times_are_measured_at_the_priority_that_is_recommended(choose, monkeypatch):
     asked = []
     monkeypatch.setattr('ltp_ros.tools.benchmarks.choose.set_priority', asked.append)
     out, _ = choose('--deadline-ms', '60000', '--priority', '50')
     assert asked == [50] and 'priority:=50' in out
->>>>>>> e6ea83c8ed39a1c91af1639f585e40ebb54c86ce

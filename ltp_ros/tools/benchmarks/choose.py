@@ -23,13 +23,9 @@ from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig, TunerConfig, check
-<<<<<<< HEAD
 from ltp_ros.files import expand
-from ltp_ros.images import EncodedImage, Note, decode_rgb, read_images, spread
-=======
 from ltp_ros.frames.startup import set_priority
-from ltp_ros.images import EncodedImage, decode_rgb, spread
->>>>>>> e6ea83c8ed39a1c91af1639f585e40ebb54c86ce
+from ltp_ros.images import EncodedImage, Note, decode_rgb, read_images, spread
 from ltp_ros.model.vit import ModelError
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.benchmarks import BenchmarkError
@@ -51,13 +47,8 @@ from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.telling import teller
 
 NAME = 'choose'
-<<<<<<< HEAD
 GIVEN = ('model', 'checkpoint', 'labels', 'input_size', 'papr_checkpoint', 'device',
-         'num_threads', 'cache')
-=======
-GIVEN = ('model', 'checkpoint', 'labels', 'papr_checkpoint', 'device', 'num_threads', 'priority',
-         'cache')
->>>>>>> e6ea83c8ed39a1c91af1639f585e40ebb54c86ce
+         'num_threads', 'priority', 'cache')
 PARENTS = [common_flags(GIVEN)]
 LEVELS = [level for level in ClassifierConfig.keep_ratios if level >= TunerConfig.min_keep_ratio]
 PAUSE_S = 0.01  # the kernel stops a real-time thread for a while that works all the time
