@@ -118,8 +118,7 @@ def profiled(classifier: Classifier, warn: Log) -> List[LevelCost]:
         warn(f'profile {config.profile!r} does not fit: {"; ".join(clauses)}. Timing the ladder '
              'instead; run ltp_profile here')
         return []
-    return [LevelCost(level.keep_ratio, level.p50_ms, level.p99_ms)
-            for level in found.levels if level.keep_ratio in config.ladder]
+    return [cost for cost in found.costs if cost.keep_ratio in config.ladder]
 
 
 def time_ladder(classifier: Classifier, log: Log,

@@ -38,6 +38,7 @@ from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.telling import teller
 from ltp_ros.tuner.ladder_profile import ALL_TOKENS, LevelTime, Profile, write
+from ltp_ros.tuner.levels import useless_levels
 
 
 class About(TypedDict):
@@ -126,12 +127,16 @@ def agreements(classifier: Classifier, images: Sequence[EncodedImage],
 
 def make_table(profile: Profile) -> Table:
     """Return the levels as a table, with the break-even level in the caption."""
-    break_even = profile.break_even
+    break_even, useless = profile.break_even, useless_levels(profile.costs)
+    caption = ('no level is faster than the unpruned model' if break_even is None else
+               f'break-even: {break_even:g} is the highest keep ratio faster than the unpruned '
+               'model')
+    if useless:
+        caption += (f'\n{", ".join(map("{:g}".format, useless))} took no less time than a higher '
+                    'one; if another program ran, profile again')
     table = Table(
         title=f'{profile.setup.model} on {profile.setup.hardware}, '
-        f'{profile.setup.backend} {profile.setup.precision}',
-        caption='no level is faster than the unpruned model' if break_even is None else
-        f'break-even: {break_even:g} is the highest keep ratio faster than the unpruned model')
+        f'{profile.setup.backend} {profile.setup.precision}', caption=caption)
     for heading in ('keep ratio', 'p50 ms', 'p95 ms', 'p99 ms', 'vs. unpruned', 'agreement'):
         table.add_column(heading, justify='right')
     unpruned = next(level for level in profile.levels if level.keep_ratio == ALL_TOKENS)

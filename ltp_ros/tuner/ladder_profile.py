@@ -10,6 +10,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Unio
 import yaml
 
 from ltp_ros.files import read_text
+from ltp_ros.tuner.levels import LevelCost
 
 ALL_TOKENS = 1.0
 HEAD = '# Made by ltp_profile. The node takes it as profile:=FILE and then times nothing itself.\n'
@@ -59,6 +60,11 @@ class Profile:
         times = {level.keep_ratio: level.p50_ms for level in self.levels}
         faster = [ratio for ratio, p50_ms in times.items() if p50_ms < times[ALL_TOKENS]]
         return max(faster) if faster else None
+
+    @property
+    def costs(self) -> List[LevelCost]:
+        """The costs of the levels."""
+        return [LevelCost(level.keep_ratio, level.p50_ms, level.p99_ms) for level in self.levels]
 
 
 def model_hash(parts: Iterable[Tuple[str, bytes]]) -> str:

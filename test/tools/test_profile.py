@@ -15,7 +15,7 @@ from ltp_ros import machine
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames import startup
-from ltp_ros.tools.profile import main
+from ltp_ros.tools.profile import main, make_table
 from ltp_ros.tuner import ladder_profile as profile
 from ltp_ros.tuner.ladder_profile import (
     LevelTime,
@@ -53,6 +53,13 @@ def times_of(*p50s_ms):
     levels = (1.0, 0.7, 0.5, 0.3)
     return Profile(SETUP, tuple(LevelTime(ratio, p50_ms, p50_ms, p50_ms)
                                 for ratio, p50_ms in zip(levels, p50s_ms)))
+
+
+def test_levels_that_were_timed_as_no_faster_are_named_below_the_table():
+    busy = make_table(times_of(10.0, 9.0, 9.5, 4.0)).caption
+    assert busy.endswith('0.5 took no less time than a higher one; if another program ran, '
+                         'profile again')
+    assert 'took no less time' not in make_table(times_of(10.0, 9.0, 8.0, 4.0)).caption
 
 
 def test_a_profile_comes_back_as_it_was_written(written):
