@@ -23,11 +23,11 @@ def test_the_node_accepts_the_parameters_of_the_recipe():
     config = update(Config(), {name: yaml.safe_load(text) for name, text in given.items()})
     assert (config.classifier.precision, config.classifier.method, config.classifier.num_threads,
             config.classifier.priority, config.tuner.min_keep_ratio, config.tuner.deadline_ms) == (
-        'int8', 'mixed', 1, 50, 0.45, 25.0)
+        'int8', 'mixed', 1, 49, 0.45, 25.0)
 
 
 def test_the_program_that_finds_these_settings_accepts_its_flags():
     assert CHOOSE[:2] == ['ltp_benchmark', 'choose']
     args = build_parser('choose').parse_args(CHOOSE[1:])
     assert (args.deadline_ms, args.num_threads, args.priority, args.methods) == (
-        25.0, 1, 50, ['ltp', 'mixed'])
+        25.0, 1, 49, ['ltp', 'mixed'])
