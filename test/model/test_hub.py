@@ -29,15 +29,15 @@ def connections(monkeypatch):
     monkeypatch.setattr(socket, 'create_connection', refuse)
     monkeypatch.setattr(hub, 'getproxies', dict)
     monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', False)
-    monkeypatch.delenv('HF_ENDPOINT', raising=False)
+    monkeypatch.setattr(constants, 'ENDPOINT', 'https://hub.example')
     return tried
 
 
 def test_a_hub_that_cannot_be_reached_is_not_asked_for_files(connections, monkeypatch):
     monkeypatch.setattr(hub, 'hf_hub_download', pytest.fail)
     assert hub.fetch('timm/x', go_on) == (
-        'huggingface.co cannot be reached: Name or service not known')
-    assert connections == [('huggingface.co', 443)]
+        'hub.example cannot be reached: Name or service not known')
+    assert connections == [('hub.example', 443)]
 
 
 def test_the_client_reads_its_cache_alone_for_as_long_as_it_is_told(connections):
@@ -49,7 +49,7 @@ def test_the_client_reads_its_cache_alone_for_as_long_as_it_is_told(connections)
 
 
 def test_a_mirror_is_asked_in_its_place(connections, monkeypatch):
-    monkeypatch.setenv('HF_ENDPOINT', 'http://mirror:8080/hf')
+    monkeypatch.setattr(constants, 'ENDPOINT', 'http://mirror:8080/hf')  # HF_ENDPOINT
     assert hub.unreachable() == 'mirror cannot be reached: Name or service not known'
     assert connections == [('mirror', 8080)]
 
