@@ -283,7 +283,8 @@ def test_a_run_that_is_not_there_cannot_be_continued(images, tmp_path, capsys):
 
 
 def test_without_a_terminal_it_tells_step_loss_and_minutes_in_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, 'LINE_EVERY_S', 0.01)
+    for name in ('FIRST_LINE_S', 'LINE_EVERY_S'):
+        monkeypatch.setattr(progress, name, 0.01)
     with (tmp_path / 'log').open('w') as log:
         train.run(make_trainer(tmp_path, epochs=8), Console(file=log), [])
     lines = (tmp_path / 'log').read_text().splitlines()
@@ -293,7 +294,8 @@ def test_without_a_terminal_it_tells_step_loss_and_minutes_in_lines(tmp_path, mo
 
 
 def test_a_quiet_run_tells_nothing_but_its_epochs(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, 'LINE_EVERY_S', 0.02)
+    for name in ('FIRST_LINE_S', 'LINE_EVERY_S'):
+        monkeypatch.setattr(progress, name, 0.02)
     with (tmp_path / 'log').open('w') as log:
         train.run(make_trainer(tmp_path), Console(file=log), [], quiet=True)
     assert [json.loads(line)['epoch'] for line in

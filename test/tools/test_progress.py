@@ -13,7 +13,8 @@ from ltp_ros.tools.support import progress
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(progress, 'LINE_EVERY_S', 0.01)
+    for name in ('FIRST_LINE_S', 'LINE_EVERY_S'):
+        monkeypatch.setattr(progress, name, 0.01)
 
 
 def output_of(terminal=False, quiet=False, environment=None):

@@ -28,7 +28,7 @@ def at_last():
 with stopping.ending(signal.SIGTERM, at_once=at_once, at_last=at_last) as noted:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep({busy_s})
-    print('ended by itself after', *noted, flush=True)
+    print('ended by itself', flush=True)
 '''
 
 
@@ -45,9 +45,8 @@ def test_a_program_that_is_busy_is_ended_with_its_last_words():
 
 def test_a_program_that_is_soon_done_ends_by_itself():
     ended = run(busy_s=0.0)
-    assert ended.returncode == 0
-    assert sorted(ended.stdout.splitlines()) == [
-        'at once', f'ended by itself after {signal.SIGTERM:d}']
+    assert ended.returncode == 0 and 'at last' not in ended.stdout
+    assert 'at once' in ended.stdout and 'ended by itself' in ended.stdout  # in either order
 
 
 def test_what_fails_at_once_is_told_and_the_program_ends_nevertheless():

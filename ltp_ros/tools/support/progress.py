@@ -8,7 +8,7 @@ from typing import Iterable, Iterator, TypeVar
 from rich.progress import Progress, Task
 
 T = TypeVar('T')
-LINE_EVERY_S = 10.0
+FIRST_LINE_S, LINE_EVERY_S = 2.0, 10.0
 
 
 @contextlib.contextmanager
@@ -22,7 +22,9 @@ def shown(bar: Progress) -> Iterator[Progress]:
     over = threading.Event()
 
     def tell() -> None:
-        while not over.wait(LINE_EVERY_S):
+        wait_s = FIRST_LINE_S
+        while not over.wait(wait_s):
+            wait_s = LINE_EVERY_S
             for task in bar.tasks[-1:]:  # the others are done
                 console.print(line_of(task), soft_wrap=True, markup=False, highlight=False)
 

@@ -9,7 +9,7 @@ import time
 import traceback
 from typing import Callable, Iterator, List
 
-GRACE_S = 1.2  # for the main thread to see the signal and end by itself
+GRACE_S = 0.8  # for the main thread to see the signal and end by itself
 
 
 @contextlib.contextmanager
