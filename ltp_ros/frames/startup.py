@@ -19,7 +19,7 @@ from ltp_ros.tuner.ladder_profile import ProfileError, Setup
 from ltp_ros.tuner.levels import LevelCost, costs_of, useless_levels
 
 TIMED_ROUNDS = 20
-TIMED_AGAIN = 2  # times at most, where the machine seems busy
+TIMED_AGAIN = 1  # at most, where the machine seems busy: the start waits for it
 
 
 def prepare(config: ClassifierConfig, log: Log, warn: Log,
