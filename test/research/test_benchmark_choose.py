@@ -116,6 +116,7 @@ def test_a_way_that_is_unavailable_is_left_out_and_named(choose):
 @pytest.mark.parametrize('flags, words', [
     (['--images', 'nowhere'], "'nowhere' has no images"),
     (['--keep-ratios', '2'], 'keep_ratios 2.0 is not allowed'),
+    (['--target-miss-rate', '5'], 'target_miss_rate 5.0 is not allowed'),
     (['--run', 'graph:float16'], 'backend graph cannot run'),
     (['--limit', '1'], 'at least two are needed')])
 def test_what_cannot_be_used_is_refused_in_a_sentence(flags, words, images, small_model, capsys):
