@@ -93,6 +93,7 @@ class Subject:
 
     def __init__(self, args: argparse.Namespace, bar: Progress):
         self._args = args
+        check('target_miss_rate', args.target_miss_rate)
         set_priority(args.priority)
         self._levels: Sequence[float] = check('keep_ratios', args.keep_ratios)
         self.unpruned = np.empty(0, bool)
@@ -135,8 +136,8 @@ class Subject:
             [images[index] for index in chosen], len(chosen), note,
             self.reference.data_config.resize_size)]]
         if len(chosen) < 2:
-            raise BenchmarkError(f'{args.images!r} has one image; at least two are needed, one '
-                                 'to choose by and one to report')
+            raise BenchmarkError(f'{args.images!r} and --limit leave one image; at least two are '
+                                 'needed, one to choose by and one to report')
         return [images[index] for index in chosen], None if labels is None else labels[chosen]
 
     def time(self, bar: Progress) -> List[Choice]:
