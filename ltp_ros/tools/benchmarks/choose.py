@@ -40,7 +40,6 @@ from ltp_ros.tools.support.flags import (
     common_flags,
     positive,
     positive_int,
-    share,
 )
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.provenance import provenance
@@ -72,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                                         for device, pairs in DEFAULT_PAIRS.items()))
     add('--keep-ratios', nargs='+', type=checked('keep_ratio'), metavar='RATIO', default=LEVELS,
         help='levels to compare')
-    add('--target-miss-rate', type=share, default=TunerConfig.target_miss_rate, metavar='SHARE',
+    add('--target-miss-rate', type=checked('target_miss_rate'),
+        default=TunerConfig.target_miss_rate, metavar='SHARE',
         help='share of answers that may be late')
     add('--limit', type=positive_int, default=400, metavar='N',
         help='use only N of the images, evenly spread')
@@ -93,7 +93,6 @@ class Subject:
 
     def __init__(self, args: argparse.Namespace, bar: Progress):
         self._args = args
-        check('target_miss_rate', args.target_miss_rate)
         set_priority(args.priority)
         self._levels: Sequence[float] = check('keep_ratios', args.keep_ratios)
         self.unpruned = np.empty(0, bool)
@@ -136,8 +135,10 @@ class Subject:
             [images[index] for index in chosen], len(chosen), note,
             self.reference.data_config.resize_size)]]
         if len(chosen) < 2:
-            raise BenchmarkError(f'{args.images!r} and --limit leave one image; at least two are '
-                                 'needed, one to choose by and one to report')
+            found = (f'--limit {args.limit} leaves' if len(images) > 1 else
+                     f'{args.images!r} has')
+            raise BenchmarkError(f'{found} one image; at least two are needed, one to choose by '
+                                 'and one to report')
         return [images[index] for index in chosen], None if labels is None else labels[chosen]
 
     def time(self, bar: Progress) -> List[Choice]:
