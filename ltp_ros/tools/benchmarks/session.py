@@ -180,7 +180,7 @@ class Session:
             int.from_bytes(status.level, 'little'), {item.key: item.value
                                                      for item in status.values})
             for status in message.status if f'{CLASSIFIER[1:]}: ' in status.name}
-        if report:
+        if 'input' in report:  # the node is active
             self.reports.append(report)
 
 
