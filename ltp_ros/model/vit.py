@@ -29,6 +29,7 @@ from ltp_ros.reduction.mixed import QuadMerger
 from ltp_ros.reduction.papr import PaPrPruner
 from ltp_ros.reduction.tome import TokenMerger
 
+MULTI_LABEL = 'multi_label_classification'  # transformers' word in a card
 PAPR_CONV_NET = 'mobileone_s0'
 HUB_PREFIXES = ('hf_hub:', 'hf-hub:')
 TIMM_PREFIXES = (*HUB_PREFIXES, 'local-dir:')  # of models that timm does not list
@@ -90,7 +91,7 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
         vit = _create(model, pretrained, model_args, progress)
     check_supported(vit, model, method)
     if not any_head:
-        check_classes(vit, checkpoint or model)
+        check_classes(vit, model, checkpoint)
     if method == 'ltp':
         attach_pruner(vit, alpha, keep_ratio, score)
     else:
@@ -121,8 +122,13 @@ def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp'
                      'vit_small_patch16_224')
 
 
-def check_classes(vit: nn.Module, source: str) -> None:
-    """Raise ModelError if a softmax over the outputs of `vit`, from `source`, says nothing."""
+def check_classes(vit: nn.Module, model: str, checkpoint: str = '') -> None:
+    """Raise ModelError if a softmax over the outputs of `vit` says nothing."""
+    source = checkpoint or model
+    if read_model_card(checkpoint).get('problem_type') == MULTI_LABEL:
+        raise ModelError(f'{source!r} is for images of several classes at once (problem_type '
+                         f'{MULTI_LABEL} in its card), and a softmax would let one exclude the '
+                         'others. Give a checkpoint whose classes exclude each other')
     if vit.num_classes == 0:
         raise ModelError(f'{source!r} has no classes: it is a backbone without a head. Give a '
                          'checkpoint with a head, or train one on your images with ltp_train '

@@ -40,8 +40,10 @@ class CameraSubscription:
         qos = QoSProfile(depth=1, reliability=(
             QoSReliabilityPolicy.RELIABLE if config.image_reliability == 'reliable'
             else QoSReliabilityPolicy.BEST_EFFORT))
+        # As image_transport has it, remapping the base topic remaps the compressed one
+        name = node.resolve_topic_name(topic) + suffix if suffix else topic
         self._subscription = node.create_subscription(
-            CompressedImage if suffix else Image, topic + suffix, self._receive, qos,
+            CompressedImage if suffix else Image, name, self._receive, qos,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._warn_of_qos))
         # Read off the subscription: it is remapped, and remapping a name twice may swap cameras
         name = self._subscription.topic_name

@@ -67,6 +67,13 @@ def test_one_output_is_refused_since_its_softmax_is_always_one(tmp_path):
         logits_of(tmp_path / 'one.safetensors')
 
 
+def test_a_head_for_several_labels_at_once_is_refused(tmp_path):
+    save_file(make_model(num_classes=5).state_dict(), tmp_path / 'tags.safetensors')
+    (tmp_path / 'tags.json').write_text('{"problem_type": "multi_label_classification"}')
+    with pytest.raises(ModelError, match='tags.safetensors.*several classes at once'):
+        logits_of(tmp_path / 'tags.safetensors')
+
+
 def test_a_backbone_without_a_head_is_refused_with_what_to_do(tmp_path):
     save_file(make_model(num_classes=0).state_dict(), tmp_path / 'bare.safetensors')
     with pytest.raises(ModelError, match='bare.safetensors.*has no classes.*ltp_train'):

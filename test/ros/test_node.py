@@ -3,6 +3,7 @@
 """The node as a user meets it: its own process, real DDS, a small model with random weights."""
 import signal
 
+import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -108,6 +109,19 @@ def test_cameras_that_are_swapped_by_remapping_keep_their_names(listener, start)
         for camera, topic in ((left, '/ltp/left'), (right, '/ltp/right')):
             answer, latency = exchange(listener, camera, picture(0), program)
             assert answer.image_topic == latency.image_topic == topic
+
+
+@pytest.mark.parametrize('remap, topic', [
+    (('image:=/camera/image_raw',), '/camera/image_raw'),
+    (('image/compressed:=/jpeg/compressed',), '/jpeg'),
+    (('image:=/swapped', '/swapped:=/ltp/image'), '/swapped')])
+def test_the_topic_of_compressed_images_is_remapped_once(listener, start, remap, topic):
+    with start(image_transport='compressed', remap=remap) as program:
+        camera = listener.publisher(f'{topic}/compressed', CompressedImage, program)
+        _, jpeg = cv2.imencode('.jpg', np.zeros((48, 64, 3), np.uint8))
+        answer, _ = exchange(listener, camera, CompressedImage(
+            header=picture(0).header, format='jpeg', data=jpeg.tobytes()), program)
+        assert answer.image_topic == topic
 
 
 def test_a_camera_whose_clock_is_behind_moves_no_level_and_is_named(listener, start):
