@@ -5,7 +5,16 @@ import argparse
 import os
 from typing import Callable, Dict, Mapping, Optional, Sequence, Type, TypeVar
 
-from ltp_ros.config import ClassifierConfig, ConfigError, Value, check, fields, finite
+from ltp_ros.config import (
+    ClassifierConfig,
+    Config,
+    ConfigError,
+    Value,
+    check,
+    fields,
+    finite,
+    value_of,
+)
 from ltp_ros.files import expand
 from ltp_ros.model.vit import DEMO
 
@@ -40,7 +49,7 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
 
 def checked(name: str) -> Callable[[str], Value]:
     """Return a parser that accepts the valid values of a node parameter."""
-    kind = type(getattr(ClassifierConfig, name))
+    kind = type(value_of(Config(), name))
 
     def parse(text: str) -> Value:
         try:
