@@ -49,11 +49,11 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
 
 def checked(name: str) -> Callable[[str], Value]:
     """Return a parser that accepts the valid values of a node parameter."""
-    kind = type(value_of(Config(), name))
+    kind: Callable[[str], Value] = type(value_of(Config(), name))
 
     def parse(text: str) -> Value:
         try:
-            value = kind(text)
+            value: Value = kind(text)
         except ValueError:
             value = text  # not a number: refused below, with what is expected
         try:
