@@ -78,6 +78,7 @@ class ClassifierNode(ConfiguredNode):
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
         assert self._server is not None  # the state was inactive
+        self._server.begin()
         mailbox = self._server.pipeline.mailbox
         try:
             for topic in self.config.input.image_topics:

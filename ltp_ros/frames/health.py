@@ -18,6 +18,7 @@ from ltp_ros.tuner.controller import Decision
 
 STUCK_AFTER_MS = 5_000.0  # in work for longer, a frame will not come out
 SILENT_AFTER_S = 5.0
+FEWEST = 5  # answers that a status is decided by
 
 
 class Severity(IntEnum):
@@ -41,7 +42,8 @@ class Status:
 class Health:
     """Gather answers in the worker's thread, report from any other.
 
-    What a status says is steady: it is decided by all answers since the report before.
+    What a status says is steady: it is decided by all answers since the report before, and by
+    at least the last five. Time before it was made, as while the node was inactive, is no silence.
 
     Args:
         pipeline: whose config, mailbox and state are reported.
@@ -53,26 +55,34 @@ class Health:
         self._lock = threading.Lock()
         self._window = LatencyWindow()
         self._newest: Optional[FrameLatency] = None
-        self._recent: List[Tuple[str, FrameLatency]] = []  # topic, answer; since the last report
-        self._started_at_ns = self._reported_at_ns = start_ns
-        self._received: Dict[str, Tuple[int, int]] = {}  # by topic: how many, and when it changed
-        self._dropped = 0
+        self._recent: List[Tuple[str, FrameLatency]] = []  # topic, answer
+        self._new = 0  # of them since the last report
+        self._started_at_ns = self._reported_at_ns = self._answered_at_ns = start_ns
+        counts = pipeline.mailbox.counts()
+        # By topic: how many, and when that changed
+        self._received = {topic: (received, start_ns)
+                          for topic, received in counts.by_topic.items()}
+        self._dropped = counts.dropped['superseded']
 
     def add(self, topic: str, latency: FrameLatency) -> None:
         """Note an answer to an image of a topic."""
         with self._lock:
             self._newest = latency
             self._recent.append((topic, latency))
+            self._new += 1
             self._window.add(latency.total_ms, latency.deadline_met)
 
     def report(self, now_ns: int) -> List[Status]:
         """Return the four statuses; rates are over the time since the last report."""
         with self._lock:
             counts = self._pipeline.mailbox.counts()
-            statuses = [self._input(counts, now_ns), self._latency(), self._deadline(counts),
-                        self._device(now_ns)]
+            if self._new:
+                self._answered_at_ns = now_ns
+            self._recent = self._recent[-max(self._new, FEWEST):]
+            statuses = [self._input(counts, now_ns), self._latency(),
+                        self._deadline(counts, now_ns), self._device(now_ns)]
             self._reported_at_ns = now_ns
-            self._recent.clear()
+            self._new = 0
             return statuses
 
     def _input(self, counts: Counts, now_ns: int) -> Status:
@@ -108,7 +118,7 @@ class Health:
             'newest, capture to publish (ms)': _number(age_ms),
             'answers in the window': str(len(self._window))})
 
-    def _deadline(self, counts: Counts) -> Status:
+    def _deadline(self, counts: Counts, now_ns: int) -> Status:
         tuner: TunerConfig = self._pipeline.config.tuner
         values = {'deadline (ms)': _number(tuner.deadline_ms or math.nan),
                   'keep_ratio': f'{self._pipeline.keep_ratio:g}',
@@ -117,13 +127,17 @@ class Health:
                   'decision': Decision(self._newest.decision).name if self._newest else 'n/a'}
         dropped, self._dropped = counts.dropped['superseded'] - self._dropped, (
             counts.dropped['superseded'])
-        return Status('deadline', *self._deadline_state(tuner, dropped), values)
+        silent_s = (now_ns - self._answered_at_ns) / 1e9
+        return Status('deadline', *self._deadline_state(tuner, dropped, silent_s), values)
 
-    def _deadline_state(self, tuner: TunerConfig, dropped: int) -> Tuple[Severity, str]:
+    def _deadline_state(self, tuner: TunerConfig, dropped: int,
+                        silent_s: float) -> Tuple[Severity, str]:
         if not tuner.deadline_ms:
             return Severity.OK, 'none set'
         if not len(self._window):
             return Severity.OK, 'no image answered yet'
+        if silent_s > SILENT_AFTER_S:
+            return Severity.OK, f'no image answered for {silent_s:.0f} s'
         late = late_arrivals(self._recent)
         if late:
             return Severity.WARN, late

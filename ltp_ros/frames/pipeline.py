@@ -124,13 +124,13 @@ class Pipeline:
             age_ms = 0.0
         budget_used_ms = age_ms + timer.total_ms
         stages_ms = timer.stages_ms
-        if self._controller.arrived_too_late(age_ms):
+        service_ms = stages_ms['decode'] + stages_ms['publish']
+        if self._controller.arrived_too_late(age_ms, service_ms):
             decision = Decision.LATE_ARRIVAL
         else:
             decision = self._controller.update(
                 stages_ms['inference'], budget_used_ms, wait_ms=stages_ms['queue'],
-                service_ms=stages_ms['decode'] + stages_ms['publish'],
-                period_ms=self.mailbox.period_ms)
+                service_ms=service_ms, period_ms=self.mailbox.period_ms)
         latency = FrameLatency(
             frame_index=self._num_finished, keep_ratio=processed.prediction.keep_ratio,
             age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,

@@ -13,7 +13,7 @@ from typing import Iterator, List, Sequence, Tuple
 import yaml
 from rclpy.utilities import remove_ros_args
 
-from ltp_ros.config import ConfigError
+from ltp_ros.config import ConfigError, fields
 from ltp_ros.files import expand, read_text
 
 HELP = argparse.ArgumentParser(
@@ -26,6 +26,19 @@ HELP = argparse.ArgumentParser(
 
 docs/parameters.md lists the parameters; `ros2 param describe` explains one.""")
 INTEGER, FLOAT = 'tag:yaml.org,2002:int', 'tag:yaml.org,2002:float'
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as rcl reads it."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as rcl reads it."""
+
+
+for _class in (_Loader, _Dumper):  # 5e-1 is a number to rcl
+    _class.add_implicit_resolver(
+        FLOAT, re.compile(r'[-+]?[0-9]+[eE][-+]?[0-9]+$'), list('-+0123456789'))
 
 
 def check_arguments(args: Sequence[str], folder: str) -> List[str]:
@@ -42,8 +55,9 @@ def check_arguments(args: Sequence[str], folder: str) -> List[str]:
     others = list(_others(args[1:]))
     if others:
         given = others[0] if ':=' in others[0] else 'model:=demo'
-        raise ConfigError(f'{others[0]!r} is not understood; parameters follow --ros-args -p: '
-                          f'ltp_classifier --ros-args -p {given}')
+        flag = '-p' if given.partition(':=')[0] in {field.name for _, field in fields()} else '-r'
+        raise ConfigError(f'{others[0]!r} is not understood; parameters follow --ros-args -p, '
+                          f'remappings -r: ltp_classifier --ros-args {flag} {given}')
     checked = list(args)
     for index, flag in enumerate(args[:-1]):
         value = args[index + 1]
@@ -55,6 +69,8 @@ def check_arguments(args: Sequence[str], folder: str) -> List[str]:
         remove_ros_args(checked)
     except RuntimeError as error:  # rcl's, which says where in its own sources
         reason = re.sub(r',? at \S+:\d+', '', str(error)).strip()
+        for path, rewritten in zip(args, checked):
+            reason = reason.replace(rewritten, path)
         raise ConfigError(f'ROS arguments that are not understood: {reason}. '
                           'ltp_classifier --help shows the form') from error
     return checked
@@ -70,7 +86,7 @@ def strangers(args: Sequence[str], node_name: str) -> Iterator[str]:
     for flag, path in zip(args, args[1:]):
         if flag != '--params-file':
             continue
-        names = [name for name, _ in _nodes(yaml.safe_load(read_text(expand(path))))]
+        names = [name for name, _ in _nodes(yaml.load(read_text(expand(path)), _Loader))]
         if not any(_matches(name, node_name) for name in names):
             yield (f'{path} has no parameters for {node_name}, but for {", ".join(names)}: none '
                    f'is used. Write {node_name} there, or /** for any node')
@@ -90,10 +106,12 @@ def _usable_file(path: str, rewritten: Path) -> str:
     """Return the path of a parameter file that rcl can parse, the given one if it can be."""
     try:
         text = read_text(expand(path))
-        tree, content = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+        tree, content = yaml.compose(text, _Loader), yaml.load(text, _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f'params file {path!r} cannot be read: {error}') from error
     except yaml.YAMLError as error:
+        if _is_taken(path):
+            return path  # rcl is less strict about tabs between words
         tabs = '; YAML is indented with blanks, not tabs' if "'\\t'" in str(error) else ''
         raise ConfigError(f'params file {path!r} is not valid YAML: {error}{tabs}') from error
     nodes = list(_nodes(content))
@@ -106,10 +124,18 @@ def _usable_file(path: str, rewritten: Path) -> str:
     return str(rewritten)
 
 
+def _is_taken(path: str) -> bool:
+    try:
+        remove_ros_args(['', '--ros-args', '--params-file', path])
+    except RuntimeError:
+        return False
+    return True
+
+
 def _usable_value(argument: str) -> str:
     name, _, text = argument.partition(':=')
     try:
-        tree, value = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+        tree, value = yaml.compose(text, _Loader), yaml.load(text, _Loader)
     except yaml.YAMLError:
         return argument  # rcl says what it cannot parse
     _check({name: value}, '')
@@ -153,9 +179,9 @@ def _serialized(tree: yaml.Node) -> str:
         elif isinstance(node, yaml.SequenceNode):
             if {item.tag for item in node.value} == {INTEGER, FLOAT}:
                 for item in node.value:
-                    item.value = repr(float(yaml.safe_load(item.value)))
+                    item.value = repr(float(yaml.load(item.value, _Loader)))
                     item.tag = FLOAT
-    return yaml.serialize(tree, Dumper=yaml.SafeDumper, width=float('inf'))
+    return yaml.serialize(tree, Dumper=_Dumper, width=float('inf'))
 
 
 def _matches(pattern: str, node_name: str) -> bool:

@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from ltp_ros.frames.health import Severity, Status
 from ltp_ros.ros import messages, transport
-from ltp_ros.ros.managed_node import ManagedNode
+from ltp_ros.ros.managed_node import STEADY, ManagedNode
 
 PERIOD_S = 1.0  # REP-107
 
@@ -26,7 +26,7 @@ class Diagnostics:
         self._state, self._since_s = '', 0.0
         self._transport_fault = 'not known yet'
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        node.create_timer(PERIOD_S, self._publish)
+        node.create_timer(PERIOD_S, self._publish, clock=STEADY)
 
     def _publish(self) -> None:
         self._publisher.publish(messages.from_health(

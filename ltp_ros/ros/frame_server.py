@@ -43,7 +43,7 @@ class FrameServer:
         self._outputs = Outputs(node, classifier, config)
         self.pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
                                  time.monotonic_ns, config)
-        self._health = Health(self.pipeline, time.monotonic_ns())
+        self.begin()
         worker.start(self.pipeline, self)
         node.get_logger().info(
             f'{classifier.model_name} on {classifier.device}, {classifier.backend.name} '
@@ -54,6 +54,10 @@ class FrameServer:
         """Let the worker finish its frame, then close the topics."""
         self._worker.stop()
         self._outputs.destroy()
+
+    def begin(self) -> None:
+        """Report anew: the time in which the node was inactive was no silence."""
+        self._health = Health(self.pipeline, time.monotonic_ns())
 
     def health(self) -> List[Status]:
         """Return how the work goes; rates are over the time since the last call."""

@@ -8,10 +8,13 @@ from typing import Any, Optional
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.task import Future
+
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # goes on where simulated time stands
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
@@ -45,7 +48,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Go through a transition of lifecycle_msgs/Transition; return whether it succeeded."""
         before = LifecycleState(*self._state_machine.current_state)
         if self._changing or not self._enter(transition):
-            self.get_logger().error(f'transition {transition} is not possible while {self.state}')
+            self._refuse(transition)
             return False
         self._changing = True
         try:
@@ -66,7 +69,11 @@ class ManagedNode(LifecycleNodeMixin, Node):
             if self.failed:
                 self.context.try_shutdown()
 
-        timer = self.create_timer(0.0, start_once, callback_group=ReentrantCallbackGroup())
+        timer = self.create_timer(0.0, start_once, callback_group=ReentrantCallbackGroup(),
+                                  clock=STEADY)
+
+    def _refuse(self, transition: object) -> None:
+        self.get_logger().error(f'transition {transition} is not possible while {self.state}')
 
     def _enter(self, transition: int) -> bool:
         try:
@@ -117,6 +124,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
             try:
                 transition = self._state_machine.get_transition_by_label(request.transition.label)
             except RuntimeError:
-                transition = -1
+                self._refuse(request.transition.label)
+                return response  # whose success is False
         response.success = await self.change_state(transition)
         return response

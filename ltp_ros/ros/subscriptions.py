@@ -12,6 +12,7 @@ from ltp_ros.config import InputConfig
 from ltp_ros.frames.latency import StampClock
 from ltp_ros.frames.mailbox import Frame
 from ltp_ros.ros import messages, transport
+from ltp_ros.ros.managed_node import STEADY
 
 try:
     from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
@@ -42,6 +43,7 @@ class CameraSubscription:
             else QoSReliabilityPolicy.BEST_EFFORT))
         # As image_transport has it, remapping the base topic remaps the compressed one
         name = node.resolve_topic_name(topic) + suffix if suffix else topic
+        self._type = f'sensor_msgs/msg/{"CompressedImage" if suffix else "Image"}'
         self._subscription = node.create_subscription(
             CompressedImage if suffix else Image, name, self._receive, qos,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._warn_of_qos))
@@ -51,7 +53,7 @@ class CameraSubscription:
         self._received = self._incompatible = False
         self._stamps = StampClock()
         self._warned_of_stamps = False
-        self._watch = node.create_timer(SILENCE_S, self._warn_of_silence)
+        self._watch = node.create_timer(SILENCE_S, self._warn_of_silence, clock=STEADY)
 
     def destroy(self) -> None:
         """Stop listening."""
@@ -75,8 +77,12 @@ class CameraSubscription:
         if received or self._incompatible:  # the mismatch has been logged, and is the cause
             return
         name = self._subscription.topic_name
-        publishers = self._node.count_publishers(name)
-        if not publishers:
+        found = self._node.get_publishers_info_by_topic(name)
+        publishers = sum(info.topic_type == self._type for info in found)
+        if found and not publishers:
+            cause = (f'its publisher sends {found[0].topic_type}, not {self._type}; check '
+                     'image_topics (a base topic, without /compressed) and image_transport')
+        elif not publishers:
             cause = 'it has no publisher; check image_topics and image_transport'
         else:
             advice = transport.shared_memory_fault() or (

@@ -12,9 +12,10 @@ PROFILES_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILE
 FAST_DDS = 'librmw_fastrtps'  # its library; others are not judged
 SHARED_MEMORY = '/dev/shm'
 ROOMY = 2 ** 29  # bytes: a dozen processes with the segments of fastdds_4k.xml
+SCARCE = 2 ** 26  # bytes free: a segment may not fit in less
 # Bytes: Fast DDS's own segment has half of it, ours ten times as much
 _HOLDS_AN_IMAGE = 2 ** 20
-_SEGMENT = re.compile(r'^([0-9a-f]+)-([0-9a-f]+) .*/fastrtps_[0-9a-f]{16}$', re.MULTILINE)
+_SEGMENT = re.compile(r'^([0-9a-f]+)-([0-9a-f]+) .*/fast(?:rtps|dds)_[0-9a-f]{16}$', re.MULTILINE)
 
 
 def share_directory() -> Path:
@@ -56,21 +57,25 @@ def shared_memory_fault(maps: Path = Path('/proc/self/maps')) -> str:
         maps: the mappings of a process that has joined ROS, as in proc(5).
     """
     text = maps.read_text(errors='replace') if maps.exists() else ''
-    if FAST_DDS not in text:
+    if FAST_DDS not in text or os.environ.get('FASTDDS_BUILTIN_TRANSPORTS'):  # chosen knowingly
         return ''
     largest = max((int(end, 16) - int(begin, 16) for begin, end in _SEGMENT.findall(text)),
                   default=0)
     if largest >= _HOLDS_AN_IMAGE:
         return ''
     chosen = _chosen_profiles()
-    if not chosen or not Path(chosen).is_file():
-        found = f'{chosen}, which does not exist' if chosen else 'not set'
-        return (f'{" and ".join(PROFILES_VARIABLES)} are {found}, and Fast DDS loses most images '
+    if not Path(chosen).is_file():  # Path('') is a folder
+        found = f'name {chosen}, which does not exist' if chosen else 'are not set'
+        return (f'{" and ".join(PROFILES_VARIABLES)} {found}, and Fast DDS loses most images '
                 f'over half a megabyte; set both to {profiles_file()}, for the camera too')
     free, total = _space(SHARED_MEMORY)
-    return (f'Fast DDS got no shared memory for images ({free / 1e6:.0f} of {total / 1e6:.0f} MB '
-            f'are free in {SHARED_MEMORY}), and some are lost; give a container --shm-size=256m '
-            f'or --ipc=host, or use smaller segments: {chosen}')
+    if free < SCARCE:
+        return (f'Fast DDS got no shared memory for images ({free / 1e6:.0f} of '
+                f'{total / 1e6:.0f} MB are free in {SHARED_MEMORY}), and some are lost; give a '
+                'container --shm-size=256m or --ipc=host')
+    return (f'the Fast DDS profiles {chosen} bring no shared memory for images, and some may be '
+            f'lost; set {" and ".join(PROFILES_VARIABLES)} to {profiles_file()}, for the camera '
+            'too')
 
 
 def _chosen_profiles() -> str:

@@ -126,12 +126,12 @@ class KeepRatioController:
             return Decision.LOWERED if self._reported < before else Decision.RAISED
         return Decision.FLOOR if self._level == 0 and self._too_slow(0) else Decision.HOLD
 
-    def arrived_too_late(self, age_ms: float) -> bool:
-        """Return whether an image of this age leaves less than the lowest level costs.
+    def arrived_too_late(self, age_ms: float, service_ms: float = 0.0) -> bool:
+        """Return whether this age leaves less than the lowest level and the service take.
 
         Not by the machine's own fault: where even a fresh image is too slow, it is False.
         """
-        floor_ms = min(map(self._least_ms, [self._levels[0], *self._doubted()]))
+        floor_ms = service_ms + min(map(self._least_ms, [self._levels[0], *self._doubted()]))
         return floor_ms <= self._deadline_ms < age_ms + floor_ms
 
     def set_keep_ratio(self, keep_ratio: float) -> None:

@@ -118,6 +118,30 @@ def test_a_single_frame_at_the_floor_makes_no_status_flicker(pipeline):
     assert report(health)['deadline'].level == Severity.OK
 
 
+def test_a_camera_of_less_than_one_image_a_second_makes_no_status_flicker(pipeline):
+    health = Health(pipeline, 0)
+    answers(health, *[Decision.FLOOR] * 5)
+    for second in range(1, 6):
+        assert report(health, second * SECOND)['deadline'].level == Severity.ERROR
+        if second % 2:
+            answers(health, Decision.FLOOR)
+
+
+def test_a_deadline_is_not_held_by_a_camera_that_is_silent(pipeline):
+    health = Health(pipeline, 0)
+    answers(health, Decision.HOLD)
+    assert report(health, SECOND)['deadline'].message == 'held'
+    assert report(health, 8 * SECOND)['deadline'].message == 'no image answered for 7 s'
+
+
+def test_what_was_received_before_is_neither_a_rate_nor_silence(pipeline):
+    pipeline.mailbox.expect('left')
+    for _ in range(50):
+        pipeline.mailbox.put(Frame('left', None, 0, 0.0))
+    status = report(Health(pipeline, 100 * SECOND), 101 * SECOND)['input']
+    assert (status.level, status.values['rate (Hz)']) == (Severity.OK, '0.0')
+
+
 def test_images_that_are_dropped_at_the_floor_are_counted(pipeline):
     health = Health(pipeline, 0)
     for _ in range(6):

@@ -54,6 +54,22 @@ def test_an_integer_among_floats_is_one(listener, tmp_path, params_file):
     assert list(found['keep_ratios']) == [1.0, 0.7]
 
 
+@pytest.mark.parametrize('text, value', [
+    ('[1.0, 5e-1]', [1.0, 0.5]), ('[1, 5e-1]', [1.0, 0.5]), ('["1", "2e3"]', ['1', '2e3']),
+    ('[1, 2]', [1, 2]), ('3\t# five', 3)])
+def test_what_rcl_reads_stays_as_it_is(listener, tmp_path, params_file, text, value):
+    path = params_file(f'/**:\n  ros__parameters:\n    x: {text}\n')
+    found = parameters_of(check(tmp_path, '--ros-args', '--params-file', path))['x']
+    assert (list(found) if isinstance(value, list) else found) == value
+
+
+def test_a_refusal_of_rcl_s_names_the_file_of_the_user(tmp_path, params_file):
+    path = params_file('/**:\n  ros__parameters:\n    a: &x 3\n    b: *x\n')
+    with pytest.raises(ConfigError) as refusal:
+        check(tmp_path, '--ros-args', '--params-file', path)
+    assert path in str(refusal.value) and 'rewritten' not in str(refusal.value)
+
+
 def test_a_byte_order_mark_in_a_parameter_file_is_read_over(listener, tmp_path, params_file):
     path = params_file('/**:\n  ros__parameters: {top_k: 3}\n', encoding='utf-8-sig')
     assert parameters_of(check(tmp_path, '--ros-args', '--params-file', path))['top_k'] == 3
@@ -78,6 +94,7 @@ def test_what_cannot_be_meant_is_refused_with_the_name(tmp_path, params_file, te
 
 @pytest.mark.parametrize('args, sentence', [
     (['model:=demo'], 'ltp_classifier --ros-args -p model:=demo'),
+    (['image:=/camera/image_raw'], 'ltp_classifier --ros-args -r image:=/camera/image_raw'),
     (['--ros-args', '-r', 'a:=b', '--', 'x'], "'x' is not understood"),
     (['--ros-args', '-p', 'image_topics:='], 'image_topics has no value'),
     (['--ros-args', '-p', 'image_topics:=[]'], 'image_topics has no value'),

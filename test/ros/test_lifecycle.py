@@ -145,6 +145,24 @@ def test_a_transition_that_is_not_possible_is_refused_and_the_node_lives(listene
         assert state(listener) == 'unconfigured'
 
 
+@pytest.mark.parametrize('label', ['activate', 'nonsense'])
+def test_a_transition_asked_for_by_its_label_is_refused_alike(listener, start, label):
+    with start() as program:
+        request = ChangeState.Request(transition=Transition(label=label))
+        assert not listener.call(ChangeState, '/ltp/classifier/change_state', request).success
+        assert f'transition {label} is not possible while unconfigured' in program.output
+        assert state(listener) == 'unconfigured'
+
+
+def test_without_a_clock_of_the_simulation_it_is_told_that_no_image_comes(listener, start):
+    listener.listen('/diagnostics', DiagnosticArray)
+    with start(use_sim_time=True) as program:
+        assert change(listener, Transition.TRANSITION_CONFIGURE)
+        assert change(listener, Transition.TRANSITION_ACTIVATE)
+        listener.until(lambda: 'no image for 5 s on /ltp/image' in program.output, program)
+        listener.until(lambda: 'no image for' in said(listener, 'input'), program)
+
+
 def test_a_topic_that_cannot_be_subscribed_to_leaves_the_node_inactive(listener, start):
     with start(image_topics='["a b"]') as program:
         assert change(listener, Transition.TRANSITION_CONFIGURE)

@@ -111,6 +111,13 @@ def test_cameras_that_are_swapped_by_remapping_keep_their_names(listener, start)
             assert answer.image_topic == latency.image_topic == topic
 
 
+def test_a_topic_of_another_type_is_named(listener, start):
+    with start(image_topics='[/jpeg/compressed]') as program:
+        listener.node.create_publisher(CompressedImage, '/jpeg/compressed', 1)
+        sentence = 'its publisher sends sensor_msgs/msg/CompressedImage, not sensor_msgs/msg/Image'
+        listener.until(lambda: sentence in program.output, program)
+
+
 @pytest.mark.parametrize('remap, topic', [
     (('image:=/camera/image_raw',), '/camera/image_raw'),
     (('image/compressed:=/jpeg/compressed',), '/jpeg'),

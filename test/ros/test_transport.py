@@ -20,7 +20,7 @@ LIBRARY = '7f00-7f10 r-xp 00000000 00:1 7 /opt/ros/jazzy/lib/librmw_fastrtps_cpp
 
 @pytest.fixture(autouse=True)
 def no_profiles(monkeypatch):
-    for name in PROFILES_VARIABLES:
+    for name in (*PROFILES_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS'):
         monkeypatch.setenv(name, '')  # so that it is put back, whoever sets it
         monkeypatch.delenv(name)
 
@@ -63,8 +63,23 @@ def test_profiles_that_the_user_has_chosen_stay_for_every_distribution(monkeypat
     assert {os.environ[name] for name in PROFILES_VARIABLES} == {'/my/profiles.xml'}
 
 
-def test_a_segment_that_holds_an_image_is_no_fault(mapped):
-    assert shared_memory_fault(mapped(549_408, 10_500_000)) == ''
+@pytest.mark.parametrize('library', ['fastrtps', 'fastdds'])  # before Kilted, and since
+def test_a_segment_that_holds_an_image_is_no_fault(mapped, library):
+    maps = mapped(549_408, 10_500_000)
+    maps.write_text(maps.read_text().replace('shm/fastrtps_', f'shm/{library}_'))
+    assert shared_memory_fault(maps) == ''
+
+
+def test_profiles_without_shared_memory_are_told_where_there_is_enough(monkeypatch, mapped):
+    transport.use_large_images()
+    container(monkeypatch, 4096)
+    fault = shared_memory_fault(mapped(549_408))
+    assert 'bring no shared memory' in fault and '--shm-size' not in fault
+
+
+def test_transports_chosen_by_fast_dds_s_own_variable_are_not_judged(monkeypatch, mapped):
+    monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
+    assert shared_memory_fault(mapped(549_408)) == ''
 
 
 def test_another_middleware_is_not_judged(mapped):

@@ -544,6 +544,14 @@ def test_a_manual_value_in_the_middle_of_a_trial_is_used():
     assert run(plant([1.0] * 200), controller).keep_ratios[-1] == 0.8
 
 
+def test_decoding_and_publishing_leave_an_old_image_as_little_time_as_inference():
+    controller = tuner(min_keep_ratio=0.53)
+    age_ms = DEADLINE_MS - TRUTH[0.53] - 1.0  # time for the inference alone
+    assert not controller.arrived_too_late(age_ms)
+    assert controller.arrived_too_late(age_ms, service_ms=2.0)
+    assert not controller.arrived_too_late(0.0, service_ms=DEADLINE_MS)  # the machine's fault
+
+
 def test_an_image_that_a_level_not_yet_tried_may_answer_did_not_arrive_too_late():
     controller = tuner(costs=timed_while_busy(0.45, 0.35, 0.25))
     age_ms = DEADLINE_MS - TRUTH[0.45]
