@@ -37,13 +37,30 @@ def read_labels(path: str) -> List[str]:
     try:
         text = read_text(expand(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f'labels {path!r} cannot be read: {error}') from error
-    content = _literal(text)
+        advice = '; save it as UTF-8' if isinstance(error, UnicodeDecodeError) else ''
+        raise ModelError(f'labels {path!r} cannot be read: {error}{advice}') from error
+    source, content = f'labels {path!r}', _literal(text)
+    if content is not None:
+        return names_in(content, source)
+    return _from_lines([line.strip() for line in text.splitlines() if line.strip()], source)
+
+
+def names_in(content: object, source: str) -> List[str]:
+    """Return the names in a list, or an object from id to name or from name to id.
+
+    Args:
+        content: as JSON gives it.
+        source: where it is from, for the messages.
+
+    Raises:
+        ModelError: if it is something else, or its ids are not 0 to n - 1, each once.
+    """
     if isinstance(content, dict):
-        return _in_order(_by_id(content, path), path)
+        return _in_order(_by_id(content, source), source)
     if isinstance(content, (list, tuple)):
-        return _names(list(content), path)
-    return _from_lines([line.strip() for line in text.splitlines() if line.strip()], path)
+        return _names(list(content), source)
+    raise ModelError(f'{source}: {content!r} is not a list of names; expected a JSON list, or an '
+                     'object from id to name')
 
 
 def _literal(text: str) -> object:
@@ -59,7 +76,7 @@ def _literal(text: str) -> object:
             return None
 
 
-def _by_id(content: Dict[object, object], path: str) -> Dict[int, str]:
+def _by_id(content: Dict[object, object], source: str) -> Dict[int, str]:
     pairs = []
     for key, value in content.items():
         index, name = _number(key), value
@@ -68,10 +85,10 @@ def _by_id(content: Dict[object, object], path: str) -> Dict[int, str]:
         if isinstance(name, (list, tuple)) and name:  # ImageNet's index: [WordNet id, name]
             name = name[-1]
         if index is None or not isinstance(name, str):
-            raise ModelError(f'labels {path!r}: {key!r}: {value!r} is not an id and a name; '
+            raise ModelError(f'{source}: {key!r}: {value!r} is not an id and a name; '
                              f'{FORMS}')
         pairs.append((index, name.strip()))
-    return _unique(pairs, path)
+    return _unique(pairs, source)
 
 
 def _number(value: object) -> Optional[int]:
@@ -80,28 +97,28 @@ def _number(value: object) -> Optional[int]:
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else None
 
 
-def _names(content: List[object], path: str) -> List[str]:
+def _names(content: List[object], source: str) -> List[str]:
     wrong = [entry for entry in content if not isinstance(entry, str)]
     if wrong:
-        raise ModelError(f'labels {path!r}: {wrong[0]!r} is not a name; {FORMS}')
+        raise ModelError(f'{source}: {wrong[0]!r} is not a name; {FORMS}')
     return [str(entry).strip() for entry in content]
 
 
-def _from_lines(lines: List[str], path: str) -> List[str]:
+def _from_lines(lines: List[str], source: str) -> List[str]:
     if any(line.startswith(('{', '[', '}', ']')) for line in lines):
-        raise ModelError(f'labels {path!r} is neither valid JSON nor a list of names; {FORMS}')
+        raise ModelError(f'{source} is neither valid JSON nor a list of names; {FORMS}')
     if all(line.startswith('- ') for line in lines):
         lines = [line[2:].strip() for line in lines]
     if all(line.endswith(',') for line in lines[:-1]):
         lines = [line.rstrip(', ') for line in lines]
-    names = _without_ids(lines, path)
+    names = _without_ids(lines, source)
     wordnet = [_WORDNET_ID.fullmatch(name) for name in names]
     if all(wordnet):
         names = [match[1] for match in wordnet if match]
     return [_unquoted(name) for name in names]
 
 
-def _without_ids(lines: List[str], path: str) -> List[str]:
+def _without_ids(lines: List[str], source: str) -> List[str]:
     """Return the names in lines of ids and names; the lines themselves if they are names."""
     marked = [bool(match and match['mark'].strip(' ') in _MARKS)
               for match in map(_ID_FIRST.fullmatch, lines)]
@@ -110,19 +127,19 @@ def _without_ids(lines: List[str], path: str) -> List[str]:
                  for match in map(form.fullmatch, lines) if match]
         complete = bool(lines) and len(pairs) == len(lines)
         if complete and form is _ID_FIRST and any(marked):
-            return _in_order(_unique(pairs, path), path)
+            return _in_order(_unique(pairs, source), source)
         ids = [int(match['id']) for match in map(has_id.fullmatch, lines) if match]
         if len(ids) < len(lines) or not _consecutive(ids):
             continue
         if not complete:
             odd = next(line for line in lines if not form.fullmatch(line))
-            raise ModelError(f'labels {path!r}: every line has an id, but {odd!r} is not an id '
+            raise ModelError(f'{source}: every line has an id, but {odd!r} is not an id '
                              f'and a name; {FORMS}')
         if len(ids) == 1 or len({name for _, name in pairs}) > 1:  # else '1 star', '2 star'
-            return _in_order(_unique(pairs, path), path)
+            return _in_order(_unique(pairs, source), source)
     if len(lines) / 2 < sum(marked) < len(lines):
         odd = next(line for line, mark in zip(lines, marked) if not mark)
-        raise ModelError(f'labels {path!r}: most lines have an id and a name, but {odd!r} has '
+        raise ModelError(f'{source}: most lines have an id and a name, but {odd!r} has '
                          f'not; {FORMS}')
     return lines
 
@@ -143,19 +160,19 @@ def _unquoted(name: str) -> str:
     return fields[0].strip() if len(fields) == 1 else name
 
 
-def _unique(pairs: List[Tuple[int, str]], path: str) -> Dict[int, str]:
+def _unique(pairs: List[Tuple[int, str]], source: str) -> Dict[int, str]:
     found: Dict[int, str] = {}
     for index, name in pairs:
         if index in found:
-            raise ModelError(f'labels {path!r}: the id {index} is given to {found[index]!r} and '
+            raise ModelError(f'{source}: the id {index} is given to {found[index]!r} and '
                              f'to {name!r}')
         found[index] = name
     return found
 
 
-def _in_order(found: Dict[int, str], path: str) -> List[str]:
+def _in_order(found: Dict[int, str], source: str) -> List[str]:
     if sorted(found) != list(range(len(found))):
         missing = [str(index) for index in range(len(found)) if index not in found]
-        raise ModelError(f'labels {path!r}: the ids of {len(found)} classes must be 0 to '
+        raise ModelError(f'{source}: the ids of {len(found)} classes must be 0 to '
                          f'{len(found) - 1}, but {some_of(missing)} is missing; {FORMS}')
     return [found[index] for index in range(len(found))]

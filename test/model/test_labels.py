@@ -95,3 +95,9 @@ def test_a_file_that_is_not_there_or_is_no_text_is_named(tmp_path):
     (tmp_path / 'picture.jpg').write_bytes(b'\xff\xd8\xff\xe0')
     with pytest.raises(ModelError, match='picture.jpg.*cannot be read'):
         read_labels(str(tmp_path / 'picture.jpg'))
+
+
+@pytest.mark.parametrize('encoding', ['utf-16', 'latin-1'])
+def test_a_file_in_another_encoding_is_refused_with_what_to_do(read, encoding):
+    with pytest.raises(ModelError, match='labels.txt.*cannot be read: .*; save it as UTF-8'):
+        read('Käse\nBrot', encoding)
