@@ -207,11 +207,16 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
     elif card_names:
         names = names_in(card_names, f'label_names in the card of {checkpoint!r}')
     else:
-        names = _names_of_timm(vit) or [f'class {index}' for index in range(vit.num_classes)]
+        names = _names_of_timm(vit) or numbered_names(vit.num_classes)
     if len(names) != vit.num_classes:
         raise ModelError(f'{labels or "the model card"} has {len(names)} labels but the model '
                          f'has {vit.num_classes} classes; give one name a line, in class order')
     return names
+
+
+def numbered_names(num_classes: int) -> List[str]:
+    """Return the names of classes of which none is known."""
+    return [f'class {index}' for index in range(num_classes)]
 
 
 def _names_of_timm(vit: VisionTransformer) -> List[str]:
