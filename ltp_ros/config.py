@@ -94,8 +94,8 @@ class ClassifierConfig:
         '', 'a .safetensors file, or a .pth that holds weights only; empty: the pretrained '
         'weights of the model', path=True)
     labels: str = parameter(
-        '', 'a text file with one class name a line; empty: the names of the model',
-        path=True)
+        '', "a file of class names: one a line, or '0: cat' or 'cat,0' a line, or a JSON list or "
+        'object; empty: the names of the model', path=True)
     input_size: int = parameter(
         0, 'pixels a side of the image that the model is given; 0: as the checkpoint was trained, '
         'else as the model', minimum=0, maximum=2048)

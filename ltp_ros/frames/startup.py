@@ -13,7 +13,7 @@ from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.machine import hardware, power_mode
 from ltp_ros.model.checkpoint import names_shared
-from ltp_ros.model.vit import model_name
+from ltp_ros.model.vit import model_name, numbered_names
 from ltp_ros.tuner import ladder_profile
 from ltp_ros.tuner.ladder_profile import ProfileError, Setup
 from ltp_ros.tuner.levels import LevelCost, costs_of, useless_levels
@@ -47,6 +47,9 @@ def prepare(config: ClassifierConfig, log: Log, warn: Log,
     set_priority(config.priority)
     log(f'loading {model_name(config.model, config.checkpoint)}')
     classifier = Classifier(config, log, go_on)
+    if list(classifier.labels) == numbered_names(len(classifier.labels)):
+        warn("the model has no class names, so they are 'class 0' and so on; labels:=FILE gives "
+             'them')
     shared = names_shared(classifier.labels)
     if shared:
         warn('some classes have one name, and only class_ids tells them apart: '

@@ -124,7 +124,7 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
     """Return the .json beside a checkpoint (architecture, labels, data config); {} if none.
 
     Raises:
-        ModelError: if it is not a JSON object.
+        ModelError: if it is not a JSON object, or a value in it is of another type.
     """
     if not checkpoint:
         return {}
@@ -135,10 +135,16 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
     try:
         card = json.loads(read_text(path))
     except ValueError as error:
-        raise ModelError(f'{path} is not valid JSON: {error}') from error
+        advice = '; save it as UTF-8' if isinstance(error, UnicodeDecodeError) else ''
+        raise ModelError(f'{path} is not valid JSON: {error}{advice}') from error
     if not isinstance(card, dict):
         raise ModelError(f'{path} is not a model card; expected a JSON object, as written by '
                          'ltp_train')
+    for key, kind, what in (('architecture', str, 'a name'), ('model_args', dict, 'an object'),
+                            ('pretrained_cfg', dict, 'an object')):
+        if not isinstance(card.get(key, kind()), kind):
+            raise ModelError(f'{path} is not a model card: {key} is {card[key]!r}; expected '
+                             f'{what}, as written by ltp_train')
     return card
 
 

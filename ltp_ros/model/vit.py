@@ -21,7 +21,7 @@ from ltp_ros.config import METHODS
 from ltp_ros.model import hub
 from ltp_ros.model.checkpoint import DEMO, ModelError, misfit, read_checkpoint, read_model_card
 from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
-from ltp_ros.model.labels import read_labels
+from ltp_ros.model.labels import names_in, read_labels
 from ltp_ros.model.preprocessing import DataConfig
 from ltp_ros.reduction.base import TokenReducer
 from ltp_ros.reduction.ltp import TokenPruner
@@ -191,7 +191,7 @@ def data_config(vit: VisionTransformer) -> DataConfig:
 
 
 def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') -> List[str]:
-    """Return one name a class: from the file `labels`, the model card, or timm's ImageNet info.
+    """Return one name a class: from the file `labels`, the model card, timm's, or 'class 0'.
 
     Args:
         vit: the model; it must have as many classes as there are names.
@@ -202,19 +202,34 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
         ModelError: if the file cannot be read or has another number of names.
     """
     card_names = read_model_card(checkpoint).get('label_names')
-    subset = infer_imagenet_subset(vit)
     if labels:
         names = read_labels(labels)
     elif card_names:
-        names = list(card_names)
-    elif subset:
-        names = ImageNetInfo(subset).label_descriptions()
+        names = names_in(card_names, f'label_names in the card of {checkpoint!r}')
     else:
-        names = [f'class {index}' for index in range(vit.num_classes)]
+        names = _names_of_timm(vit) or numbered_names(vit.num_classes)
     if len(names) != vit.num_classes:
         raise ModelError(f'{labels or "the model card"} has {len(names)} labels but the model '
                          f'has {vit.num_classes} classes; give one name a line, in class order')
     return names
+
+
+def numbered_names(num_classes: int) -> List[str]:
+    """Return the names of classes of which none is known."""
+    return [f'class {index}' for index in range(num_classes)]
+
+
+def _names_of_timm(vit: VisionTransformer) -> List[str]:
+    """Return the names in timm's configuration of a model, or ImageNet's; [] if it has none."""
+    config = getattr(vit, 'pretrained_cfg', None) or {}
+    if config.get('label_names'):  # a model of the hub, or of a folder in its format
+        names = names_in(config['label_names'], "label_names in timm's configuration")
+        if len(names) == vit.num_classes:  # else the head is another
+            described = config.get('label_descriptions')
+            return [str(described.get(name, name)) for name in names] if isinstance(
+                described, dict) else names
+    subset = infer_imagenet_subset(vit)
+    return ImageNetInfo(subset).label_descriptions() if subset else []
 
 
 def weights_of(model: str, checkpoint: str = '') -> str:

@@ -3,8 +3,11 @@
 """What the node does to its process and its worker's thread before the first image."""
 import gc
 import itertools
+import json
 import os
+import shutil
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +62,19 @@ def test_classes_with_one_name_are_told_with_their_ids(calls, tmp_path):
                              precision='float32', keep_ratios=(1.0, 0.5)),
             lambda line: None, warnings.append, lambda: True)
     assert len(warnings) == 1 and "{'crane': [0, 2]}" in warnings[0]
+
+
+def test_classes_without_names_are_told_once_with_what_to_do(calls, small_model, tmp_path):
+    card = json.loads(Path(small_model).with_suffix('.json').read_text())
+    del card['label_names']
+    shutil.copy(small_model, tmp_path)
+    (tmp_path / 'small.json').write_text(json.dumps(card))
+    warnings = []
+    prepare(ClassifierConfig(checkpoint=str(tmp_path / 'small.safetensors'), device='cpu',
+                             backend='eager', precision='float32', keep_ratios=(1.0,)),
+            lambda line: None, warnings.append, lambda: True)
+    assert warnings == ["the model has no class names, so they are 'class 0' and so on; "
+                        'labels:=FILE gives them']
 
 
 def test_the_model_is_ready_before_the_collector_is_told_to_leave_it_alone(calls):

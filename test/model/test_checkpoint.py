@@ -113,6 +113,24 @@ def test_a_card_with_a_byte_order_mark_is_read(tmp_path):
     assert read_checkpoint(str(tmp_path / 'model.safetensors')).card == {'label_names': ['a']}
 
 
+@pytest.mark.parametrize('card', [
+    '{"model_args": "x"}', '{"pretrained_cfg": []}', '{"architecture": 7}',
+    '{"model_args": null}'])
+def test_a_card_with_a_value_of_another_type_is_refused(tmp_path, card):
+    save_file(make_model().state_dict(), tmp_path / 'model.safetensors')
+    (tmp_path / 'model.json').write_text(card)
+    key = card.split('"')[1]
+    with pytest.raises(ModelError, match=f'model.json is not a model card: {key} is .*; expected'):
+        logits_of(tmp_path / 'model.safetensors')
+
+
+def test_a_card_in_another_encoding_is_refused_with_what_to_do(tmp_path):
+    save_file(make_model().state_dict(), tmp_path / 'model.safetensors')
+    (tmp_path / 'model.json').write_text('{"label_names": ["a"]}', encoding='utf-16')
+    with pytest.raises(ModelError, match='model.json is not valid JSON.*; save it as UTF-8'):
+        read_checkpoint(str(tmp_path / 'model.safetensors'))
+
+
 def test_a_model_of_the_hub_is_passed_on_to_timm(monkeypatch):
     asked, model = [], make_model()
     monkeypatch.setattr(vit.hub, 'fetch', lambda repo, progress: '')

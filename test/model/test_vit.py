@@ -215,6 +215,37 @@ def test_the_card_beside_a_checkpoint_names_architecture_labels_and_data_config(
     assert vit.data_config(model).crop_pct == 1.0
 
 
+def test_the_names_in_a_card_may_be_an_object_from_id_to_name(tmp_path):
+    model, path = small_checkpoint(tmp_path, num_classes=2)
+    (tmp_path / 'weights.json').write_text('{"label_names": {"1": "right", "0": "left"}}')
+    assert vit.label_names(model, path) == ['left', 'right']
+
+
+@pytest.mark.parametrize('names', ['"lr"', '[0, 1]', '{"0": "left", "2": "right"}', '7'])
+def test_names_in_a_card_that_are_no_names_are_refused(tmp_path, names):
+    model, path = small_checkpoint(tmp_path, num_classes=2)
+    (tmp_path / 'weights.json').write_text(f'{{"label_names": {names}}}')
+    with pytest.raises(vit.ModelError, match='label_names in the card of .*weights.safetensors'):
+        vit.label_names(model, path)
+
+
+@pytest.mark.parametrize('config, expected', [
+    ({'label_names': ['left', 'right']}, ['left', 'right']),
+    ({'label_names': {'1': 'right', '0': 'left'}}, ['left', 'right']),
+    ({'label_names': ['n1', 'n2'], 'label_descriptions': {'n1': 'left'}}, ['left', 'n2']),
+    ({'label_names': ['of', 'another', 'head']}, ['class 0', 'class 1']),
+    ({}, ['class 0', 'class 1'])])
+def test_a_model_in_the_format_of_the_hub_brings_its_names(tmp_path, config, expected):
+    _, path = small_checkpoint(tmp_path, num_classes=2)
+    shutil.move(path, tmp_path / 'model.safetensors')
+    (tmp_path / 'config.json').write_text(json.dumps({
+        'architecture': 'vit_tiny_patch16_224', 'num_classes': 2,
+        'model_args': {name: SMALL[name] for name in SMALL if name != 'num_classes'},
+        'pretrained_cfg': {'num_classes': 2, **config}}))
+    model = vit.create_vit(f'local-dir:{tmp_path}')
+    assert vit.label_names(model) == expected
+
+
 def test_labels_are_imagenet_names_for_a_thousand_classes():
     model = vit.create_vit('vit_tiny_patch16_224', pretrained=False,
                            **{**SMALL, 'num_classes': 1000})
