@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from rich.table import Table
 
-from ltp_ros.model import vit
+from ltp_ros.model.checkpoint import read_model_card
+from ltp_ros.model.labels import names_in
 from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.tools.support.frame_sources import SAMPLES
 
@@ -43,8 +44,8 @@ class DemoReport:
         self._labels: DefaultDict[str, Counter] = defaultdict(Counter)  # by picture
         self._latencies: Dict[Tuple[int, int], FrameLatency] = {}  # by stamp
         self._pictures: Dict[str, np.ndarray] = {}  # RGB
-        self._classes: List[str] = vit.read_model_card(checkpoint or model).get(
-            'label_names', [])
+        card = read_model_card(checkpoint or model)
+        self._classes = names_in(card.get('label_names', []), checkpoint or model)
         self._has_class = {
             name: not self._classes or any(_names(label, words) for label in self._classes)
             for name, words in SAMPLES.items()}
