@@ -1,6 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints as people have them: wrapped, prefixed, of another size, without a head."""
+import argparse
+import threading
+
 import pytest
 import timm
 import torch
@@ -41,6 +44,35 @@ def test_weights_are_found_in_whatever_a_training_program_wraps_them(
     torch.save({container: state, 'epoch': 3, 'optimizer': {'state': {}}} if container else state,
                tmp_path / 'model.pth')
     torch.testing.assert_close(logits_of(tmp_path / 'model.pth'), expected)
+
+
+@pytest.mark.parametrize('wrap', [
+    lambda state: {'epoch': 3, 'model_state_dict': state, 'loss': torch.tensor(0.5),
+                   'optimizer_state_dict': {'state': {0: {'step': torch.tensor(1.0)}}}},
+    lambda state: {'net': state, 'best_acc': torch.tensor(0.9)},
+    lambda state: {'optimizer': {str(index): torch.zeros(1) for index in range(200)},
+                   'network': state},
+    lambda state: {'opt': {'state': {0: {'step': torch.zeros(1), 'exp_avg': torch.zeros(1)}}},
+                   'network': state},
+    lambda state: {'model': 'deit_tiny', 'model_state_dict': state},
+    lambda state: {'state_dict': None, 'model_ema': {}, 'weights': state},
+    lambda state: {'model_ema': state, 'model': {name: 0 * value for name, value in
+                                                 state.items()}},
+    lambda state: {'state_dict': state, 'args': argparse.Namespace(lr=0.1), 7: torch.zeros(1)}])
+def test_weights_are_found_beside_whatever_else_a_training_program_saves(tmp_path, expected, wrap):
+    torch.save(wrap(make_model().state_dict()), tmp_path / 'model.pth')
+    torch.testing.assert_close(logits_of(tmp_path / 'model.pth'), expected)
+
+
+@pytest.mark.parametrize('content, words', [
+    ({'x': {0: torch.zeros(1)}}, 'holds no weights, but x;'),
+    (torch.zeros(1), 'holds no weights, but Tensor;'), ([1, 2], 'holds no weights, but list;'),
+    ({'model': threading.Thread}, 'as weights alone: .*threading.Thread.*. Save the state dict')])
+def test_a_file_of_something_else_is_refused_in_one_line(tmp_path, content, words):
+    torch.save(content, tmp_path / 'x.pth')
+    with pytest.raises(ModelError, match=words) as refused:
+        read_checkpoint(str(tmp_path / 'x.pth'))
+    assert '\n' not in str(refused.value) and len(str(refused.value)) < 400
 
 
 @pytest.mark.parametrize('img_size', [96, 160, 224])
@@ -92,7 +124,7 @@ def test_weights_that_do_not_fit_are_told_in_a_sentence(tmp_path):
     message = str(refused.value)
     assert len(message) < 600
     assert '13 are unknown: blocks.2.attn.proj.bias, blocks.2.attn.proj.weight, ' in message
-    assert 'and 10 more; 1 have another shape: head.bias [8] instead of [7]' in message
+    assert 'and 10 more; 1 has another shape: head.bias [8] instead of [7]' in message
 
 
 def test_a_file_without_weights_is_told_by_what_it_has(tmp_path):
