@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints as people have them: wrapped, prefixed, of another size, without a head."""
 import argparse
+import json
 import threading
 
 import pytest
@@ -86,6 +87,25 @@ def test_the_size_is_that_of_the_training(tmp_path, img_size, tokens):
     assert model.patch_embed.img_size == (img_size, img_size)
 
 
+def test_images_that_were_not_square_are_told_by_the_card(tmp_path):
+    save_file(make_model(img_size=(128, 64)).state_dict(), tmp_path / 'x.safetensors')
+    with pytest.raises(ModelError, match='x.safetensors.*not square.*"img_size": .HEIGHT, WIDTH'):
+        logits_of(tmp_path / 'x.safetensors')
+    (tmp_path / 'x.json').write_text('{"model_args": {"img_size": [128, 64]}}')
+    model = vit.create_vit('vit_tiny_patch16_224', str(tmp_path / 'x.safetensors'), **SMALL)
+    assert model.patch_embed.img_size == vit.data_config(model).input_size == (128, 64)
+
+
+@pytest.mark.parametrize('model, args', [
+    ('demo', {}), ('vit_tiny_patch16_224', {'pretrained': False}),
+    ('vit_tiny_patch16_224', SMALL)])
+def test_images_smaller_than_a_patch_are_refused(tmp_path, model, args):
+    checkpoint = str(tmp_path / 'x.safetensors') if args is SMALL else ''
+    save_file(make_model().state_dict(), tmp_path / 'x.safetensors')
+    with pytest.raises(ModelError, match=f'{model}.* of 2 pixels a side.*larger input_size'):
+        vit.create_vit(model, checkpoint, input_size=2, **args)
+
+
 def test_another_size_can_be_asked_for(tmp_path):
     save_file(make_model(img_size=96).state_dict(), tmp_path / 'x.safetensors')
     model = vit.create_vit('vit_tiny_patch16_224', str(tmp_path / 'x.safetensors'), input_size=64,
@@ -151,6 +171,30 @@ def test_a_model_of_the_hub_is_passed_on_to_timm(monkeypatch):
     monkeypatch.setattr('timm.create_model', lambda name, **args: asked.append(name) or model)
     assert vit.create_vit('hf_hub:user/name').num_classes == 7
     assert asked == ['hf_hub:user/name']
+
+
+def test_a_repository_of_transformers_is_refused_as_not_of_timm(tmp_path):
+    (tmp_path / 'config.json').write_text('{"model_type": "vit"}')
+    with pytest.raises(ModelError, match="is not a timm model: its config.json has no 'archit"):
+        vit.create_vit(f'local-dir:{tmp_path}')
+
+
+def test_a_model_in_a_folder_is_loaded_and_may_begin_with_a_tilde(tmp_path, monkeypatch, expected):
+    (tmp_path / 'config.json').write_text(json.dumps({
+        'architecture': 'vit_tiny_patch16_224', 'num_classes': 7,
+        'model_args': {'img_size': 64, **SMALL}, 'pretrained_cfg': {'input_size': [3, 64, 64]}}))
+    save_file(make_model().state_dict(), tmp_path / 'model.safetensors')
+    monkeypatch.setenv('HOME', str(tmp_path.parent))
+    model = vit.create_vit(f'local-dir:~/{tmp_path.name}')
+    with torch.no_grad():
+        torch.testing.assert_close(model(torch.ones(1, 3, 64, 64)), expected)
+
+
+def test_a_folder_that_holds_no_model_is_told_as_such(tmp_path):
+    with pytest.raises(ModelError, match="'.*/nowhere' is not a folder; expected a folder with"):
+        vit.create_vit(f'local-dir:{tmp_path}/nowhere')
+    with pytest.raises(ModelError, match='has no config.json; expected'):
+        vit.create_vit(f'local-dir:{tmp_path}')
 
 
 def test_names_that_several_classes_share_are_found():
