@@ -143,6 +143,13 @@ def check_classes(vit: nn.Module, model: str, checkpoint: str = '') -> None:
     if vit.num_classes == 1:
         raise ModelError(f'{source!r} has one output, and a softmax over one is always 1. Give a '
                          'checkpoint with one output for each answer, two for yes and no')
+    cfg = getattr(vit, 'pretrained_cfg', None) or {}
+    name = f'{cfg.get("architecture")}.{cfg.get("tag")}'
+    if not checkpoint and 'clip' in name and '_ft_' not in name and (
+            vit.num_classes == timm.get_pretrained_cfg(name).num_classes):
+        raise ModelError(f'{source!r} has no classes: CLIP was trained to embed an image in '
+                         f'{vit.num_classes} numbers. Take one that was fine-tuned, with _ft_ in '
+                         'its name, or train a head on your images with ltp_train')
 
 
 def attach_pruner(vit: VisionTransformer, alpha: float = 0.5, keep_ratio: float = 1.0,

@@ -134,6 +134,21 @@ def test_a_backbone_without_a_head_is_refused_with_what_to_do(tmp_path):
         vit.create_vit('vit_small_patch14_dinov2.lvd142m', pretrained=False)
 
 
+@pytest.mark.parametrize('model', [
+    'vit_base_patch32_clip_224.openai', 'vit_xsmall_patch16_clip_224', 'vit_base_mci_224'])
+def test_an_embedding_is_refused_as_no_classes(model):
+    with pytest.raises(ModelError, match=f"'{model}' has no classes: CLIP .* 512 numbers.*_ft_"):
+        vit.create_vit(model, pretrained=False, depth=1)
+
+
+@pytest.mark.parametrize('model, args', [
+    ('vit_base_patch32_clip_224.openai_ft_in1k', {}),
+    ('vit_base_patch32_clip_224.openai', {'num_classes': 5}),
+    ('vit_base_patch32_clip_224.openai', {'any_head': True})])
+def test_a_model_fine_tuned_from_an_embedding_is_taken(model, args):
+    assert vit.create_vit(model, pretrained=False, depth=1, **args).num_classes > 1
+
+
 def test_weights_that_do_not_fit_are_told_in_a_sentence(tmp_path):
     state = make_model(depth=3).state_dict()
     state['head.bias'] = torch.zeros(8)
