@@ -203,6 +203,26 @@ def test_a_damaged_message_is_left_out_and_told(record):
     assert '1 of 5 images cannot be used: message 0 on /c/compressed' in told[0]
 
 
+@pytest.mark.parametrize('plugin', ['MCAP', 'SQLITE3'])
+def test_a_topic_that_begins_with_damaged_messages_is_read(plugin, record):
+    told = []
+    good = ('jpeg', cv2.imencode('.jpg', picture(COLOURS[0])[..., ::-1])[1].tobytes())
+    path = record({'/c/compressed': [('jpeg', good[1][:100])] * 6 + [good] * 100}, plugin)
+    assert len(list(rgb_images(str(path), 200, told.append))) == 100
+    sentence, = told
+    assert '6 of 106 images cannot be used: message 0 on /c/compressed' in sentence
+
+
+def test_a_part_without_messages_of_a_topic_is_not_told_as_left_out(record):
+    told = []
+    first, second = (record(topics, 'SQLITE3', name) for topics, name in (
+        (rgbd(), 'bag'), ({COLOUR: []}, 'other')))
+    (second / 'other.db3').rename(first / 'bag_1.db3')
+    (first / 'metadata.yaml').unlink()
+    assert len(list(rgb_images(str(first), 100, told.append, topics=[COLOUR]))) == 5
+    assert told == []
+
+
 @pytest.mark.parametrize('metadata', [None, b''], ids=['absent', 'empty'])
 @pytest.mark.parametrize('plugin', ['MCAP', 'SQLITE3'])
 def test_a_recording_that_lost_its_metadata_is_read_by_its_files(plugin, metadata, record):
