@@ -20,6 +20,7 @@ from ltp_ros.images import (
     is_image_file,
     read_images,
     spread,
+    unread_pictures,
     video_frames,
 )
 from ltp_ros.research.datasets import DatasetError, open_images
@@ -67,7 +68,9 @@ def rgb_images(source: str, limit: int, note: Note = ignore, fits: Fits = any_si
     elif topics:
         raise DatasetError(f'{source!r} is not a bag and has no topics; leave out --topics')
     elif path.is_dir() or path.suffix == '.npz' or is_image_file(path):
-        images = open_images(path)
+        images, unread = open_images(path), unread_pictures(path)
+        if unread:
+            note(f'left out: {unread}')
         chosen = [images[index] for index in spread(len(images), limit)]
         yield from (rgb for _, rgb in read_images(chosen, len(chosen), note, fits))
     else:

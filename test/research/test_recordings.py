@@ -31,6 +31,14 @@ def test_a_folder_is_read_whatever_its_order(tmp_path):
     assert colours(rgb_images(str(tmp_path), 2)) == [0, 2]
 
 
+def test_pictures_of_a_folder_that_are_not_read_are_told(tmp_path):
+    told = []
+    cv2.imwrite(str(tmp_path / 'a.png'), picture(COLOURS[0]))
+    (tmp_path / 'b.AVIF').touch()
+    assert len(list(rgb_images(str(tmp_path), 10, told.append))) == 1
+    assert told == ['left out: 1 .avif, which are not read: convert them to JPEG or PNG']
+
+
 def test_a_video_is_read_evenly(tmp_path):
     path = str(tmp_path / 'video.avi')
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (64, 48))
