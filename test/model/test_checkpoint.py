@@ -76,6 +76,17 @@ def test_a_file_of_something_else_is_refused_in_one_line(tmp_path, content, word
     assert '\n' not in str(refused.value) and len(str(refused.value)) < 400
 
 
+@pytest.mark.parametrize('zipped', [True, False])
+@pytest.mark.parametrize('percent', range(0, 100, 7))
+def test_a_file_that_was_cut_off_is_refused(tmp_path, zipped, percent):
+    torch.save({'head.weight': torch.zeros(1)}, tmp_path / 'x.pth',
+               _use_new_zipfile_serialization=zipped)
+    whole = (tmp_path / 'x.pth').read_bytes()
+    (tmp_path / 'x.pth').write_bytes(whole[:len(whole) * percent // 100])
+    with pytest.raises(ModelError, match='cannot be read as weights alone'):
+        read_checkpoint(str(tmp_path / 'x.pth'))
+
+
 @pytest.mark.parametrize('img_size', [96, 160, 224])
 @pytest.mark.parametrize('tokens', [
     {}, {'reg_tokens': 4}, {'reg_tokens': 2, 'no_embed_class': True},
