@@ -7,8 +7,9 @@ from typing import Iterable, List, Sequence, Union
 
 SHOWN = 3  # names in a message
 # What systems leave in folders of pictures: hidden files, macOS's resource forks ('._x.jpg') and
-# archives, the thumbnails and the bins of network drives and of Windows
-_NOT_CONTENT = ('.', '__MACOSX', '@eaDir', '#recycle', '$RECYCLE.BIN', 'System Volume Information')
+# archives, the thumbnails, bins and snapshots of network drives and of Windows, Linux's finds
+_NOT_CONTENT = ('.', '__MACOSX', '@eaDir', '@Recycle', '#recycle', '#snapshot', '$RECYCLE.BIN',
+                'System Volume Information', 'lost+found')
 
 
 def expand(path: str) -> str:

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Pictures as files: folders, encoded images, videos, webcams. Always (H, W, 3) uint8 RGB."""
+from collections import Counter
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Union
 
@@ -12,6 +13,7 @@ from ltp_ros.frames.encodings import LAYOUTS, ImageError
 from ltp_ros.frames.stored import GREY16, may_be_depth, stored_pixels, to_rgb
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.ppm', '.tif', '.tiff')
+UNREAD_SUFFIXES = ('.heic', '.heif', '.avif', '.gif', '.jxl', '.jp2', '.jfif', '.dng')
 EXPECTED = ('colours or 8-bit grey; if it is a photo, save it with 8 bits: cv2.convertScaleAbs('
             'pixels, alpha=255 / pixels.max())')
 
@@ -34,6 +36,13 @@ def is_image_file(path: Path) -> bool:
 def image_files(path: Path) -> List[Path]:
     """Return the images in a folder and its subfolders, in order, or the one that it is."""
     return [path] if is_image_file(path) else walk(path, IMAGE_SUFFIXES)
+
+
+def unread_pictures(path: Path) -> str:
+    """Return how many pictures in a folder have an ending that is not read; '' if none."""
+    endings = Counter(file.suffix.lower() for file in walk(path, UNREAD_SUFFIXES))
+    counts = ', '.join(f'{count} {ending}' for ending, count in sorted(endings.items()))
+    return f'{counts}, which are not read: convert them to JPEG or PNG' if counts else ''
 
 
 def decode_rgb(image: EncodedImage) -> np.ndarray:

@@ -26,7 +26,8 @@ def test_a_folder_is_walked_in_order_with_its_subfolders(tmp_path):
 
 @pytest.mark.parametrize('name', [
     '._x.jpg', '.x.jpg', '.thumbnails/x.jpg', '__MACOSX/x.jpg', '@eaDir/x.jpg/SYNO_S.jpg',
-    '#recycle/x.jpg', '$RECYCLE.BIN/x.jpg', 'System Volume Information/x.jpg'])
+    '#recycle/x.jpg', '$RECYCLE.BIN/x.jpg', 'System Volume Information/x.jpg',
+    'lost+found/x.jpg', '@Recycle/x.jpg', '#snapshot/x.jpg'])
 def test_what_a_system_leaves_behind_is_skipped(name, tmp_path):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).touch()

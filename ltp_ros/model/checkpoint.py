@@ -1,16 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A file of weights: how it is read, and what can be told from it alone."""
+import argparse
+import contextlib
 import json
 import math
-import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
 
 import torch
-from safetensors import SafetensorError
-from timm.models import load_state_dict
+from safetensors.torch import load_file
 
 from ltp_ros.files import expand, read_text, some_of
 
@@ -75,11 +76,14 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         raise ModelError(f'checkpoint {checkpoint!r} is not a file; expected a .safetensors, '
                          'or a .pth that holds weights only')
     try:
-        content = load_state_dict(str(path), weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError,
-            AttributeError, KeyError) as error:
-        raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {error}. '
+        content = _content_of(path)
+    except Exception as error:  # of the libraries, by version and kind of damage
+        # Without torch's advice, in several lines, to run whatever the file contains
+        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0]
+        raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {reason}. '
                          'Save the state dict as .safetensors') from error
+    if not isinstance(content, Mapping):
+        content = {type(content).__name__: None}
     tensors = _weights_in(content)
     if not tensors:
         raise ModelError(f'checkpoint {checkpoint!r} holds no weights, but '
@@ -87,14 +91,30 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     return Checkpoint(checkpoint, _without_shared_prefix(tensors), read_model_card(checkpoint))
 
 
+def _content_of(path: Path) -> object:
+    if path.suffix == '.safetensors':
+        return load_file(str(path))
+    # Of torch 2.5. The files of timm, DeiT and MAE hold the flags of their training too
+    allowed = getattr(torch.serialization, 'safe_globals', contextlib.nullcontext)
+    with allowed([argparse.Namespace]):
+        return torch.load(str(path), map_location='cpu', weights_only=True)
+
+
 def _weights_in(content: Mapping[str, Any]) -> Dict[str, torch.Tensor]:
-    """Return the tensors of a mapping, or of the mapping in it that holds them."""
-    tensors = {name: value for name, value in content.items() if torch.is_tensor(value)}
-    if tensors:
-        return tensors
-    inner = [content[name] for name in CONTAINERS if isinstance(content.get(name), dict)]
-    inner += [value for value in content.values() if isinstance(value, dict)]
-    return next(filter(None, map(_weights_in, inner)), {})
+    """Return the named tensors of a mapping, or of the one in it that holds the weights.
+
+    That is the first of CONTAINERS which holds tensors, else the mapping with most of them. The
+    state of an optimizer is left out, and a loss or a best accuracy is outnumbered.
+    """
+    inner = {name: value for name, value in content.items()
+             if isinstance(value, Mapping) and 'optim' not in str(name).lower()}
+    for name in filter(inner.__contains__, CONTAINERS):
+        found = _weights_in(inner[name])
+        if found:
+            return found
+    own = {name: value for name, value in content.items()
+           if isinstance(name, str) and torch.is_tensor(value)}
+    return max([own, *map(_weights_in, inner.values())], key=len)
 
 
 def _without_shared_prefix(tensors: Mapping[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
@@ -115,9 +135,11 @@ def misfit(tensors: Mapping[str, torch.Tensor],
     other = [f'{name} {list(tensors[name].shape)} instead of {list(value.shape)}'
              for name, value in expected.items()
              if name in tensors and tensors[name].shape != value.shape]
-    return '; '.join(f'{len(names)} {what}: {some_of(names)}' for what, names in (
-        ('are missing', missing), ('are unknown', unknown), ('have another shape', other))
-        if names)
+    return '; '.join(
+        f'{len(names)} {one if len(names) == 1 else many}: {some_of(names)}'
+        for one, many, names in (('is missing', 'are missing', missing),
+                                 ('is unknown', 'are unknown', unknown),
+                                 ('has another shape', 'have another shape', other)) if names)
 
 
 def read_model_card(checkpoint: str) -> Dict[str, Any]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Create a Vision Transformer with timm and put the pruner in its slot."""
 import difflib
+from pathlib import Path
 from typing import Callable, List, Mapping
 
 import timm
@@ -18,6 +19,7 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from ltp_ros.config import METHODS
+from ltp_ros.files import expand
 from ltp_ros.model import hub
 from ltp_ros.model.checkpoint import DEMO, ModelError, misfit, read_checkpoint, read_model_card
 from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
@@ -32,7 +34,8 @@ from ltp_ros.reduction.tome import TokenMerger
 MULTI_LABEL = 'multi_label_classification'  # transformers' word in a card
 PAPR_CONV_NET = 'mobileone_s0'
 HUB_PREFIXES = ('hf_hub:', 'hf-hub:')
-TIMM_PREFIXES = (*HUB_PREFIXES, 'local-dir:')  # of models that timm does not list
+LOCAL_PREFIX = 'local-dir:'
+TIMM_PREFIXES = (*HUB_PREFIXES, LOCAL_PREFIX)  # of models that timm does not list
 
 
 @register_model
@@ -84,12 +87,13 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
         weights = read_checkpoint(checkpoint)
         model = weights.card.get('architecture', model)
         vit = _create(model, False, {**weights.model_args, **model_args}, progress)
+        check_supported(vit, model, method)
         _load(vit, weights.tensors, checkpoint)
         vit.pretrained_cfg = {**(getattr(vit, 'pretrained_cfg', None) or {}),
                               **weights.card.get('pretrained_cfg', {})}
     else:
         vit = _create(model, pretrained, model_args, progress)
-    check_supported(vit, model, method)
+        check_supported(vit, model, method)
     if not any_head:
         check_classes(vit, model, checkpoint)
     if method == 'ltp':
@@ -103,6 +107,9 @@ def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp'
     """Raise ModelError, saying why, if `method` cannot reduce the tokens of `vit`."""
     if not isinstance(vit, VisionTransformer):
         reason = f'it is a {type(vit).__name__}, not a timm VisionTransformer'
+    elif 0 in vit.patch_embed.grid_size:
+        raise ModelError(f'{name} cannot take images of {vit.patch_embed.img_size[0]} pixels '
+                         'a side: they are smaller than one patch. Give a larger input_size')
     elif method == 'tome' and not all(type(block) is Block and type(block.attn) is Attention
                                       for block in vit.blocks):
         reason = 'its blocks are not the plain ones of timm, which ToMe takes apart'
@@ -136,6 +143,13 @@ def check_classes(vit: nn.Module, model: str, checkpoint: str = '') -> None:
     if vit.num_classes == 1:
         raise ModelError(f'{source!r} has one output, and a softmax over one is always 1. Give a '
                          'checkpoint with one output for each answer, two for yes and no')
+    cfg = getattr(vit, 'pretrained_cfg', None) or {}
+    name = f'{cfg.get("architecture")}.{cfg.get("tag")}'
+    if not checkpoint and 'clip' in name and '_ft_' not in name and (
+            vit.num_classes == timm.get_pretrained_cfg(name).num_classes):
+        raise ModelError(f'{source!r} has no classes: CLIP was trained to embed an image in '
+                         f'{vit.num_classes} numbers. Take one that was fine-tuned, with _ft_ in '
+                         'its name, or train a head on your images with ltp_train')
 
 
 def attach_pruner(vit: VisionTransformer, alpha: float = 0.5, keep_ratio: float = 1.0,
@@ -246,6 +260,13 @@ def _create(model: str, pretrained: bool, model_args: Mapping[str, object],
             progress: Callable[[], None], parameter: str = 'checkpoint') -> nn.Module:
     """Create a model of timm; `parameter` is that which names a file of weights for it."""
     prefix = next(filter(model.startswith, TIMM_PREFIXES), '')
+    if prefix == LOCAL_PREFIX:
+        folder = Path(expand(model[len(prefix):]))
+        if not (folder / 'config.json').is_file():
+            lack = 'has no config.json' if folder.is_dir() else 'is not a folder'
+            raise ModelError(f'{model!r}: {str(folder)!r} {lack}; expected a folder with the '
+                             'config.json and the weights of a timm model')
+        model = f'{prefix}{folder}'
     repo = model[len(prefix):] if prefix in HUB_PREFIXES else ''
     if not prefix:
         if not timm.is_model(model):
@@ -260,6 +281,9 @@ def _create(model: str, pretrained: bool, model_args: Mapping[str, object],
     try:
         with hub.cache_alone(bool(reason)):
             return timm.create_model(model, pretrained=pretrained, **model_args)
+    except KeyError as error:  # of a config.json of transformers
+        raise ModelError(f'{model!r} is not a timm model: its config.json has no {error}. Give '
+                         'the name of a model or a repository of timm') from error
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise ModelError(f'timm cannot make {model!r} of {dict(model_args)}: {error}') from error
     except OSError as error:
@@ -274,7 +298,14 @@ def _create(model: str, pretrained: bool, model_args: Mapping[str, object],
 
 def _load(vit: nn.Module, tensors: Mapping[str, torch.Tensor], checkpoint: str) -> None:
     if isinstance(vit, VisionTransformer):
-        tensors = checkpoint_filter_fn(dict(tensors), vit)
+        try:
+            tensors = checkpoint_filter_fn(dict(tensors), vit)
+        except (RuntimeError, ValueError, AttributeError, KeyError, IndexError) as error:
+            raise ModelError(
+                f'checkpoint {checkpoint!r} does not fit {type(vit).__name__}: its positions or '
+                f'patches cannot be resampled ({error}). If it was trained on images that are not '
+                'square, write {"model_args": {"img_size": [HEIGHT, WIDTH]}} into a .json of the '
+                'same name beside it') from error
     reason = misfit(tensors, vit.state_dict())
     if reason:
         raise ModelError(f'checkpoint {checkpoint!r} does not fit {type(vit).__name__}. Of its '

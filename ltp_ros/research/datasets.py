@@ -17,6 +17,7 @@ from ltp_ros.images import (
     ImageFileError,
     image_files,
     is_image_file,
+    unread_pictures,
 )
 
 # Of a file that is damaged, empty, or of other arrays
@@ -65,7 +66,7 @@ def open_image_set(path: Union[str, Path]) -> ImageSet:
     else:
         raise DatasetError(f'{str(path)!r} does not exist or has an unknown format; {EXPECTED}')
     if not len(found):
-        lack = f'has images {UNLABELLED}' if image_files(path) else 'has no images'
+        lack = f'has images {UNLABELLED}' if image_files(path) else _no_images(path)
         raise DatasetError(f'{str(path)!r} {lack}; {EXPECTED}')
     return found
 
@@ -81,10 +82,15 @@ def open_images(path: Union[str, Path]) -> Sequence[EncodedImage]:
         return open_image_set(path).images
     found = image_files(path)
     if not found:
-        lack = 'has no images' if path.is_dir() else 'is not a folder with images'
+        lack = _no_images(path) if path.is_dir() else 'is not a folder with images'
         raise DatasetError(f'{str(path)!r} {lack}; expected a folder of '
                            f'{", ".join(IMAGE_SUFFIXES)}, or an .npz with jpeg and offsets')
     return found
+
+
+def _no_images(folder: Path) -> str:
+    unread = unread_pictures(folder)
+    return 'has no images' + (f' but {unread}' if unread else '')
 
 
 def _from_npz(path: Path) -> ImageSet:
@@ -134,6 +140,9 @@ def _from_class_folders(folder: Path) -> ImageSet:
         raise DatasetError(f'{str(folder)!r} holds {some_of(class_names)}, whose images lie in '
                            'folders deeper down; pass the folder that holds the classes, such as '
                            f'{str(nearest)!r}')
+    for name, some in zip(class_names, members):
+        if images and not some and unread_pictures(folder / name):
+            raise DatasetError(f'the class {str(folder / name)!r} {_no_images(folder / name)}')
     labels = [index for index, some in enumerate(members) for _ in some]
     return ImageSet(images, np.array(labels, np.int64), class_names)
 

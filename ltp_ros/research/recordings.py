@@ -3,7 +3,7 @@
 """Unlabelled images from a folder, an .npz, a video or a ROS bag."""
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, List, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ltp_ros.images import (
     is_image_file,
     read_images,
     spread,
+    unread_pictures,
     video_frames,
 )
 from ltp_ros.research.datasets import DatasetError, open_images
@@ -32,7 +33,7 @@ IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 STORAGE_SUFFIXES = ('.mcap', '.db3')
 BAG_SUFFIXES = ('.bag', *STORAGE_SUFFIXES)
 METADATA = 'metadata.yaml'
-PROBED = 5  # messages of a topic: enough to tell its kind from a damaged message
+PROBED = 5  # messages of a topic at as many places: tells its kind from damaged messages
 MEND = ('If the recording was cut off, mend it: `ros2 bag reindex FOLDER`; a single file: `mcap '
         'recover FILE`, `sqlite3 FILE .recover`')
 
@@ -67,7 +68,9 @@ def rgb_images(source: str, limit: int, note: Note = ignore, fits: Fits = any_si
     elif topics:
         raise DatasetError(f'{source!r} is not a bag and has no topics; leave out --topics')
     elif path.is_dir() or path.suffix == '.npz' or is_image_file(path):
-        images = open_images(path)
+        images, unread = open_images(path), unread_pictures(path)
+        if unread:
+            note(f'left out: {unread}')
         chosen = [images[index] for index in spread(len(images), limit)]
         yield from (rgb for _, rgb in read_images(chosen, len(chosen), note, fits))
     else:
@@ -119,23 +122,32 @@ def _image_topics(bag: 'AnyReader', path: Path, topics: Sequence[str]) -> 'List[
 
 
 def _usable(bag: 'AnyReader', topics: 'Sequence[Connection]', note: Note) -> 'List[Connection]':
-    """Return the topics with an image in colour or grey; note the others and why."""
+    """Return those on topics with an image in colour or grey; note the other topics and why."""
     used, left_out = [], {}
-    for topic in topics:
+    for name in dict.fromkeys(topic.topic for topic in topics):
+        parts = [topic for topic in topics if topic.topic == name]  # one for each file of it
         reasons = ['it has no messages']
-        for _, _, content in islice(bag.messages(connections=[topic]), PROBED):
+        for topic, content in _probes(bag, parts):
             try:
                 _decoded(bag, topic, content)
             except ValueError as error:
                 reasons.append(str(error))
             else:
-                used.append(topic)
+                used += parts
                 break
         else:
-            left_out[topic.topic] = reasons[-1]
+            left_out[name] = reasons[-1]
     if left_out:
         note('left out: ' + '; '.join(f'{name} ({why})' for name, why in left_out.items()))
     return used
+
+
+def _probes(bag: 'AnyReader', parts: 'Sequence[Connection]'
+            ) -> 'Iterator[Tuple[Connection, bytes]]':
+    for place in range(PROBED):
+        start = bag.start_time + place * bag.duration // PROBED
+        for topic, _, content in islice(bag.messages(connections=parts, start=start), PROBED):
+            yield topic, content
 
 
 def _messages(bag: 'AnyReader', topics: 'Sequence[Connection]', limit: int, note: Note,

@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_benchmark choose`: which method, precision and level is recommended, and in which words."""
 import json
+import shlex
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 
+from ltp_ros.config import Config, update
 from ltp_ros.research.benchmarks.choice import Choice, Way, recommended
 from ltp_ros.tools.benchmark import main
 
@@ -106,6 +110,39 @@ def test_where_nothing_holds_the_deadline_the_fastest_is_named(choose):
     out, result = choose('--deadline-ms', '0.0001')
     assert 'Nothing holds 0.0001 ms in 99 % of the runs. The fastest is checkpoint:=' in out
     assert not any(row['recommended'] or row['rest'] for row in result['rows'])
+
+
+def recommended_parameters(out):
+    """Return the recommended parameters as a shell would pass them on, by name."""
+    words = shlex.split(out[out.index('give checkpoint:='):out.index(': it agrees')])[1:]
+    return dict(word.split(':=') for word in words)
+
+
+def test_the_node_runs_what_is_recommended_with_the_parameters_given(choose):
+    out, _ = choose('--deadline-ms', '60000', '--keep-ratios', '0.35', '0.62',
+                    '--target-miss-rate', '0.05')
+    given = recommended_parameters(out)
+    assert given['keep_ratios'] == '[0.62, 0.35]' and given['target_miss_rate'] == '0.05'
+    changes = {name: yaml.safe_load(value) for name, value in given.items()}
+    config = update(Config(), changes)
+    assert config.classifier.keep_ratio == float(given['keep_ratio'])
+    assert config.tuner.min_keep_ratio <= config.classifier.keep_ratio
+
+
+def test_a_level_below_the_bound_of_the_tuner_is_recommended_with_that_bound(choose):
+    out, _ = choose('--deadline-ms', '60000', '--keep-ratios', '0.35')
+    given = recommended_parameters(out)
+    assert given['keep_ratio'] == given['min_keep_ratio'] == '0.35'
+    assert 'keep_ratios' not in given and 'target_miss_rate' not in given
+
+
+def test_a_path_with_a_space_is_quoted_for_the_shell(choose, small_model, tmp_path):
+    path = tmp_path / 'my models' / 'x.safetensors'
+    path.parent.mkdir()
+    for suffix in ('.safetensors', '.json'):
+        shutil.copy(str(Path(small_model).with_suffix(suffix)), str(path.with_suffix(suffix)))
+    out, _ = choose('--deadline-ms', '60000', '--checkpoint', str(path))
+    assert recommended_parameters(out)['checkpoint'] == str(path)
 
 
 def test_a_way_that_is_unavailable_is_left_out_and_named(choose):

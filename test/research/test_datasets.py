@@ -142,6 +142,24 @@ def test_a_file_that_is_no_image_is_named(tmp_path, content):
         decode_rgb(tmp_path / 'broken.jpg')
 
 
+@pytest.mark.parametrize('opened', [open_image_set, open_images])
+def test_a_folder_of_pictures_that_are_not_read_is_refused_with_their_endings(opened, tmp_path):
+    for name in ('cat/a.HEIC', 'cat/b.heic', 'dog/c.avif'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DatasetError, match='has no images but 1 .avif, 2 .heic, which are not re'):
+        opened(tmp_path)
+
+
+def test_a_class_of_pictures_that_are_not_read_is_refused(tmp_path):
+    write_image(tmp_path / 'cat' / 'a.jpg')
+    (tmp_path / 'dog').mkdir()
+    assert open_image_set(tmp_path).class_names == ['cat', 'dog']
+    (tmp_path / 'dog' / 'b.gif').touch()
+    with pytest.raises(DatasetError, match="class .*/dog' has no images but 1 .gif, .*convert"):
+        open_image_set(tmp_path)
+
+
 def test_a_missing_path_is_refused_with_what_is_expected(tmp_path):
     with pytest.raises(DatasetError, match='nowhere.*expected a folder of class folders'):
         open_image_set(tmp_path / 'nowhere')

@@ -31,6 +31,14 @@ def test_a_folder_is_read_whatever_its_order(tmp_path):
     assert colours(rgb_images(str(tmp_path), 2)) == [0, 2]
 
 
+def test_pictures_of_a_folder_that_are_not_read_are_told(tmp_path):
+    told = []
+    cv2.imwrite(str(tmp_path / 'a.png'), picture(COLOURS[0]))
+    (tmp_path / 'b.AVIF').touch()
+    assert len(list(rgb_images(str(tmp_path), 10, told.append))) == 1
+    assert told == ['left out: 1 .avif, which are not read: convert them to JPEG or PNG']
+
+
 def test_a_video_is_read_evenly(tmp_path):
     path = str(tmp_path / 'video.avi')
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (64, 48))
@@ -201,6 +209,26 @@ def test_a_damaged_message_is_left_out_and_told(record):
     path = record({'/c/compressed': messages})
     assert colours(rgb_images(str(path), 100, told.append)) == [1, 2, 3, 4]
     assert '1 of 5 images cannot be used: message 0 on /c/compressed' in told[0]
+
+
+@pytest.mark.parametrize('plugin', ['MCAP', 'SQLITE3'])
+def test_a_topic_that_begins_with_damaged_messages_is_read(plugin, record):
+    told = []
+    good = ('jpeg', cv2.imencode('.jpg', picture(COLOURS[0])[..., ::-1])[1].tobytes())
+    path = record({'/c/compressed': [('jpeg', good[1][:100])] * 6 + [good] * 100}, plugin)
+    assert len(list(rgb_images(str(path), 200, told.append))) == 100
+    sentence, = told
+    assert '6 of 106 images cannot be used: message 0 on /c/compressed' in sentence
+
+
+def test_a_part_without_messages_of_a_topic_is_not_told_as_left_out(record):
+    told = []
+    first, second = (record(topics, 'SQLITE3', name) for topics, name in (
+        (rgbd(), 'bag'), ({COLOUR: []}, 'other')))
+    (second / 'other.db3').rename(first / 'bag_1.db3')
+    (first / 'metadata.yaml').unlink()
+    assert len(list(rgb_images(str(first), 100, told.append, topics=[COLOUR]))) == 5
+    assert told == []
 
 
 @pytest.mark.parametrize('metadata', [None, b''], ids=['absent', 'empty'])

@@ -3,6 +3,7 @@
 """The parts of a training run: images, dropped tokens, measured accuracy, optimisers, schedule."""
 import random
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from ltp_ros.research.training.images import (
     channel_statistics,
     epoch_order,
     hold_out,
+    load_data,
     normalise,
 )
 from ltp_ros.research.training.optim import make_optimizers, one_cycle, split_parameters
@@ -152,3 +154,16 @@ def test_the_learning_rate_rises_once_and_falls_to_nothing():
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert max(rates) == pytest.approx(1.0)
     assert rates[-1] == 0.0
+
+
+def test_classes_without_images_and_pictures_that_are_not_read_are_told(tmp_path):
+    for name in ('cat', 'dog', 'emu'):
+        (tmp_path / name).mkdir()
+    for name in ('cat', 'dog'):
+        cv2.imwrite(str(tmp_path / name / 'a.png'), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / 'cat' / 'b.HEIC').touch()
+    told = []
+    data = load_data(str(tmp_path), img_size=8, note=told.append)
+    assert data.class_names == ['cat', 'dog', 'emu']
+    assert told[0] == 'without images, so never an answer: emu'
+    assert told[1].startswith('left out: 1 .heic, which are not read')

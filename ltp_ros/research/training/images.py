@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training images as tensors: decoding, hold-out split, and augmentation per batch."""
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable, Iterable, Iterator, List, Tuple
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ltp_ros.images import EncodedImage, Note, ignore, read_images
+from ltp_ros.files import some_of
+from ltp_ros.images import EncodedImage, Note, ignore, read_images, unread_pictures
 from ltp_ros.model.preprocessing import DataConfig, Preprocessor
 from ltp_ros.research.datasets import EXPECTED, DatasetError, ImageSet, open_image_set
 
@@ -38,7 +40,7 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
         held_share: share to hold out, 0..1.
         seed: determines which images are held out.
         track: wraps the sequence of images, for a progress bar.
-        note: called if images are left out.
+        note: called if images are left out, or classes have none.
 
     Raises:
         DatasetError: if the images cannot be used, or the class names of the two sets differ.
@@ -49,6 +51,13 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
     if len(class_names) < 2:
         raise DatasetError(f'{images!r} has one class, {class_names[0]!r}, so there is nothing to '
                            f'tell apart; {EXPECTED}')
+    empty = sorted(set(range(len(image_set.class_names))).difference(image_set.labels.tolist()))
+    if empty:
+        note('without images, so never an answer: '
+             f'{some_of(class_names[index] for index in empty)}')
+    unread = unread_pictures(Path(images))
+    if unread:
+        note(f'left out: {unread}')
     pixels, labels = load_images(image_set, img_size, track, note)
     train, held = hold_out(len(labels), 0.0 if val else held_share, seed)
     if not len(train):

@@ -8,6 +8,7 @@ reported on the rest. Run it beside whatever else the machine will have to do. T
 the image in memory to the answer in memory; `ltp_benchmark node` measures what comes on top.
 """
 import argparse
+import shlex
 import time
 from dataclasses import replace
 from functools import partial
@@ -217,7 +218,7 @@ def sentence(args: argparse.Namespace, choices: Sequence[Choice], best: Optional
         fastest = min(choices, key=lambda choice: choice.tail_ms)
         return (f'Nothing holds {allowed}. The fastest is {_parameters(args, fastest)}, which '
                 f'takes {fastest.tail_ms:.1f} ms. Allow that, give a smaller --model, or see what '
-                '--num-threads 1 and --priority 50 do.')
+                '--num-threads 1 and --priority 49 do.')
     low, high = best.interval(1)
     share = f'{100.0 * (best.share(1) or 0.0):.1f} % ({100.0 * low:.1f} to {100.0 * high:.1f})'
     rest = f'the {len(unpruned[1::2])} images that it was not chosen by'
@@ -230,9 +231,15 @@ def sentence(args: argparse.Namespace, choices: Sequence[Choice], best: Optional
 def _parameters(args: argparse.Namespace, choice: Choice) -> str:
     given = absolute_paths({name: getattr(args, name) for name in GIVEN
                             if getattr(args, name) != getattr(ClassifierConfig, name)})
-    parameters = {**given, **vars(choice.way), 'keep_ratio': choice.keep_ratio,
-                  'deadline_ms': args.deadline_ms}
-    return ' '.join(f'{name}:={value}' for name, value in parameters.items())
+    parameters = {**given, **vars(choice.way), 'keep_ratio': choice.keep_ratio}
+    if not set(args.keep_ratios).issubset(ClassifierConfig.keep_ratios):
+        parameters['keep_ratios'] = list(check('keep_ratios', args.keep_ratios))
+    if choice.keep_ratio < TunerConfig.min_keep_ratio:
+        parameters['min_keep_ratio'] = choice.keep_ratio
+    if args.target_miss_rate != TunerConfig.target_miss_rate:
+        parameters['target_miss_rate'] = args.target_miss_rate
+    parameters['deadline_ms'] = args.deadline_ms
+    return ' '.join(f'{name}:={shlex.quote(str(value))}' for name, value in parameters.items())
 
 
 def run(args: argparse.Namespace, bar: Progress) -> None:
