@@ -13,7 +13,8 @@ from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.machine import hardware, power_mode
 from ltp_ros.model.checkpoint import names_shared
-from ltp_ros.model.vit import model_name, numbered_names
+from ltp_ros.model.labels import numbered_names
+from ltp_ros.model.vit import model_name
 from ltp_ros.tuner import ladder_profile
 from ltp_ros.tuner.ladder_profile import ProfileError, Setup
 from ltp_ros.tuner.levels import LevelCost, costs_of, useless_levels

@@ -5,7 +5,9 @@ import ast
 import csv
 import json
 import re
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from timm.data import ImageNetInfo, infer_imagenet_subset
 
 from ltp_ros.files import expand, read_text, some_of
 from ltp_ros.model.checkpoint import ModelError
@@ -61,6 +63,23 @@ def names_in(content: object, source: str) -> List[str]:
         return _names(list(content), source)
     raise ModelError(f'{source}: {content!r} is not a list of names; expected a JSON list, or an '
                      'object from id to name')
+
+
+def numbered_names(num_classes: int) -> List[str]:
+    """Return the names of classes of which none is known."""
+    return [f'class {index}' for index in range(num_classes)]
+
+
+def names_of_timm(config: Mapping[str, Any], num_classes: int) -> List[str]:
+    """Return the names in timm's configuration of a model, or ImageNet's; [] if it has none."""
+    if config.get('label_names'):  # a model of the hub, or of a folder in its format
+        names = names_in(config['label_names'], "label_names in timm's configuration")
+        if len(names) == num_classes:  # else the head is another
+            described = config.get('label_descriptions')
+            return [str(described.get(name, name)) for name in names] if isinstance(
+                described, dict) else names
+    subset = infer_imagenet_subset({'num_classes': num_classes})
+    return ImageNetInfo(subset).label_descriptions() if subset else []
 
 
 def _literal(text: str) -> object:

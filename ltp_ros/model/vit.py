@@ -7,7 +7,7 @@ from typing import Callable, List, Mapping
 
 import timm
 import torch
-from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
+from timm.data import resolve_model_data_config
 from timm.models import register_model
 from timm.models.vision_transformer import (
     Attention,
@@ -23,7 +23,7 @@ from ltp_ros.files import expand
 from ltp_ros.model import hub
 from ltp_ros.model.checkpoint import DEMO, ModelError, misfit, read_checkpoint, read_model_card
 from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
-from ltp_ros.model.labels import names_in, read_labels
+from ltp_ros.model.labels import names_in, names_of_timm, numbered_names, read_labels
 from ltp_ros.model.preprocessing import DataConfig
 from ltp_ros.reduction.base import TokenReducer
 from ltp_ros.reduction.ltp import TokenPruner
@@ -221,29 +221,12 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
     elif card_names:
         names = names_in(card_names, f'label_names in the card of {checkpoint!r}')
     else:
-        names = _names_of_timm(vit) or numbered_names(vit.num_classes)
+        names = names_of_timm(getattr(vit, 'pretrained_cfg', None) or {},
+                              vit.num_classes) or numbered_names(vit.num_classes)
     if len(names) != vit.num_classes:
         raise ModelError(f'{labels or "the model card"} has {len(names)} labels but the model '
                          f'has {vit.num_classes} classes; give one name a line, in class order')
     return names
-
-
-def numbered_names(num_classes: int) -> List[str]:
-    """Return the names of classes of which none is known."""
-    return [f'class {index}' for index in range(num_classes)]
-
-
-def _names_of_timm(vit: VisionTransformer) -> List[str]:
-    """Return the names in timm's configuration of a model, or ImageNet's; [] if it has none."""
-    config = getattr(vit, 'pretrained_cfg', None) or {}
-    if config.get('label_names'):  # a model of the hub, or of a folder in its format
-        names = names_in(config['label_names'], "label_names in timm's configuration")
-        if len(names) == vit.num_classes:  # else the head is another
-            described = config.get('label_descriptions')
-            return [str(described.get(name, name)) for name in names] if isinstance(
-                described, dict) else names
-    subset = infer_imagenet_subset(vit)
-    return ImageNetInfo(subset).label_descriptions() if subset else []
 
 
 def weights_of(model: str, checkpoint: str = '') -> str:
