@@ -86,7 +86,10 @@ def strangers(args: Sequence[str], node_name: str) -> Iterator[str]:
     for flag, path in zip(args, args[1:]):
         if flag != '--params-file':
             continue
-        names = [name for name, _ in _nodes(yaml.load(read_text(expand(path)), _Loader))]
+        try:
+            names = [name for name, _ in _nodes(_parsed(read_text(expand(path)))[1])]
+        except yaml.YAMLError:
+            continue  # rcl alone can read it
         if not any(_matches(name, node_name) for name in names):
             yield (f'{path} has no parameters for {node_name}, but for {", ".join(names)}: none '
                    f'is used. Write {node_name} there, or /** for any node')
@@ -102,11 +105,17 @@ def _others(args: Sequence[str]) -> Iterator[str]:
             yield arg
 
 
+def _parsed(text: str) -> Tuple[yaml.Node, object]:
+    """Return a document as the nodes that were written, and as what they mean."""
+    loader = _Loader(text)
+    tree = loader.get_single_node()
+    return tree, None if tree is None else loader.construct_document(tree)
+
+
 def _usable_file(path: str, rewritten: Path) -> str:
-    """Return the path of a parameter file that rcl can parse, the given one if it can be."""
+    """Return the path of a parameter file that rcl can parse."""
     try:
-        text = read_text(expand(path))
-        tree, content = yaml.compose(text, _Loader), yaml.load(text, _Loader)
+        tree, content = _parsed(read_text(expand(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f'params file {path!r} cannot be read: {error}') from error
     except yaml.YAMLError as error:
@@ -135,7 +144,7 @@ def _is_taken(path: str) -> bool:
 def _usable_value(argument: str) -> str:
     name, _, text = argument.partition(':=')
     try:
-        tree, value = yaml.compose(text, _Loader), yaml.load(text, _Loader)
+        tree, value = _parsed(text)
     except yaml.YAMLError:
         return argument  # rcl says what it cannot parse
     _check({name: value}, '')

@@ -129,6 +129,11 @@ def test_a_file_without_parameters_for_the_node_is_told_where_rcl_uses_none(
         assert str(list(yaml.safe_load(open(path)))[0]).strip('/') in warnings[0]
 
 
+def test_a_file_that_rcl_alone_can_read_is_not_judged(params_file):
+    path = params_file('/**:\n  ros__parameters:\n    top_k: 3\t# five\n')
+    assert not list(strangers(['ltp_classifier', '--ros-args', '--params-file', path], NODE))
+
+
 @pytest.mark.parametrize('args, code, words', [
     (['--help'], 0, 'usage: ltp_classifier'), (['model:=demo'], 2, '--ros-args -p model:=demo')])
 def test_the_program_helps_or_refuses_before_it_loads_anything(listener, args, code, words):
