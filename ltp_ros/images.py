@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures as files: folders, encoded images, videos, webcams. Always (H, W, 3) uint8 RGB."""
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Union
 
@@ -119,13 +120,20 @@ def read_images(images: Iterable[EncodedImage], total: int, note: Note,
     Raises:
         ImageFileError: if too many cannot be used; see `Unread`.
     """
+    yield from readable(((index, name_of(image, index), partial(decode_rgb, image))
+                         for index, image in enumerate(images)), total, note, fits)
+
+
+def readable(images: Iterable[Tuple[int, str, Callable[[], np.ndarray]]], total: int, note: Note,
+             fits: Fits = any_size) -> Iterator[Tuple[int, np.ndarray]]:
+    """Do as `read_images`, with images given by index, name and how each is decoded to RGB."""
     unread = Unread(total)
-    for index, image in enumerate(images):
+    for index, name, decode in images:
         try:
-            rgb = decode_rgb(image)
+            rgb = decode()
             fits(*rgb.shape[:2])
         except ValueError as error:
-            unread.add(name_of(image, index), error)
+            unread.add(name, error)
         else:
             yield index, rgb
     if unread:

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Unlabelled images from a folder, an .npz, a video or a ROS bag."""
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, List, Sequence, Tuple
@@ -14,11 +15,11 @@ from ltp_ros.images import (
     Fits,
     ImageFileError,
     Note,
-    Unread,
     any_size,
     ignore,
     is_image_file,
     read_images,
+    readable,
     spread,
     unread_pictures,
     video_frames,
@@ -153,19 +154,11 @@ def _probes(bag: 'AnyReader', parts: 'Sequence[Connection]'
 def _messages(bag: 'AnyReader', topics: 'Sequence[Connection]', limit: int, note: Note,
               fits: Fits) -> Iterator[np.ndarray]:
     wanted = set(spread(sum(topic.msgcount for topic in topics), limit).tolist())
-    unread = Unread(len(wanted))
-    for index, (topic, _, content) in enumerate(bag.messages(connections=topics)):
-        if index not in wanted:
-            continue
-        try:
-            rgb = _decoded(bag, topic, content)
-            fits(*rgb.shape[:2])
-        except ValueError as error:
-            unread.add(f'message {index} on {topic.topic}', error)
-        else:
-            yield rgb
-    if unread:
-        note(f'left out: {unread}')
+    messages = (
+        (index, f'message {index} on {topic.topic}', partial(_decoded, bag, topic, content))
+        for index, (topic, _, content) in enumerate(bag.messages(connections=topics))
+        if index in wanted)
+    yield from (rgb for _, rgb in readable(messages, len(wanted), note, fits))
 
 
 def _decoded(bag: 'AnyReader', topic: 'Connection', content: bytes) -> np.ndarray:
