@@ -107,8 +107,10 @@ def test_the_wait_ends_when_the_program_is_told_to_stop(download):
 
 def test_control_c_ends_a_program_whose_download_hangs():
     program = subprocess.Popen([sys.executable, '-c', """
-import threading
+import signal, threading
 from ltp_ros.model import hub
+# A shell without job control lets its background processes ignore the signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 hub.unreachable = threading.Event().wait
 hub.fetch('user/name', lambda: print('waiting', flush=True))
 """], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

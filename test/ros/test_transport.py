@@ -130,7 +130,8 @@ def test_five_processes_share_the_64_mb_of_a_container(listener, tmp_path):
         ['unshare', '--map-root-user', '--mount', 'bash', '-c', script], stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=90, cwd=Path(transport.__file__).parents[2],
         env={**os.environ, **dict.fromkeys(PROFILES_VARIABLES, profiles)})
-    assert result.stdout.splitlines() == ["['']"] * 5
+    # Lines of several processes may run into each other
+    assert result.stdout.replace('\n', '') == "['']" * 5
 
 
 @pytest.mark.parametrize('name', ['fastdds.xml', 'fastdds_4k.xml'])
