@@ -1,13 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Build msg/*.msg without a ROS installation: setup.py's ``build_ext`` command.
+"""Build msg/ and srv/ without a ROS installation: setup.py's ``build_ext`` command.
 
 The rosidl generators come from the package index ([build-system] in pyproject.toml). Where ROS is
 installed, colcon and CMakeLists.txt do the same work and this file is not used.
 
 What it adds to the package ``ltp_ros``::
 
-    msg/*.py                                the message classes
+    msg/*.py, srv/*.py                      the message and service classes
     libltp_ros__rosidl_generator_c.so       their C structs
     libltp_ros__rosidl_typesupport_*.so     how the middleware reads and writes them
     ltp_ros_s__rosidl_typesupport_c.*.so    the extension module that ties these to Python
@@ -23,7 +23,8 @@ from setuptools.command.build_ext import build_ext
 
 PACKAGE = 'ltp_ros'
 ROOT = Path(__file__).resolve().parent
-DEPENDENCIES = ['std_msgs', 'builtin_interfaces']       # interface packages that msg/ refers to
+# Interface packages that msg/ and srv/ refer to, directly or not
+DEPENDENCIES = ['builtin_interfaces', 'std_msgs', 'geometry_msgs', 'sensor_msgs', 'service_msgs']
 # rmw_fastrtps needs both: the first (de)serialises, the second describes the type to discovery.
 TYPESUPPORTS = ['rosidl_typesupport_fastrtps_c', 'rosidl_typesupport_introspection_c']
 # Opened by name at run time, so each is a library of its own; in link order.
@@ -41,9 +42,10 @@ class BuildMessages(build_ext):
         self.prefix = wheel_prefix()
         shutil.rmtree(self.generated, ignore_errors=True)
         self.sources = generate_sources(self.generated, self.prefix)
-        shutil.copytree(self.generated / 'rosidl_generator_py' / PACKAGE / 'msg',
-                        self.package_dir / 'msg', dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns('*.c'))
+        for kind in ('msg', 'srv'):
+            shutil.copytree(self.generated / 'rosidl_generator_py' / PACKAGE / kind,
+                            self.package_dir / kind, dirs_exist_ok=True,
+                            ignore=shutil.ignore_patterns('*.c'))
         super().run()
 
     def build_extension(self, ext):
@@ -80,7 +82,7 @@ class BuildMessages(build_ext):
 
 
 def generate_sources(out, prefix):
-    """Run the rosidl generators on msg/*.msg.
+    """Run the rosidl generators on msg/*.msg and srv/*.srv.
 
     Args:
         out: directory to fill; each generator writes into ``out/<generator>/ltp_ros``.
@@ -93,6 +95,7 @@ def generate_sources(out, prefix):
     # The generators' own command line is of no use: the wheels register its plugins twice, and
     # it refuses duplicates.
     from rosidl_adapter.msg import convert_msg_to_idl
+    from rosidl_adapter.srv import convert_srv_to_idl
     from rosidl_generator_c.cli import GenerateC
     from rosidl_generator_py.cli import GeneratePython
     from rosidl_generator_type_description.cli import HashTypeDescription
@@ -102,9 +105,10 @@ def generate_sources(out, prefix):
 
     idl_root = out / 'idl' / PACKAGE
     idl_files = []
-    for message in sorted((ROOT / 'msg').glob('*.msg')):
-        convert_msg_to_idl(ROOT, PACKAGE, message.relative_to(ROOT), idl_root / 'msg')
-        idl_files.append(f'{idl_root}:msg/{message.stem}.idl')
+    for kind, convert in (('msg', convert_msg_to_idl), ('srv', convert_srv_to_idl)):
+        for interface in sorted((ROOT / kind).glob(f'*.{kind}')):
+            convert(ROOT, PACKAGE, interface.relative_to(ROOT), idl_root / kind)
+            idl_files.append(f'{idl_root}:{kind}/{interface.stem}.idl')
     inputs = (PACKAGE, idl_files, [str(prefix / 'share' / name) for name in DEPENDENCIES])
     generators = {
         'rosidl_generator_c': GenerateC('c'),

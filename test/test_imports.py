@@ -12,7 +12,7 @@ import ltp_ros
 
 PACKAGE = Path(ltp_ros.__file__).parent
 SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob('*.py'))
-           if 'msg' not in path.relative_to(PACKAGE).parts}  # generated
+           if path.parent.name not in ('msg', 'srv')}  # generated
 
 # From the ground up: a room may import those before it, and itself
 FLOORS = ('files', 'config', 'machine', 'reduction', 'tuner', 'model', 'backends', 'classifier',
@@ -22,7 +22,8 @@ STRANGERS = {'reduction': {'files', 'config', 'machine'}, 'tuner': {'machine', '
              'model': {'machine', 'tuner'}, 'backends': {'machine', 'tuner'},
              'ros': {'research'}, 'node': {'research'}}
 ROS = ('rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'vision_msgs',
-       'lifecycle_msgs', 'builtin_interfaces', 'ament_index_python', 'ltp_ros.msg')
+       'lifecycle_msgs', 'builtin_interfaces', 'ament_index_python', 'ltp_ros.msg',
+       'ltp_ros.srv')
 # Each group is imported in a process where these are not to be had
 WITHOUT = [
     ('config tuner', (*ROS, 'numpy', 'torch', 'cv2', 'timm')),
@@ -71,7 +72,7 @@ def imported(path):
 def rooms_that(name):
     """Return the rooms of this package that a file imports from."""
     return {dotted.split('.')[1] for dotted in imported(SOURCES[name])
-            if dotted.startswith('ltp_ros.')} - {'msg'}
+            if dotted.startswith('ltp_ros.')} - {'msg', 'srv'}
 
 
 def room_of(name):
