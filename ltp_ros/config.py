@@ -7,79 +7,15 @@ documentation are derived from these dataclasses.
 """
 import dataclasses
 import difflib
-import math
-import re
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, TypeVar, Union
+from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple, Union
 
-from ltp_ros.files import expand
+from ltp_ros.parameter import ConfigError, checked, parameter
 
 METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
 SCORES = ('srb', 'redundancy', 'spatial', 'random')
 
-
-T = TypeVar('T')
 Value = Union[bool, int, float, str, Tuple[float, ...], Tuple[str, ...]]  # of a parameter
-
-
-class ConfigError(ValueError):
-    """An invalid value; the message names it and the allowed range."""
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """What a parameter's values may be; numbers include the bounds unless told otherwise."""
-
-    minimum: Optional[float] = None
-    maximum: Optional[float] = None
-    above_minimum: bool = False
-    choices: Tuple[str, ...] = ()
-    pattern: str = ''  # of further strings beside the choices, a regular expression
-    example: str = ''  # how the pattern is told to people
-
-    def __contains__(self, value: Union[float, str]) -> bool:
-        if self.choices:
-            return value in self.choices or bool(
-                self.pattern and re.fullmatch(self.pattern, str(value)))
-        if isinstance(value, str):
-            return True
-        if not finite(value):
-            return False
-        if self.minimum is not None and (value < self.minimum or
-                                         self.above_minimum and value == self.minimum):
-            return False
-        return self.maximum is None or value <= self.maximum
-
-    def __str__(self) -> str:
-        if self.choices:
-            return 'one of ' + ', '.join([*map(repr, self.choices), *filter(None, [self.example])])
-        if self.minimum is None and self.maximum is None:
-            return ''
-        if self.maximum is None:
-            return f'{">" if self.above_minimum else ">="} {self.minimum:g}'
-        return f'in {"(" if self.above_minimum else "["}{self.minimum:g}, {self.maximum:g}]'
-
-
-def finite(number: float) -> bool:
-    """Return whether a number is finite as a float; an integer may be beyond any."""
-    try:
-        return math.isfinite(number)
-    except OverflowError:
-        return False
-
-
-def parameter(default: T, description: str, *, live: bool = False, unit: str = '',
-              path: bool = False, minimum: Optional[float] = None,
-              maximum: Optional[float] = None, above_minimum: bool = False,
-              choices: Tuple[str, ...] = (), pattern: str = '', example: str = '') -> T:
-    """Declare a parameter as a dataclass field.
-
-    `live`: it may change while the node is configured; `path`: it names a file or a folder. The
-    rest are the fields of `Allowed`.
-    """
-    return dataclasses.field(default=default, metadata={
-        'description': description, 'live': live, 'unit': unit, 'path': path,
-        'allowed': Allowed(minimum, maximum, above_minimum, choices, pattern, example)})
 
 
 @dataclass(frozen=True)
@@ -225,7 +161,7 @@ _FIELDS = {field.name: (group, field) for group, field in fields()}
 
 
 def check(name: str, value: Any) -> Any:
-    """Return `value` in the type of parameter `name`: an integer for a float becomes one.
+    """Return `value` as parameter `name` has it; see `ltp_ros.parameter.checked`.
 
     Raises:
         ConfigError: if there is no such parameter, or the value's type or range is not allowed.
@@ -234,36 +170,7 @@ def check(name: str, value: Any) -> Any:
         near = difflib.get_close_matches(name, _FIELDS, n=1)
         hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(_FIELDS)}'
         raise ConfigError(f'there is no parameter {name!r}; {hint}')
-    field = _FIELDS[name][1]
-    field_type: Any = field.type
-    item_type = getattr(field_type, '__args__', (field_type,))[0]
-    if item_type is field_type:
-        checked = _check_item(name, value, item_type, field.metadata['allowed'])
-        return expand(checked) if field.metadata['path'] else checked
-    if isinstance(value, str) or not hasattr(value, '__iter__'):
-        raise ConfigError(f'{name} {value!r} is not a list; expected a list, each item '
-                          f'{_TYPE_WORDS[item_type]}')
-    items = tuple(_check_item(name, item, item_type, field.metadata['allowed']) for item in value)
-    if not items or len(set(items)) < len(items) or '' in items:
-        raise ConfigError(f'{name} {list(value)} is not allowed; it needs at least one value, '
-                          'none of them empty or twice')
-    return tuple(sorted(items, reverse=True)) if item_type is float else items
-
-
-_TYPE_WORDS = {bool: 'a boolean', int: 'an integer', float: 'a number', str: 'a string'}
-
-
-def _check_item(name: str, value: Any, expected: type, allowed: Allowed) -> Any:
-    accepted: Any = (int, float) if expected is float else expected
-    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
-        came = _TYPE_WORDS.get(type(value), f'a {type(value).__name__}')
-        raise ConfigError(f'{name} {value!r} is {came}; expected {_TYPE_WORDS[expected]} '
-                          f'{allowed}'.rstrip())
-    if value not in allowed:
-        endless = expected is not str and not finite(value)
-        expectation = ' and '.join(filter(None, ['finite' if endless else '', str(allowed)]))
-        raise ConfigError(f'{name} {value!r:.40} is not allowed; it must be {expectation}')
-    return expected(value)
+    return checked(_FIELDS[name][1], value)
 
 
 def snap(keep_ratio: float, keep_ratios: Sequence[float]) -> float:

@@ -15,12 +15,13 @@ SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
            if path.parent.name not in ('msg', 'srv')}  # generated
 
 # From the ground up: a room may import those before it, and itself
-FLOORS = ('files', 'config', 'machine', 'reduction', 'tuner', 'model', 'backends', 'classifier',
-          'frames', 'images', 'research', 'ros', 'node', 'tools')
+FLOORS = ('files', 'parameter', 'config', 'machine', 'reduction', 'tuner', 'model', 'backends',
+          'classifier', 'frames', 'images', 'research', 'ros', 'node', 'tools')
 # Which of them besides must not know each other
-STRANGERS = {'reduction': {'files', 'config', 'machine'}, 'tuner': {'machine', 'reduction'},
-             'model': {'machine', 'tuner'}, 'backends': {'machine', 'tuner'},
-             'ros': {'research'}, 'node': {'research'}}
+STRANGERS = {'reduction': {'files', 'parameter', 'config', 'machine'},
+             'tuner': {'machine', 'reduction'}, 'model': {'machine', 'tuner'},
+             'backends': {'machine', 'tuner'}, 'ros': {'research'},
+             'node': {'research'}}
 ROS = ('rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'vision_msgs',
        'lifecycle_msgs', 'builtin_interfaces', 'ament_index_python', 'ltp_ros.msg',
        'ltp_ros.srv')

@@ -12,11 +12,11 @@ from ltp_ros.config import (
     Value,
     check,
     fields,
-    finite,
     value_of,
 )
 from ltp_ros.files import expand
 from ltp_ros.model.vit import DEMO
+from ltp_ros.parameter import finite
 
 N = TypeVar('N', int, float)
 
