@@ -24,6 +24,7 @@ from ltp_ros.frames.health import Status
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import arguments, bond
+from ltp_ros.ros.classify_service import ClassifyService
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
@@ -50,6 +51,7 @@ class ClassifierNode(ConfiguredNode):
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
         Diagnostics(self, self._health)
+        ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
 
     def start_loading(self) -> 'futures.Future[Any]':

@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from ltp_ros.msg import Classification, FrameLatency
-from ltp_ros.ros import messages
+from ltp_ros.ros.images import from_pixels
 from ltp_ros.tools.support.processes import Process
 
 SEC = 1_700_000_000
@@ -105,7 +105,7 @@ def picture(index, size=(48, 64)):
     rgb = np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
     header = Header(frame_id=f'frame {index}')
     header.stamp.sec, header.stamp.nanosec = SEC, index
-    return messages.from_rgb(header, rgb)
+    return from_pixels(header, rgb)
 
 
 def exchange(listener: Listener, publisher, message, program):

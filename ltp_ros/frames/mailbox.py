@@ -47,7 +47,7 @@ class Mailbox:
         self._waiting: Dict[str, Frame] = {}
         self._turns: Deque[str] = deque()  # the camera served longest ago comes first
         self._arrivals_ns: Deque[int] = deque(maxlen=ARRIVALS)
-        self._closed = False
+        self._closed = self._woken = False
         self._expected: List[str] = []  # topics
         self.received: Counter = Counter()  # by topic
         self.published: Counter = Counter()  # by topic
@@ -77,10 +77,11 @@ class Mailbox:
             self._condition.notify()
 
     def take(self) -> Optional[Frame]:
-        """Wait for a frame and return it; None once the mailbox is closed."""
+        """Wait for a frame and return it; None if `wake` came first, or once closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._waiting or self._closed)
-            if self._closed:
+            self._condition.wait_for(lambda: self._waiting or self._woken or self._closed)
+            self._woken = False
+            if self._closed or not self._waiting:
                 return None
             topic = next(topic for topic in self._turns if topic in self._waiting)
             self._turns.remove(topic)
@@ -122,6 +123,17 @@ class Mailbox:
             for topic in list(self._waiting):
                 del self._waiting[topic]
                 self._count_drop(topic, 'inactive')
+
+    def wake(self) -> None:
+        """Let `take` wait no longer for a frame: there is other work."""
+        with self._condition:
+            self._woken = True
+            self._condition.notify()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no frame will be handed out any more."""
+        return self._closed
 
     def close(self) -> None:
         """Discard waiting and future frames; wake the thread that waits for one."""

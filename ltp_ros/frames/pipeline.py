@@ -143,6 +143,17 @@ class Pipeline:
         self.busy_since_ns = None
         return latency
 
+    def classify(self, message: object, keep_ratio: float) -> Prediction:
+        """Classify an image beside the stream: it is neither counted, nor timed, nor tuned by.
+
+        Raises:
+            ltp_ros.frames.encodings.ImageError: if the message is not an image.
+            ltp_ros.model.preprocessing.ImageSizeError: if it cannot be resized for the model.
+        """
+        config = self.config.classifier
+        return self.classifier.classify(self._decode(message), keep_ratio, config.top_k,
+                                        config.score_threshold)
+
     def give_up(self, processed: ProcessedFrame) -> None:
         """Count a frame that was not published, because the node was deactivated meanwhile."""
         self.mailbox.mark_dropped(processed.frame, 'inactive')

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
 import time
+from concurrent.futures import Future
 from typing import Callable, List, Sequence
+
+from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config
@@ -11,6 +14,7 @@ from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
 from ltp_ros.frames.worker import Worker
+from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.outputs import Outputs
@@ -66,6 +70,15 @@ class FrameServer:
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""
         self.pipeline.config = self._outputs.config = config
+
+    def classify(self, image: Image, keep_ratio: float) -> 'Future[Classification]':
+        """Classify an image between two frames; cancelled if the model is released before."""
+        def work() -> Classification:
+            return messages.from_prediction(
+                image.header, '', self.pipeline.classifier.model_name,
+                self.pipeline.classify(image, keep_ratio))
+
+        return self._worker.request(work)
 
     def publish(self, frame: Frame, prediction: Prediction) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile."""

@@ -27,6 +27,7 @@ from std_msgs.msg import Header
 
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError, Note
+from ltp_ros.ros.images import from_pixels
 from ltp_ros.ros.transport import use_large_images
 from ltp_ros.tools.support.flags import number, positive_int, whole_number
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, is_camera, open_source
@@ -129,10 +130,7 @@ def to_message(header: Header, rgb: np.ndarray,
         _, jpeg = cv2.imencode('.jpg', rgb[..., ::-1])
         return CompressedImage(header=header, format='jpeg', data=array.array('B', jpeg.tobytes()))
     code = ENCODINGS[args.encoding]
-    image = rgb if code is None else cv2.cvtColor(rgb, code)
-    data = array.array('B', np.ascontiguousarray(image).tobytes())
-    return Image(header=header, height=image.shape[0], width=image.shape[1],
-                 encoding=args.encoding, step=image.size // image.shape[0], data=data)
+    return from_pixels(header, rgb if code is None else cv2.cvtColor(rgb, code), args.encoding)
 
 
 def parse_size(text: str) -> Tuple[int, int]:
