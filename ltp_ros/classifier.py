@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 import numpy as np
 import torch
 
-from ltp_ros.backends import choice
+from ltp_ros.backends import cache, choice
 from ltp_ros.backends.protocol import Backend, Log
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.model import vit
@@ -82,6 +82,8 @@ class Classifier:
         config = self.config
         folder = choice.model_folder(config.cache, self.model_name, self.model_hash,
                                      config.method, config.score, config.alpha)
+        if folder is not None:
+            cache.prune(folder.parents[1], folder)
         try:
             return choice.fastest(
                 choice.candidates(config.backend, config.precision, self.device),

@@ -17,7 +17,6 @@ from torch import nn
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.graph import GraphBackend
 from ltp_ros.backends.onnx import OnnxBackend, choose_providers
-from ltp_ros.backends.onnx_export import VERSION
 from ltp_ros.backends.protocol import Backend, Log
 from ltp_ros.model.preprocessing import DataConfig
 
@@ -165,4 +164,4 @@ def model_folder(cache: str, model: str, model_hash: str, method: str, score: st
         base = Path(user_cache) / 'ltp_ros'
     how = f'{method}_{score}_{alpha:g}' if method == 'ltp' else method
     name = re.sub(r'[^\w.-]', '_', model)  # 'hf_hub:user/name' too is one folder
-    return base / f'{name}-{model_hash[:12]}' / f'{how}-v{VERSION}'
+    return base / f'{name}-{model_hash[:12]}' / how

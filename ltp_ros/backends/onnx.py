@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Run the model with ONNX Runtime: one session a ladder level, each with static shapes."""
-import hashlib
+import functools
 import json
 import math
 import os
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ltp_ros.backends.onnx_export import export_level, level_file
+from ltp_ros.backends import cache
+from ltp_ros.backends.onnx_export import export_level, level_file, origin
 from ltp_ros.backends.protocol import BackendAnswer, Log
 from ltp_ros.backends.transfer import Transfer
 from ltp_ros.model.preprocessing import DataConfig
@@ -59,8 +60,7 @@ def open_session(path: Path, providers: Sequence[Provider] = (CPU,), needed: Seq
         session = onnxruntime.InferenceSession(str(path), options or session_options(),
                                                providers=list(providers))
     except errors() as error:
-        raise RuntimeError(f'ONNX Runtime cannot load {path}: {error}. If the file is damaged, '
-                           'remove it: it will be exported anew') from error
+        raise RuntimeError(f'ONNX Runtime cannot load {path}: {error}') from error
     if needed and session.get_providers()[0] not in needed:
         raise RuntimeError(f'ONNX Runtime could not start {" or ".join(needed)} and says above '
                            'why; install the libraries that this onnxruntime wants, or use '
@@ -172,13 +172,16 @@ class OnnxBackend:
     def _load(self, keep_ratio: float) -> BoundSession:
         int8 = self.precision == 'int8'
         path = level_file(self._folder, keep_ratio, int8)
-        if not path.is_file():
-            export_level(self.model, keep_ratio, path, int8=int8)
+        cache.ensure(path, origin(int8), functools.partial(
+            export_level, self.model, keep_ratio, int8=int8), self._log)
         if self.device.type == 'cpu':
             return BoundSession(open_session(path), self._pixels)
         # Float16 comes with TensorRT alone
         needed = PROVIDERS['cuda'][:1 if self.precision == 'float16' else None]
-        providers = [(name, provider_options(name, self.device, self.precision, path))
+        engines = engine_folder(path)
+        engines.mkdir(mode=0o700, exist_ok=True)
+        cache.drop_damaged(engines, self._log)
+        providers = [(name, provider_options(name, self.device, self.precision, engines))
                      for name in self._providers]
         options = session_options()
         with TemporaryDirectory() as folder:
@@ -187,6 +190,7 @@ class OnnxBackend:
             level = BoundSession(session, self._pixels)
             level.run()
             counts = nodes_by_provider(Path(session.end_profiling()))
+        cache.seal_all(engines, self._log)
         self._log(f'keep_ratio {keep_ratio:g}: nodes run by ' + ', '.join(
             f'{name} {count}' for name, count in counts.items()))
         return level
@@ -217,23 +221,25 @@ def choose_providers(device_type: str, precision: str) -> List[str]:
     return [*found, CPU]
 
 
-def provider_options(name: str, device: torch.device, precision: str,
-                     path: Path) -> Dict[str, object]:
-    """Return the options of an execution provider for a level's file.
+def engine_folder(path: Path) -> Path:
+    """Return where TensorRT keeps its engines of a level's file: named after the content.
 
-    TensorRT's engines are kept beside the file, in a folder named after its content: their own
-    names know the file's name alone, and an engine of another content would be run in silence.
+    Their own names know the file's name alone, and an engine of another content would be run in
+    silence.
     """
+    return path.parent / f'engines-{cache.sha256(path)[:12]}'
+
+
+def provider_options(name: str, device: torch.device, precision: str,
+                     engines: Path) -> Dict[str, object]:
+    """Return the options of an execution provider; TensorRT keeps its `engines` in that folder."""
     if name == CPU:
         return {}
     options: Dict[str, object] = {'device_id': device.index or 0}
     if name == TENSORRT:
-        content = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        engines = path.parent / f'engines-{content}'
-        engines.mkdir(exist_ok=True)
         options.update(
             trt_engine_cache_enable=True, trt_engine_cache_path=str(engines),
-            trt_timing_cache_enable=True, trt_timing_cache_path=str(path.parent),
+            trt_timing_cache_enable=True, trt_timing_cache_path=str(engines),
             trt_fp16_enable=precision == 'float16', trt_layer_norm_fp32_fallback=True)
     return options
 

@@ -1,10 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Write a level of the ladder as an ONNX file: pixels in, best classes and kept patches out."""
+import functools
+import hashlib
 import inspect
 import os
 import warnings
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Dict, Iterator, Sequence, Tuple
 
@@ -14,7 +17,7 @@ from torch import nn
 # The last without LayerNormalization, which the TensorRT of JetPack 5 (8.5) does not know;
 # ONNX Runtime fuses it again
 OPSET = 16
-VERSION = 2  # of the exported graph; raise it when existing files must not be reused
+SOURCES = ('reduction', 'model', 'backends/onnx_export.py')  # what a level is made by
 MAX_CLASSES = 100  # `top_k` may be no more
 
 
@@ -34,6 +37,20 @@ class _Level(nn.Module):
 def level_file(folder: Path, keep_ratio: float, int8: bool = False) -> Path:
     """Return the file of a level in `folder`."""
     return folder / f'keep_{keep_ratio:g}{"_int8" if int8 else ""}.onnx'
+
+
+@functools.lru_cache(maxsize=None)
+def origin(int8: bool) -> Dict[str, str]:
+    """Return the versions of all that shapes an exported level, besides the model itself."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(path for name in SOURCES
+                       for path in ([package / name] if name.endswith('.py')
+                                    else (package / name).rglob('*.py'))):
+        digest.update(path.read_bytes())
+    libraries = ('torch', 'timm', 'onnx', *(('onnxruntime',) if int8 else ()))  # that quantises
+    return {'ltp_ros': digest.hexdigest()[:12],
+            **{name: str(import_module(name).__version__) for name in libraries}}
 
 
 def export_level(model: nn.Module, keep_ratio: float, path: Path, batch: int = 1,

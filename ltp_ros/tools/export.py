@@ -6,6 +6,7 @@ By default the files go where the `onnx` backend looks for them, so that a node 
 starts without exporting. Use --output to export for trtexec and other tools.
 """
 import argparse
+import functools
 import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypedDict
@@ -16,9 +17,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ltp_ros.backends import choice
+from ltp_ros.backends import cache, choice
 from ltp_ros.backends.eager import EagerBackend
-from ltp_ros.backends.onnx_export import export_level, level_file
+from ltp_ros.backends.onnx_export import export_level, level_file, origin
 from ltp_ros.backends.protocol import Backend
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
@@ -82,7 +83,9 @@ def export_ladder(args: argparse.Namespace) -> Tuple[Dict[str, str], List[LevelR
     for keep_ratio in tracked(classifier.config.ladder, 'exporting', Progress(
             console=Console(stderr=True), disable=args.quiet)):
         path = level_file(folder, keep_ratio)
-        export_level(eager.model, keep_ratio, path)
+        path.unlink(missing_ok=True)
+        cache.ensure(path, origin(int8=False),
+                     functools.partial(export_level, eager.model, keep_ratio), print)
         rows.append({'keep_ratio': keep_ratio, 'file': str(path),
                      'mib': path.stat().st_size / 2 ** 20,
                      **compare(eager, onnx, images, keep_ratio)})

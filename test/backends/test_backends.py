@@ -16,19 +16,21 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from ltp_ros.backends import choice
+from ltp_ros.backends import cache, choice
+from ltp_ros.backends.cache import SEALS
 from ltp_ros.backends.eager import EagerBackend, best_classes
 from ltp_ros.backends.graph import RETRY_FRAMES, CaptureError, GraphBackend
 from ltp_ros.backends.onnx import (
     BoundSession,
     OnnxBackend,
     choose_providers,
+    engine_folder,
     nodes_by_provider,
     open_session,
     provider_options,
     session_options,
 )
-from ltp_ros.backends.onnx_export import _exporter, export_level, level_file
+from ltp_ros.backends.onnx_export import _exporter, export_level, level_file, origin
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig
 from ltp_ros.model import vit
@@ -64,7 +66,8 @@ def test_onnx_gives_the_answers_of_torch(model, tmp_path):
     for keep_ratio in LEVELS:
         for rgb in (RGB, RGB[::-1], RGB[:, ::2]):
             assert_same(onnx(rgb, keep_ratio, 5), eager(rgb, keep_ratio, 5))
-    assert sorted(tmp_path.iterdir()) == sorted(level_file(tmp_path, k) for k in LEVELS)
+    assert sorted(tmp_path.iterdir()) == sorted([
+        tmp_path / SEALS, *(level_file(tmp_path, k) for k in LEVELS)])
 
 
 def test_int8_gives_nearly_the_answers_of_torch_in_less_room(tmp_path):
@@ -152,12 +155,26 @@ def test_levels_that_were_exported_before_are_taken_as_they_are(tmp_path, monkey
     assert [path.name for path in tmp_path.rglob('*.onnx')] == ['keep_0.5.onnx']
 
 
-def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
+@pytest.mark.parametrize('damage', [
+    lambda path: path.write_bytes(b'no model'),
+    lambda path: path.write_bytes(path.read_bytes()[:-1000]),
+    lambda path: overwrite(path, path.stat().st_size // 2, bytes(4096)),  # that would be run
+], ids=['nonsense', 'cut off', 'zeros'])
+def test_a_damaged_level_is_told_and_exported_anew(tmp_path, damage):
     pytest.importorskip('onnxruntime')
-    model = vit.create_vit('demo')
-    level_file(tmp_path, 0.5).write_bytes(b'no model')
-    with pytest.raises(RuntimeError, match='keep_0.5.onnx.*remove it'):
-        OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path, print)(RGB, 0.5, 1)
+    model, told = vit.create_vit('demo'), []
+    first, again = (OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path,
+                                told.append) for _ in range(2))
+    expected = first(RGB, 0.5, 5)
+    damage(level_file(tmp_path, 0.5))
+    assert_same(again(RGB, 0.5, 5), expected)
+    assert [line for line in told if 'keep_0.5.onnx is damaged: it is made anew' in line]
+
+
+def overwrite(path, at, content):
+    data = bytearray(path.read_bytes())
+    data[at:at + len(content)] = content
+    path.write_bytes(data)
 
 
 def test_a_provider_that_does_not_start_is_an_error_and_not_the_cpu(tmp_path):
@@ -170,7 +187,8 @@ def test_a_provider_that_does_not_start_is_an_error_and_not_the_cpu(tmp_path):
 def test_what_onnxruntime_raises_in_a_run_is_caught_like_what_torch_raises(tmp_path):
     pytest.importorskip('onnxruntime')
     model = vit.create_vit('demo')
-    export_level(vit.create_vit('demo', img_size=64), 0.5, level_file(tmp_path, 0.5))
+    cache.ensure(level_file(tmp_path, 0.5), origin(False), lambda path: export_level(
+        vit.create_vit('demo', img_size=64), 0.5, path), print)
     with pytest.raises(RuntimeError, match='cannot run this level'):
         OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path, print)(RGB, 0.5, 1)
 
@@ -521,11 +539,13 @@ def test_tensorrt_keeps_its_engines_by_the_content_of_a_level(tmp_path):
     device, path, folders = torch.device('cuda', 1), tmp_path / 'keep_0.5.onnx', set()
     for content in (b'one', b'another'):
         path.write_bytes(content)
-        options = provider_options('TensorrtExecutionProvider', device, 'float16', path)
+        folders.add(engine_folder(path))
+        options = provider_options('TensorrtExecutionProvider', device, 'float16',
+                                   engine_folder(path))
         assert options['trt_fp16_enable'] and options['device_id'] == 1
         assert options['trt_layer_norm_fp32_fallback'] and options['trt_timing_cache_enable']
-        folders.add(options['trt_engine_cache_path'])
-    assert len(folders) == 2 and all(tmp_path in Path(folder).parents for folder in folders)
+        assert options['trt_engine_cache_path'] == str(engine_folder(path))
+    assert len(folders) == 2 and all(tmp_path in folder.parents for folder in folders)
 
 
 def test_nodes_are_counted_by_the_provider_that_ran_them(tmp_path):

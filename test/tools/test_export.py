@@ -34,7 +34,7 @@ def test_exported_levels_are_checked_and_then_used_by_the_backend(tmp_path, monk
 def test_a_folder_may_be_chosen(tmp_path):
     assert run('--output', str(tmp_path / 'onnx')) == 0
     assert sorted(path.name for path in (tmp_path / 'onnx').iterdir()) == [
-        'keep_0.5.onnx', 'keep_1.onnx']
+        'keep_0.5.onnx', 'keep_1.onnx', 'sealed.json']
 
 
 def test_files_with_other_answers_are_an_error(tmp_path, monkeypatch, capsys):

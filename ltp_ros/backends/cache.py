@@ -1,0 +1,150 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are made once and kept, sealed with the hash of their content and with their origin.
+
+A folder's seals lie in its `sealed.json`. A file that does not fit its seal, damaged on the disk
+or made by other versions, is made anew: it would answer wrongly without a word. Processes that
+share a folder take turns by a lock on it.
+"""
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, Mapping
+
+from ltp_ros.backends.protocol import Log
+
+SEALS = 'sealed.json'
+MAX_BYTES = 8 * 2 ** 30  # of all models; nine levels of ViT-S take 0.8 GB
+_CHUNK = 2 ** 20
+
+
+def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], log: Log) -> None:
+    """Have a file that is whole and of this origin: the one that is kept, else made now.
+
+    Args:
+        path: the file; its folder is made, for this user alone.
+        origin: versions of all that shapes the content.
+        make: writes the file, whole or not at all.
+        log: called with the reason if a file that is there is not used, and while another
+            process makes it.
+
+    Raises:
+        OSError: if the folder or the file cannot be made.
+    """
+    _make_private(path.parent)
+    with _locked(path.parent, log):
+        fault = _fault(path, origin)
+        if fault:
+            if path.exists():
+                log(f'{path} {fault}: it is made anew')
+            make(path)
+            _write_seals(path.parent, {
+                **_seals(path.parent),
+                path.name: {'sha256': sha256(path), 'origin': dict(origin)}})
+        with contextlib.suppress(OSError):  # a cache that is only read
+            os.utime(str(path.parent))  # last used
+
+
+def drop_damaged(folder: Path, log: Log) -> None:
+    """Remove the files of a folder that do not fit their seal, or have none."""
+    with _locked(folder, log):
+        seals = _seals(folder)
+        for path in _files(folder):
+            if seals.get(path.name, {}).get('sha256') != sha256(path):
+                log(f'{path} is damaged or was not finished: it is made anew')
+                path.unlink()
+
+
+def seal_all(folder: Path, log: Log) -> None:
+    """Seal the files of a folder as they are."""
+    with _locked(folder, log):
+        _write_seals(folder, {path.name: {'sha256': sha256(path)} for path in _files(folder)})
+
+
+def prune(base: Path, in_use: Path, max_bytes: int = MAX_BYTES) -> None:
+    """Remove the exported levels of the models used longest ago, while all take more room.
+
+    Args:
+        base: the cache, with a folder for each model and in it one for each way to reduce it.
+        in_use: a folder that stays.
+        max_bytes: for all of them.
+    """
+    folders = sorted({path.parent for path in base.glob('*/*/keep_*.onnx')},
+                     key=lambda folder: folder.stat().st_mtime)
+    sizes = {folder: sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())
+             for folder in folders}
+    for folder in folders:
+        if sum(sizes.values()) <= max_bytes:
+            return
+        if folder != in_use:
+            shutil.rmtree(str(folder), ignore_errors=True)
+            with contextlib.suppress(OSError):  # another method's levels are there
+                folder.parent.rmdir()
+            del sizes[folder]
+
+
+def _fault(path: Path, origin: Mapping[str, str]) -> str:
+    """Return why a file cannot be used, as a clause; '' if it can."""
+    if not path.is_file():
+        return 'is not there'
+    seal = _seals(path.parent).get(path.name)
+    if seal is None:
+        return 'was made by an earlier version, or not finished'
+    made_by = seal.get('origin', {})
+    for name in {**made_by, **origin}:
+        if made_by.get(name) != origin.get(name):
+            return f'was made by {name} {made_by.get(name)}, not {origin.get(name)}'
+    return '' if seal.get('sha256') == sha256(path) else 'is damaged'
+
+
+def _seals(folder: Path) -> Dict[str, Dict[str, Any]]:
+    try:
+        found = json.loads((folder / SEALS).read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return {}  # none, or damaged: then nothing is believed
+    seals = found.items() if isinstance(found, dict) else ()
+    return {name: seal for name, seal in seals if isinstance(seal, dict)}
+
+
+def _write_seals(folder: Path, seals: Mapping[str, object]) -> None:
+    partial = folder / f'{SEALS}.{os.getpid()}'
+    partial.write_text(json.dumps(seals, indent=1), encoding='utf-8')
+    partial.replace(folder / SEALS)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.iterdir())
+            if path.is_file() and not path.name.startswith(SEALS))
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hex."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        for chunk in iter(lambda: file.read(_CHUNK), b''):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _make_private(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, log: Log) -> Iterator[None]:
+    descriptor = os.open(str(folder), os.O_RDONLY)  # no file to leave behind, or to lack rights to
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log(f'waiting for another process that fills {folder}')
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock

@@ -1,0 +1,145 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept is what was made, and by whom."""
+import multiprocessing
+import os
+import stat
+
+import pytest
+
+from ltp_ros.backends.cache import SEALS, drop_damaged, ensure, prune, seal_all
+
+ORIGIN = {'torch': '2.1', 'ltp_ros': 'abc'}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'cache' / 'model' / 'keep_0.5.onnx'
+
+
+class Maker:
+    """Writes the file, and counts how often."""
+
+    def __init__(self, content=b'level'):
+        self.content, self.calls = content, 0
+
+    def __call__(self, path):
+        self.calls += 1
+        path.write_bytes(self.content)
+
+
+def test_a_file_is_made_once_and_for_this_user_alone(path):
+    make, told = Maker(), []
+    for _ in range(3):
+        ensure(path, ORIGIN, make, told.append)
+    assert (make.calls, told, path.read_bytes()) == (1, [], b'level')
+    assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize('damage, reason', [
+    (lambda path: path.write_bytes(b'lev\0l'), 'is damaged'),
+    (lambda path: path.write_bytes(b''), 'is damaged'),
+    (lambda path: (path.parent / SEALS).unlink(), 'was made by an earlier version'),
+    (lambda path: (path.parent / SEALS).write_text('{"keep'), 'was made by an earlier version'),
+    (lambda path: (path.parent / SEALS).write_text('[]'), 'was made by an earlier version'),
+    (lambda path: (path.parent / SEALS).write_text('{"keep_0.5.onnx": 3}'),
+     'was made by an earlier version'),
+    (lambda path: (path.parent / SEALS).write_bytes(b'\xff\xfe'),
+     'was made by an earlier version'),
+])
+def test_what_does_not_fit_is_told_and_made_anew(path, damage, reason):
+    make, told = Maker(), []
+    ensure(path, ORIGIN, make, told.append)
+    damage(path)
+    ensure(path, ORIGIN, make, told.append)
+    assert make.calls == 2 and path.read_bytes() == b'level'
+    assert len(told) == 1 and f'{path} {reason}' in told[0]
+    ensure(path, ORIGIN, make, told.append)
+    assert make.calls == 2
+
+
+def test_a_file_of_other_versions_is_made_anew(path):
+    make, told = Maker(), []
+    ensure(path, ORIGIN, make, told.append)
+    ensure(path, {**ORIGIN, 'torch': '2.2'}, make, told.append)
+    assert make.calls == 2 and 'was made by torch 2.1, not 2.2' in told[0]
+
+
+def test_a_file_that_could_not_be_made_leaves_nothing_that_is_believed(path):
+    def fail(path):
+        path.write_bytes(b'half')
+        raise OSError('no space left')
+
+    with pytest.raises(OSError, match='no space left'):
+        ensure(path, ORIGIN, fail, print)
+    make = Maker()
+    ensure(path, ORIGIN, make, lambda line: None)
+    assert make.calls == 1
+
+
+def test_a_cache_that_can_only_be_read_serves_what_it_has(path, monkeypatch):
+    ensure(path, ORIGIN, Maker(), print)
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(30, 'Read-only file system')
+
+    monkeypatch.setattr(os, 'utime', refuse)
+    ensure(path, ORIGIN, refuse, print)
+
+
+def _make_slowly(path, entered, go_on):
+    def make(path):
+        entered.set()
+        assert go_on.wait(60)
+        path.write_bytes(b'first')
+    ensure(path, ORIGIN, make, print)
+
+
+def test_two_processes_make_a_file_once_and_the_second_says_that_it_waits(path):
+    context = multiprocessing.get_context('spawn')
+    entered, go_on = context.Event(), context.Event()
+    other = context.Process(target=_make_slowly, args=(path, entered, go_on))
+    other.start()
+    try:
+        assert entered.wait(60)
+        told = []
+
+        def hear(line):
+            told.append(line)
+            go_on.set()
+
+        ensure(path, ORIGIN, Maker(b'second'), hear)
+    finally:
+        go_on.set()
+        other.join(60)
+    assert path.read_bytes() == b'first' and 'waiting for another process' in told[0]
+
+
+def test_engines_that_do_not_fit_their_seal_are_removed(tmp_path):
+    (tmp_path / 'a.engine').write_bytes(b'a')
+    (tmp_path / 'b.engine').write_bytes(b'b')
+    seal_all(tmp_path, print)
+    (tmp_path / 'b.engine').write_bytes(b'c')
+    (tmp_path / 'c.engine').write_bytes(b'never finished')
+    told = []
+    drop_damaged(tmp_path, told.append)
+    assert [path.name for path in tmp_path.glob('*.engine')] == ['a.engine']
+    assert len(told) == 2
+
+
+def test_the_models_used_longest_ago_make_room(tmp_path):
+    for age, model in enumerate(('newest', 'in use', 'old', 'oldest')):
+        path = tmp_path / f'{model}-hash' / 'ltp' / 'keep_1.onnx'
+        ensure(path, ORIGIN, Maker(bytes(1000)), print)
+        os.utime(str(path.parent), (1e9 - age, 1e9 - age))
+    (tmp_path / 'not ours').mkdir()
+    (tmp_path / 'not ours' / 'thesis.onnx').write_bytes(bytes(5000))
+    in_use = tmp_path / 'in use-hash' / 'ltp'
+    prune(tmp_path, in_use, max_bytes=5000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'in use-hash', 'newest-hash', 'not ours', 'old-hash', 'oldest-hash']
+    prune(tmp_path, in_use, max_bytes=2500)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'in use-hash', 'newest-hash', 'not ours']
+    prune(tmp_path, in_use, max_bytes=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['in use-hash', 'not ours']
