@@ -35,6 +35,11 @@ class ClassifierConfig:
     input_size: int = parameter(
         0, 'pixels a side of the image that the model is given; 0: as the checkpoint was trained, '
         'else as the model', minimum=0, maximum=2048)
+    crop_mode: str = parameter(
+        'auto', "how an image is brought to the model's shape: 'center' cuts off the ends of the "
+        "longer side (44 % of a 16:9 frame), 'squash' squeezes it, 'border' adds bars; 'auto': as "
+        "the model's card says. The margin of the model's crop_pct is cut off in each",
+        choices=('auto', 'center', 'squash', 'border'))
     device: str = parameter(
         'auto', "where the model runs; 'cuda:1' is the second GPU",
         choices=('auto', 'cuda', 'cpu'), pattern=r'cuda:\d+', example='cuda:N')
