@@ -10,7 +10,7 @@ from typing import Any, Deque, Dict, List, Optional
 from ltp_ros.frames.latency import NS_PER_MS
 
 ARRIVALS = 10  # frames that the period is taken from: a third of a second at 30 Hz
-DROP_REASONS = ('superseded', 'too old', 'bad stamp', 'undecodable', 'inactive')
+DROP_REASONS = ('superseded', 'too old', 'bad stamp', 'undecodable', 'roi', 'inactive')
 
 
 @dataclass(frozen=True)
