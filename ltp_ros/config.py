@@ -145,6 +145,10 @@ class InputConfig:
     image_reliability: str = parameter(
         'best_effort', 'reliability of the subscriptions; best_effort also matches reliable '
         'publishers', choices=('best_effort', 'reliable'))
+    max_rate: float = parameter(
+        0.0, 'at most so many images a second of each camera are classified, evenly spaced; the '
+        'others are dropped as they come and counted (rate). 0: no limit', live=True, unit='Hz',
+        minimum=0.0)
     roi: Tuple[float, ...] = parameter(
         (0.0, 0.0, 1.0, 1.0), 'the part of each image that is classified: x_offset, y_offset, '
         'width, height, in shares of the image if none is above 1, else in pixels as '

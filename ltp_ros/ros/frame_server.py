@@ -41,8 +41,8 @@ class FrameServer:
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
         self._outputs = Outputs(node, classifier, config)
-        self.pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
-                                 time.monotonic_ns, config)
+        self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
+                                 messages.to_rgb, time.monotonic_ns, config)
         self.begin()
         worker.start(self.pipeline, self)
         node.get_logger().info(
@@ -66,6 +66,7 @@ class FrameServer:
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""
         self.pipeline.config = self._outputs.config = config
+        self.pipeline.mailbox.max_rate = config.input.max_rate
 
     def publish(self, frame: Frame, prediction: Prediction) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile."""
