@@ -13,6 +13,7 @@ from ltp_ros.config import Config, TunerConfig
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.frames.region import Region, RegionError, region_of
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
@@ -31,7 +32,8 @@ class ProcessedFrame:
     """A frame that was classified and is still to be published."""
 
     frame: Frame
-    rgb: np.ndarray  # (H, W, 3) uint8
+    rgb: np.ndarray  # (H, W, 3) uint8, the whole image
+    region: Region  # of it, the part that was classified
     prediction: Prediction
     timer: StageTimer
     tuner: TunerConfig  # in force when it was taken
@@ -85,7 +87,7 @@ class Pipeline:
         """Decode and classify a frame.
 
         Raises:
-            FrameDropped: if it is older than `max_age_ms`, or is not an image.
+            FrameDropped: if it is older than `max_age_ms`, not an image, or does not hold `roi`.
         """
         self.busy_since_ns = self._now_ns()
         try:
@@ -107,13 +109,16 @@ class Pipeline:
         try:
             rgb = self._decode(frame.message)
             timer.mark('decode')
+            region = region_of(config.input.roi, *rgb.shape[:2])
             prediction = self.classifier.classify(
-                rgb, self._controller.keep_ratio, config.classifier.top_k,
+                rgb[region.slices], self._controller.keep_ratio, config.classifier.top_k,
                 config.classifier.score_threshold)
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
+        except RegionError as error:
+            raise FrameDropped('roi', str(error)) from error
         timer.mark('inference')
-        return ProcessedFrame(frame, rgb, prediction, timer, config.tuner)
+        return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner)
 
     def finish(self, processed: ProcessedFrame) -> FrameLatency:
         """Time a frame whose prediction was just published, tune, and count it."""

@@ -45,8 +45,8 @@ class FrameServer:
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
         self._outputs = Outputs(node, classifier, config)
-        self.pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
-                                 time.monotonic_ns, config)
+        self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
+                                 messages.to_rgb, time.monotonic_ns, config)
         self.begin()
         worker.start(self.pipeline, self)
         node.get_logger().info(
@@ -70,6 +70,7 @@ class FrameServer:
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""
         self.pipeline.config = self._outputs.config = config
+        self.pipeline.mailbox.max_rate = config.input.max_rate
 
     def classify(self, image: Image, keep_ratio: float) -> 'Future[Classification]':
         """Classify an image between two frames; cancelled if the model is released before."""

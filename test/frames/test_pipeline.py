@@ -50,7 +50,8 @@ class Bench:
         return RGB
 
     def classify(self, rgb, keep_ratio, top_k, score_threshold):
-        assert rgb is RGB
+        assert np.shares_memory(rgb, RGB)  # no copy
+        self.seen = rgb
         if self.like_the_table:
             self.durations_ms['classify'] = 30.0 * keep_ratio
         self._work('classify', keep_ratio, top_k, score_threshold)
@@ -295,3 +296,32 @@ def test_where_even_a_fresh_image_is_too_slow_it_is_not_the_cameras_fault():
 def test_from_the_arrival_the_age_is_of_no_account():
     bench = Bench(keep_ratio=1.0, deadline_ms=100.0, deadline_from='receive')
     assert run_like_the_table(bench, 50, age_ms=1500.0)[-1].decision == Decision.HOLD
+
+
+@pytest.mark.parametrize('roi, seen', [
+    ([], RGB), ([0.5, 0.25, 0.5, 0.5], RGB[1:3, 3:6]), ([2, 0, 4, 3], RGB[0:3, 2:6])])
+def test_the_region_of_interest_alone_is_classified_and_the_whole_image_is_kept(roi, seen):
+    bench = Bench(roi=roi)
+    bench.run()
+    assert bench.seen.shape == seen.shape
+    assert bench.seen.ctypes.data == seen.ctypes.data
+    assert bench.processed.rgb is RGB
+    assert RGB[bench.processed.region.slices].shape == seen.shape
+
+
+def test_an_image_that_does_not_hold_the_region_of_interest_is_dropped_for_that_reason():
+    bench = Bench(roi=[4, 0, 3, 2])
+    with pytest.raises(FrameDropped, match=r'roi \[4, 0, 3, 2\] .* 6x4 pixels') as drop:
+        bench.process()
+    assert drop.value.reason == 'roi'
+    assert bench.mailbox.dropped == {('image', 'roi'): 1}
+    assert bench.stages == ['decode']
+
+
+def test_a_region_of_interest_that_is_changed_holds_from_the_next_frame_on():
+    bench = Bench()
+    bench.run()
+    bench.pipeline.config = update(bench.pipeline.config, {'roi': [0, 0, 2, 2]})
+    bench.now_ms = 100.0
+    bench.run()
+    assert bench.seen.shape == (2, 2, 3)

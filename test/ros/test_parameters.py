@@ -100,6 +100,7 @@ def test_numbers_with_two_bounds_have_a_range_for_sliders():
     ('model:=demo', 'model', 'demo'), ('publish_debug_image:=false', 'publish_debug_image', False),
     ('keep_ratios:=[0.5, 1.0]', 'keep_ratios', (1.0, 0.5)),
     ('keep_ratios:=[1]', 'keep_ratios', (1.0,)),
+    ('roi:=[0, 0, 640, 480]', 'roi', (0.0, 0.0, 640.0, 480.0)),
     ('image_topics:=[left, /right/image_raw]', 'image_topics', ('left', '/right/image_raw')),
 ])
 def test_a_value_given_at_the_start_is_in_the_config_and_on_the_node(start, override, name, value):
@@ -148,6 +149,7 @@ def test_parameters_of_rclpy_itself_are_left_to_it(start):
 @pytest.mark.parametrize('name', LIVE)
 def test_a_live_parameter_may_be_set_while_configured(name):
     value = value_of(Config(), name)
+    value = list(value) if isinstance(value, tuple) else value
     after, stored = changed(Config(), **{name: value})
     assert after == Config()
     assert [(p.name, p.value) for p in stored] == [(name, value)]
@@ -173,6 +175,14 @@ def test_what_is_stored_is_what_is_used():
     assert {p.name: p.value for p in stored} == {'keep_ratio': 0.53, 'max_age_ms': 20.0}
     assert {p.name: p.type_ for p in stored}['max_age_ms'] == Parameter.Type.DOUBLE
     assert (after.classifier.keep_ratio, after.input.max_age_ms) == (0.53, 20.0)
+
+
+@pytest.mark.parametrize('asked, used', [
+    ([0, 0, 640, 480], [0.0, 0.0, 640.0, 480.0]), ([0.1, 0.3, 0.2, 0.2], [0.1, 0.3, 0.2, 0.2]),
+    ([], [0.0, 0.0, 1.0, 1.0])])
+def test_a_region_of_interest_is_stored_in_the_order_of_its_numbers(asked, used):
+    _, (stored,) = changed(Config(), roi=asked)
+    assert (stored.value, stored.type_) == (used, Parameter.Type.DOUBLE_ARRAY)
 
 
 def test_a_keep_ratio_that_moved_with_the_ladder_is_stored_too():
