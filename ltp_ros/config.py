@@ -121,8 +121,8 @@ class TunerConfig:
         0.0, 'budget for an answer; the tuner adjusts keep_ratio to meet it. 0: no tuning',
         live=True, unit='ms', minimum=0.0)
     deadline_from: str = parameter(
-        'capture', "start of the budget: 'capture' is the header's stamp (while stamps are "
-        "unusable, as 'receive'), 'receive' is the arrival at this node", live=True,
+        'capture', "start of the budget: 'capture' is the header's stamp, 'receive' the arrival "
+        "at this node. While stamps are unusable, and in simulated time, as 'receive'", live=True,
         choices=('capture', 'receive'))
     target_miss_rate: float = parameter(
         0.01, 'share of answers that may be late', live=True, minimum=0.0, maximum=0.5)
@@ -157,8 +157,8 @@ class InputConfig:
         live=True, minimum=0.0, items=('x_offset', 'y_offset', 'width', 'height'),
         fault=_roi_fault)
     max_age_ms: float = parameter(
-        0.0, 'images older than this, by their stamp, are dropped unclassified; 0 '
-        'disables', live=True, unit='ms', minimum=0.0)
+        0.0, 'images older than this, by their stamp, are dropped unclassified; in simulated time '
+        'their age on arrival counts. 0 disables', live=True, unit='ms', minimum=0.0)
 
 
 @dataclass(frozen=True)

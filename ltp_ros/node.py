@@ -20,14 +20,15 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ConfigError
-from ltp_ros.frames.health import Status
 from ltp_ros.frames.startup import prepare
+from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import arguments, bond
 from ltp_ros.ros.classify_service import ClassifyService
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
+from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.subscriptions import CameraSubscription
 from ltp_ros.tuner.levels import LevelCost
 
@@ -50,7 +51,8 @@ class ClassifierNode(ConfiguredNode):
         self._worker = Worker()
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
-        Diagnostics(self, self._health)
+        self._time = NodeClock(self)
+        Diagnostics(self, self._time, self._health)
         ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
 
@@ -84,9 +86,10 @@ class ClassifierNode(ConfiguredNode):
         mailbox = self._server.pipeline.mailbox
         try:
             for topic in self.config.input.image_topics:
-                camera = CameraSubscription(self, topic, self.config.input, mailbox.put)
+                camera = CameraSubscription(self, self._time, topic, self.config.input,
+                                            mailbox.put)
                 self._cameras.append(camera)
-                mailbox.expect(camera.topic)
+                self._server.watch(camera.feed)
         except Exception:
             self.on_deactivate(state)
             raise
@@ -153,7 +156,7 @@ class ClassifierNode(ConfiguredNode):
             self._server.pipeline.set_keep_ratio(self.config.classifier.keep_ratio)
 
     def _health(self) -> List[Status]:
-        return self._server.health() if self._server is not None else []
+        return self._server.health(self._time.paused) if self._server is not None else []
 
     def _show_keep_ratio(self) -> None:
         if self._server is not None:

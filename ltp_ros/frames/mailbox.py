@@ -22,16 +22,24 @@ class Frame:
     message: Any  # opaque to the core; the pipeline is given a function that decodes it
     receive_ns: int  # monotonic clock
     age_at_receive_ms: float  # receive - stamp; NaN where the stamp is unusable
+    simulated: bool = False  # that age is of simulated time
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the frames of all cameras, at one moment."""
+    """What became of the frames of one camera, or of all, at one moment."""
 
     received: int
     published: int
     dropped: Dict[str, int]  # by reason
-    by_topic: Dict[str, int]  # received, of every camera that is expected
+
+    def __add__(self, other: 'Counts') -> 'Counts':
+        return Counts(self.received + other.received, self.published + other.published,
+                      {reason: self.dropped[reason] + other.dropped[reason]
+                       for reason in DROP_REASONS})
+
+
+NOTHING = Counts(0, 0, dict.fromkeys(DROP_REASONS, 0))
 
 
 class Mailbox:
@@ -123,13 +131,16 @@ class Mailbox:
             return span_ns / (len(self._arrivals_ns) - 1) / NS_PER_MS if span_ns > 0 else math.inf
 
     def counts(self) -> Counts:
-        """Return the counters, all of the same moment."""
+        """Return the counters over all cameras."""
+        return sum(self.counts_by_camera().values(), NOTHING)
+
+    def counts_by_camera(self) -> Dict[str, Counts]:
+        """Return the counters of every camera that is expected, all of the same moment."""
         with self._condition:
-            dropped = dict.fromkeys(DROP_REASONS, 0)
-            for (_, reason), count in self.dropped.items():
-                dropped[reason] += count
-            return Counts(sum(self.received.values()), sum(self.published.values()), dropped,
-                          {topic: self.received[topic] for topic in self._expected})
+            return {topic: Counts(self.received[topic], self.published[topic],
+                                  {reason: self.dropped[topic, reason]
+                                   for reason in DROP_REASONS})
+                    for topic in self._expected}
 
     def discard(self) -> None:
         """Give up the frames that wait; they are counted as inactive."""

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Which frame comes next, and that none is lost uncounted."""
+import dataclasses
 import math
 import threading
 from collections import Counter
@@ -8,7 +9,14 @@ from collections import Counter
 import pytest
 
 from ltp_ros.frames.latency import NS_PER_MS
-from ltp_ros.frames.mailbox import ARRIVALS, DROP_REASONS, Counts, Frame, Mailbox
+from ltp_ros.frames.mailbox import (
+    ARRIVALS,
+    DROP_REASONS,
+    NOTHING,
+    Counts,
+    Frame,
+    Mailbox,
+)
 
 TIMEOUT_S = 30.0  # of a join that returns at once unless the mailbox is broken
 
@@ -201,14 +209,26 @@ def test_counts_are_those_of_all_cameras():
     mailbox.mark_published(mailbox.take())
     mailbox.mark_dropped(mailbox.take(), 'too old')
     assert mailbox.counts() == Counts(3, 1, {
-        **dict.fromkeys(DROP_REASONS, 0), 'superseded': 1, 'too old': 1},
-        {'left': 1, 'right': 2})
+        **dict.fromkeys(DROP_REASONS, 0), 'superseded': 1, 'too old': 1})
+
+
+def test_counts_are_told_by_camera_too():
+    mailbox = Mailbox()
+    for topic in ('left', 'right', 'right'):
+        mailbox.put(frame(topic))
+    mailbox.mark_published(mailbox.take())
+    mailbox.mark_dropped(mailbox.take(), 'too old')
+    left, right = (mailbox.counts_by_camera()[topic] for topic in ('left', 'right'))
+    assert left == dataclasses.replace(NOTHING, received=1, published=1)
+    assert (right.received, right.published) == (2, 0)
+    assert (right.dropped['superseded'], right.dropped['too old']) == (1, 1)
+    assert left + right == mailbox.counts()
 
 
 def test_a_camera_that_sends_nothing_is_counted_as_well():
     mailbox = Mailbox()
     mailbox.expect('left')
-    assert mailbox.counts().by_topic == {'left': 0}
+    assert mailbox.counts_by_camera() == {'left': NOTHING}
 
 
 def test_a_reason_that_nobody_would_look_for_is_refused():
