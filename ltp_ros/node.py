@@ -85,6 +85,10 @@ class ClassifierNode(ConfiguredNode):
                 camera = CameraSubscription(self, topic, self.config.input, mailbox.put)
                 self._cameras.append(camera)
                 mailbox.expect(camera.topic)
+            names = [camera.topic for camera in self._cameras]
+            if len(set(names)) < len(names):  # by a remapping of <topic>/compressed
+                raise ConfigError(f'image_topics {list(self.config.input.image_topics)} are '
+                                  f'remapped to {names}; give each camera a topic of its own')
         except Exception:
             self.on_deactivate(state)
             raise
