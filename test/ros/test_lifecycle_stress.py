@@ -25,7 +25,7 @@ try:
 except ImportError:  # its place on Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
-CYCLES = int(os.environ.get('LTP_TEST_CYCLES', '15'))
+CYCLES = int(os.environ.get('LTP_TEST_CYCLES', '12'))
 SETTLED = 5  # cycles after which nothing may grow any more
 CAMERAS = ('/ltp/left', '/ltp/right')
 RATE_HZ = 60.0
@@ -186,7 +186,7 @@ def walker(listener, checkpoint, tmp_path, monkeypatch):
         listener.listen('/ltp/vision_msgs/classification', messages.VisionClassification)
     with classifier_process(
             checkpoint=checkpoint, autostart=False, image_topics=f'[{", ".join(CAMERAS)}]',
-            image_reliability='reliable', keep_ratios='[1.0, 0.5]',
+            image_reliability='reliable', keep_ratios='[1.0]',
             debug_image_rate=60.0) as program:
         yield Walker(listener, program, tmp_path)
 
