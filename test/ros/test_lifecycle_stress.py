@@ -122,7 +122,8 @@ class Walker:
                   if other != self.state]
         self.listener.until(lambda: all(answer.done() for *_, answer in asked), self.program)
         for label, before, allowed, answer in asked:
-            assert answer.result().success == allowed, f'{label} while {before}'
+            assert answer.result().success == allowed, (
+                f'{label} while {before}: {self.program.output[-2000:]}')
         self.check_state(self.state)
 
     def configure(self):
