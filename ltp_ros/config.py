@@ -15,6 +15,10 @@ from ltp_ros.parameter import ConfigError, checked, parameter
 METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
 SCORES = ('srb', 'redundancy', 'spatial', 'random')
 
+# Topic names as rcl has them. image_transport adds the transport to the name of a camera's topic.
+_WORD = r'(?:[A-Za-z_]|\{(?:node|ns|namespace)\})(?:\w|\{(?:node|ns|namespace)\})*'
+TOPIC = rf'(?a)(?!(?:.*/)?compressed$)(?:/|~/)?{_WORD}(?:/{_WORD})*'
+
 Value = Union[bool, int, float, str, Tuple[float, ...], Tuple[str, ...]]  # of a parameter
 
 
@@ -139,7 +143,9 @@ class InputConfig:
     """Where images come from."""
 
     image_topics: Tuple[str, ...] = parameter(
-        ('image',), 'the camera topics; relative names are resolved in the namespace')
+        ('image',), 'the camera topics; relative names are resolved in the namespace',
+        pattern=TOPIC, example='topic names such as /camera/image_raw: words of letters, digits '
+        'and _ joined by single slashes, without /compressed (image_transport adds it)')
     image_transport: str = parameter(
         'raw', "'compressed' subscribes to <topic>/compressed", choices=('raw', 'compressed'))
     image_reliability: str = parameter(

@@ -48,7 +48,7 @@ class ClassifierNode(ConfiguredNode):
         super().__init__('classifier', namespace='ltp', **kwargs)
         self._server: Optional[FrameServer] = None
         self._cameras: List[CameraSubscription] = []
-        self._worker = Worker()
+        self._worker: Optional[Worker] = None
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
         self._time = NodeClock(self)
@@ -58,15 +58,15 @@ class ClassifierNode(ConfiguredNode):
 
     def start_loading(self) -> 'futures.Future[Any]':
         """Load the model and warm it up, in the thread that will run it."""
-        self._worker = Worker()
+        self._worker = worker = Worker()
         config, logger = self.config.classifier, self.get_logger()
-        self._loading = self._worker.submit(
+        self._loading = worker.submit(
             lambda: prepare(config, logger.info, logger.warning, self.context.ok))
         return self._loading
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model once it is loaded, and open the topics."""
-        assert self._loading is not None  # `start_loading` comes first
+        assert self._loading and self._worker  # `start_loading` comes first
         loading, self._loading = self._loading, None
         try:
             # The guard wakes the executor's thread, in which parameters are written
@@ -74,7 +74,7 @@ class ClassifierNode(ConfiguredNode):
             self._server = FrameServer(self, self._worker, classifier, costs,
                                        self._level_changed.trigger, self._fail)
         except Exception:
-            self.release()
+            self._unload()
             raise
         return super().on_configure(state)
 
@@ -90,6 +90,10 @@ class ClassifierNode(ConfiguredNode):
                                             mailbox.put)
                 self._cameras.append(camera)
                 self._server.watch(camera.feed)
+            names = [camera.topic for camera in self._cameras]
+            if len(set(names)) < len(names):  # by a remapping of <topic>/compressed
+                raise ConfigError(f'image_topics {list(self.config.input.image_topics)} are '
+                                  f'remapped to {names}; give each camera a topic of its own')
         except Exception:
             self.on_deactivate(state)
             raise
@@ -106,9 +110,7 @@ class ClassifierNode(ConfiguredNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the model and the topics."""
-        self.release()
-        gc.unfreeze()  # undo `prepare`; the model may contain cycles
-        gc.collect()
+        self._unload()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -118,7 +120,7 @@ class ClassifierNode(ConfiguredNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start over after a fault in a transition."""
-        self.release()
+        self._unload()
         return TransitionCallbackReturn.SUCCESS
 
     def release(self) -> None:
@@ -127,7 +129,13 @@ class ClassifierNode(ConfiguredNode):
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        self._worker.stop(wait=not self.loading)
+        if self._worker is not None:
+            self._worker.stop(wait=not self.loading)
+
+    def _unload(self) -> None:
+        self.release()
+        gc.unfreeze()  # undo `prepare`; the model may contain cycles
+        gc.collect()
 
     def _stop_listening(self) -> None:
         if self._bond is not None:

@@ -24,11 +24,11 @@ class Allowed:
     maximum: Optional[float] = None
     above_minimum: bool = False
     choices: Tuple[str, ...] = ()
-    pattern: str = ''  # of further strings beside the choices, a regular expression
+    pattern: str = ''  # of strings, beside the choices if there are any: a regular expression
     example: str = ''  # how the pattern is told to people
 
     def __contains__(self, value: Union[float, str]) -> bool:
-        if self.choices:
+        if self.choices or self.pattern:
             return value in self.choices or bool(
                 self.pattern and re.fullmatch(self.pattern, str(value)))
         if isinstance(value, str):
@@ -43,6 +43,8 @@ class Allowed:
     def __str__(self) -> str:
         if self.choices:
             return 'one of ' + ', '.join([*map(repr, self.choices), *filter(None, [self.example])])
+        if self.pattern:
+            return self.example
         if self.minimum is None and self.maximum is None:
             return ''
         if self.maximum is None:

@@ -22,7 +22,7 @@ FIXED = [name for name in FIELDS if name not in LIVE]
 def start(monkeypatch):
     """Return a function that makes a node with `-p name:=value` for each item it is given.
 
-    It gives the node and the `Config` that it declared.
+    It gives the node, in the namespace /ltp, and the `Config` that it declared.
     """
     monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -30,9 +30,11 @@ def start(monkeypatch):
     rclpy.init(context=context)
     nodes = []
 
-    def make(*overrides):
+    def make(*overrides, remap=()):
         arguments = [word for override in overrides for word in ('-p', override)]
-        nodes.append(Node('classifier', context=context, cli_args=['--ros-args', *arguments],
+        arguments += [word for rule in remap for word in ('-r', rule)]
+        nodes.append(Node('classifier', namespace='ltp', context=context,
+                          cli_args=['--ros-args', *arguments],
                           automatically_declare_parameters_from_overrides=True))
         return nodes[-1], parameters.declare(nodes[-1])
 
@@ -138,6 +140,19 @@ def test_a_misspelt_name_stops_the_start_with_the_nearest_one(start, override, s
 def test_a_value_that_is_not_allowed_stops_the_start(start, override, sentence):
     with pytest.raises(ConfigError, match=sentence):
         start(override)
+
+
+@pytest.mark.parametrize('topics, remap, sentence', [
+    ('[image, /ltp/image]', (), "'image' and '/ltp/image' are one topic here, /ltp/image"),
+    ('[image, "{ns}/image"]', (), 'are one topic here, /ltp/image'),
+    ('[left, right]', ['left:=/camera', 'right:=/camera'], 'one topic here, /camera; name each'),
+    ('[left, right]', ['left:=right'], 'one topic here, /ltp/right; name each camera once'),
+    ('["/{ns}/a"]', (), "must not contain repeated '/'$"),
+    (f'[{"a" * 250}]', (), "'a+ is not allowed: .*length should not exceed"),
+])
+def test_topics_that_are_none_or_one_on_this_node_stop_the_start(start, topics, remap, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        start(f'image_topics:={topics}', remap=remap)
 
 
 def test_parameters_of_rclpy_itself_are_left_to_it(start):
