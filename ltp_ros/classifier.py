@@ -70,7 +70,7 @@ class Classifier:
         weights = vit.weights_of(config.model, config.checkpoint)
         self.labels = vit.label_names(model, weights, config.labels)
         self.model_name = vit.model_name(config.model, config.checkpoint)
-        self.data_config = vit.data_config(model)
+        self.data_config = vit.data_config(model, config.crop_mode)
         self.num_patches = model.patch_drop.num_patches
         self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
         self.model_hash = profile.model_hash(tensors_of(model))

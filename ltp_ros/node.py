@@ -20,14 +20,15 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ConfigError
-from ltp_ros.frames.health import Status
 from ltp_ros.frames.startup import prepare
+from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import arguments, bond
 from ltp_ros.ros.classify_service import ClassifyService
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
+from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.subscriptions import CameraSubscription
 from ltp_ros.tuner.levels import LevelCost
 
@@ -47,24 +48,25 @@ class ClassifierNode(ConfiguredNode):
         super().__init__('classifier', namespace='ltp', **kwargs)
         self._server: Optional[FrameServer] = None
         self._cameras: List[CameraSubscription] = []
-        self._worker = Worker()
+        self._worker: Optional[Worker] = None
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
-        Diagnostics(self, self._health)
+        self._time = NodeClock(self)
+        Diagnostics(self, self._time, self._health)
         ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
 
     def start_loading(self) -> 'futures.Future[Any]':
         """Load the model and warm it up, in the thread that will run it."""
-        self._worker = Worker()
+        self._worker = worker = Worker()
         config, logger = self.config.classifier, self.get_logger()
-        self._loading = self._worker.submit(
+        self._loading = worker.submit(
             lambda: prepare(config, logger.info, logger.warning, self.context.ok))
         return self._loading
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model once it is loaded, and open the topics."""
-        assert self._loading is not None  # `start_loading` comes first
+        assert self._loading and self._worker  # `start_loading` comes first
         loading, self._loading = self._loading, None
         try:
             # The guard wakes the executor's thread, in which parameters are written
@@ -72,7 +74,7 @@ class ClassifierNode(ConfiguredNode):
             self._server = FrameServer(self, self._worker, classifier, costs,
                                        self._level_changed.trigger, self._fail)
         except Exception:
-            self.release()
+            self._unload()
             raise
         return super().on_configure(state)
 
@@ -84,9 +86,14 @@ class ClassifierNode(ConfiguredNode):
         mailbox = self._server.pipeline.mailbox
         try:
             for topic in self.config.input.image_topics:
-                camera = CameraSubscription(self, topic, self.config.input, mailbox.put)
+                camera = CameraSubscription(self, self._time, topic, self.config.input,
+                                            mailbox.put)
                 self._cameras.append(camera)
-                mailbox.expect(camera.topic)
+                self._server.watch(camera.feed)
+            names = [camera.topic for camera in self._cameras]
+            if len(set(names)) < len(names):  # by a remapping of <topic>/compressed
+                raise ConfigError(f'image_topics {list(self.config.input.image_topics)} are '
+                                  f'remapped to {names}; give each camera a topic of its own')
         except Exception:
             self.on_deactivate(state)
             raise
@@ -103,9 +110,7 @@ class ClassifierNode(ConfiguredNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the model and the topics."""
-        self.release()
-        gc.unfreeze()  # undo `prepare`; the model may contain cycles
-        gc.collect()
+        self._unload()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -115,7 +120,7 @@ class ClassifierNode(ConfiguredNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start over after a fault in a transition."""
-        self.release()
+        self._unload()
         return TransitionCallbackReturn.SUCCESS
 
     def release(self) -> None:
@@ -124,7 +129,13 @@ class ClassifierNode(ConfiguredNode):
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        self._worker.stop(wait=not self.loading)
+        if self._worker is not None:
+            self._worker.stop(wait=not self.loading)
+
+    def _unload(self) -> None:
+        self.release()
+        gc.unfreeze()  # undo `prepare`; the model may contain cycles
+        gc.collect()
 
     def _stop_listening(self) -> None:
         if self._bond is not None:
@@ -153,7 +164,7 @@ class ClassifierNode(ConfiguredNode):
             self._server.pipeline.set_keep_ratio(self.config.classifier.keep_ratio)
 
     def _health(self) -> List[Status]:
-        return self._server.health() if self._server is not None else []
+        return self._server.health(self._time.paused) if self._server is not None else []
 
     def _show_keep_ratio(self) -> None:
         if self._server is not None:

@@ -1,11 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A listener and images for the tests over DDS."""
+import errno
+import os
 import time
 from collections import defaultdict
 
 import numpy as np
 import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import parameter_value_to_python
@@ -115,3 +119,33 @@ def exchange(listener: Listener, publisher, message, program):
     listener.until(lambda: len(listener.heard['/ltp/latency']) > before
                    and len(listener.classifications) > before, program)
     return listener.classifications[-1], listener.heard['/ltp/latency'][-1]
+
+
+class Door:
+    """A file of labels that keeps whoever reads it waiting until `open`."""
+
+    def __init__(self, path):
+        self.path = path
+        os.mkfifo(str(path))
+
+    def has_reader(self):
+        try:
+            self._file = os.open(str(self.path), os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO
+            return False
+        return True
+
+    def open(self, labels):
+        os.write(self._file, '\n'.join(labels).encode())
+        os.close(self._file)
+
+
+def change(listener, transition):
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return listener.call(ChangeState, '/ltp/classifier/change_state', request).success
+
+
+def state(listener):
+    return listener.call(GetState, '/ltp/classifier/get_state',
+                         GetState.Request()).current_state.label

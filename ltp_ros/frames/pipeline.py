@@ -11,8 +11,9 @@ import numpy as np
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config, TunerConfig
 from ltp_ros.frames.encodings import ImageError
-from ltp_ros.frames.latency import FrameLatency, StageTimer
+from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.frames.region import Region, RegionError, region_of
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
@@ -31,7 +32,8 @@ class ProcessedFrame:
     """A frame that was classified and is still to be published."""
 
     frame: Frame
-    rgb: np.ndarray  # (H, W, 3) uint8
+    rgb: np.ndarray  # (H, W, 3) uint8, the whole image
+    region: Region  # of it, the part that was classified
     prediction: Prediction
     timer: StageTimer
     tuner: TunerConfig  # in force when it was taken
@@ -85,7 +87,7 @@ class Pipeline:
         """Decode and classify a frame.
 
         Raises:
-            FrameDropped: if it is older than `max_age_ms`, or is not an image.
+            FrameDropped: if it is older than `max_age_ms`, not an image, or does not hold `roi`.
         """
         self.busy_since_ns = self._now_ns()
         try:
@@ -99,7 +101,9 @@ class Pipeline:
         config = self.config  # one snapshot a frame: a change never splits a frame in two
         timer = StageTimer(self._now_ns, frame.receive_ns)
         timer.mark('queue')
-        check_age(frame.age_at_receive_ms + timer.total_ms, config.input.max_age_ms)
+        # Simulated milliseconds are no real ones: the wait is left out, not added to them
+        waited_ms = 0.0 if frame.simulated else timer.total_ms
+        check_age(frame.age_at_receive_ms + waited_ms, config.input.max_age_ms)
         # Here rather than where the parameters are set: the controller knows one thread alone
         self._controller.configure(config.tuner)
         if self._manual:
@@ -107,20 +111,23 @@ class Pipeline:
         try:
             rgb = self._decode(frame.message)
             timer.mark('decode')
+            region = region_of(config.input.roi, *rgb.shape[:2])
             prediction = self.classifier.classify(
-                rgb, self._controller.keep_ratio, config.classifier.top_k,
+                rgb[region.slices], self._controller.keep_ratio, config.classifier.top_k,
                 config.classifier.score_threshold)
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
+        except RegionError as error:
+            raise FrameDropped('roi', str(error)) from error
         timer.mark('inference')
-        return ProcessedFrame(frame, rgb, prediction, timer, config.tuner)
+        return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner)
 
     def finish(self, processed: ProcessedFrame) -> FrameLatency:
         """Time a frame whose prediction was just published, tune, and count it."""
         timer, frame, tuner = processed.timer, processed.frame, processed.tuner
         timer.mark('publish')
         age_ms = frame.age_at_receive_ms
-        if tuner.deadline_from == 'receive' or math.isnan(age_ms):
+        if tuner.deadline_from == 'receive' or frame.simulated or math.isnan(age_ms):
             age_ms = 0.0
         budget_used_ms = age_ms + timer.total_ms
         stages_ms = timer.stages_ms
@@ -131,7 +138,7 @@ class Pipeline:
             decision = self._controller.update(
                 stages_ms['inference'], budget_used_ms, wait_ms=stages_ms['queue'],
                 service_ms=service_ms, period_ms=self.mailbox.period_ms)
-        latency = FrameLatency(
+        latency = (SimulatedFrameLatency if frame.simulated else FrameLatency)(
             frame_index=self._num_finished, keep_ratio=processed.prediction.keep_ratio,
             age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,
             dropped_since_last=self.mailbox.mark_published(frame),

@@ -192,14 +192,20 @@ def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float, papr_c
         raise ModelError(f'{method!r} is not a method; expected one of {", ".join(METHODS)}')
 
 
-def data_config(vit: VisionTransformer) -> DataConfig:
-    """Return the input that the model expects; its mean and std are not always ImageNet's."""
+def data_config(vit: VisionTransformer, crop_mode: str = 'auto') -> DataConfig:
+    """Return the input that the model expects; its mean and std are not always ImageNet's.
+
+    Args:
+        vit: the model.
+        crop_mode: one of `CROP_MODES`; 'auto': the model's own.
+    """
     config = resolve_model_data_config(vit)
     try:
         return DataConfig(
             input_size=tuple(vit.patch_embed.img_size), mean=tuple(config['mean']),
             std=tuple(config['std']), interpolation=config['interpolation'],
-            crop_pct=config['crop_pct'], crop_mode=config['crop_mode'])
+            crop_pct=config['crop_pct'],
+            crop_mode=config['crop_mode'] if crop_mode == 'auto' else crop_mode)
     except ValueError as error:
         raise ModelError(str(error)) from error
 

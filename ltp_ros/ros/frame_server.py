@@ -9,10 +9,12 @@ from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config
-from ltp_ros.frames.health import Health, Status, late_arrival
+from ltp_ros.frames.camera_health import CameraFeed
+from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
 from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
@@ -45,8 +47,8 @@ class FrameServer:
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
         self._outputs = Outputs(node, classifier, config)
-        self.pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
-                                 time.monotonic_ns, config)
+        self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
+                                 messages.to_rgb, time.monotonic_ns, config)
         self.begin()
         worker.start(self.pipeline, self)
         node.get_logger().info(
@@ -63,13 +65,22 @@ class FrameServer:
         """Report anew: the time in which the node was inactive was no silence."""
         self._health = Health(self.pipeline, time.monotonic_ns())
 
-    def health(self) -> List[Status]:
-        """Return how the work goes; rates are over the time since the last call."""
-        return self._health.report(time.monotonic_ns())
+    def watch(self, feed: CameraFeed) -> None:
+        """Count and report the images of a camera from now on, even while there are none."""
+        self.pipeline.mailbox.expect(feed.topic)
+        self._health.watch(feed)
+
+    def health(self, paused: bool) -> List[Status]:
+        """Return how the work goes, while simulated time stands still or while it does not.
+
+        Rates are over the time since the last call.
+        """
+        return self._health.report(time.monotonic_ns(), paused)
 
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""
         self.pipeline.config = self._outputs.config = config
+        self.pipeline.mailbox.max_rate = config.input.max_rate
 
     def classify(self, image: Image, keep_ratio: float) -> 'Future[Classification]':
         """Classify an image between two frames; cancelled if the model is released before."""
@@ -97,6 +108,7 @@ class FrameServer:
 
     def on_drop(self, frame: Frame, drop: FrameDropped) -> None:
         """Log why a frame was dropped."""
+        self._health.add_drop(frame.topic, str(drop))
         self._node.get_logger().warning(
             f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
             throttle_duration_sec=THROTTLE_S)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure conversions between the core and ROS messages."""
 import dataclasses
+import platform
 from typing import Iterable, Union
 
 import numpy as np
@@ -12,8 +13,8 @@ from std_msgs.msg import Header
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames import decoding as image
-from ltp_ros.frames.health import Status
 from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.frames.status import Status
 from ltp_ros.msg import Classification, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
 
@@ -66,7 +67,7 @@ def from_health(stamp: Time, node_name: str, statuses: Iterable[Status]) -> Diag
         DiagnosticStatus(
             # The field is a byte, which rclpy wants as bytes
             level=bytes([status.level]), name=f'{node_name}: {status.part}',
-            message=status.message, hardware_id='',
+            message=status.message, hardware_id=status.hardware or platform.node(),
             values=[KeyValue(key=key, value=value) for key, value in status.values.items()])
         for status in statuses])
 

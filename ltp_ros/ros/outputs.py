@@ -77,7 +77,7 @@ class Outputs:
 
     def _publish_debug_image(self, processed: ProcessedFrame) -> None:
         picture = overlay.draw(processed.rgb, processed.prediction, self._classifier.grid_size,
-                               self._classifier.data_config)
+                               self._classifier.data_config, processed.region)
         try:
             self._debug_image.publish(images.from_pixels(processed.frame.message.header, picture))
         except RuntimeError:

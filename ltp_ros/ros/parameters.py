@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ROS parameters derived from the config dataclasses: declare, describe, validate."""
 import dataclasses
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -36,10 +36,30 @@ def declare(node: Node) -> Config:
         given[name] = node.get_parameter(name).value
         node.undeclare_parameter(name)
     config = update(Config(), given)
+    check_topics(node, config.input.image_topics)
     for _, field in fields():
         node.declare_parameter(field.name, _to_ros(value_of(config, field.name)),
                                descriptor(field), ignore_override=True)
     return config
+
+
+def check_topics(node: Node, topics: Sequence[str]) -> None:
+    """Judge camera topics by the names that they have on this node.
+
+    Raises:
+        ConfigError: if one is no topic in this namespace, or two are one topic.
+    """
+    cameras: Dict[str, str] = {}
+    for topic in topics:
+        try:
+            name = node.resolve_topic_name(topic)
+        except RuntimeError as error:  # rcl's, which says where in its own sources
+            reason = str(error).partition(', at ')[0]
+            raise ConfigError(f'image_topics {topic!r:.40} is not allowed: {reason}') from error
+        if name in cameras:
+            raise ConfigError(f'image_topics {cameras[name]!r} and {topic!r} are one topic here, '
+                              f'{name}; name each camera once')
+        cameras[name] = topic
 
 
 def descriptor(field: dataclasses.Field) -> ParameterDescriptor:

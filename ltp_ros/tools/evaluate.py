@@ -126,7 +126,7 @@ class Evaluation:
                                    papr_checkpoint=args.papr_checkpoint)
             for method in self.methods}
         unpruned = self.models[UNPRUNED.method]
-        self.data_config = vit.data_config(unpruned)
+        self.data_config = vit.data_config(unpruned, args.crop_mode)
         self.num_patches: int = unpruned.patch_drop.num_patches
         images, labels = self._open(unpruned)
         chosen = spread(len(images), args.limit)
@@ -205,6 +205,7 @@ class Evaluation:
     def _settings(self, num_images: int) -> Dict[str, object]:
         return {'model_hash': model_hash(itertools.chain(*map(tensors_of, self.models.values()))),
                 'images': str(self.args.images), 'n': num_images, 'limit': self.args.limit,
+                'crop_mode': self.data_config.crop_mode,
                 'device': self.device.type, 'precision': self.precision,
                 'batch': self.args.batch}
 
@@ -256,6 +257,7 @@ def evaluate(evaluation: Evaluation, bar: Progress, note: Note
     return {
         'program': 'ltp_evaluate', **head, 'precision': evaluation.precision,
         'model': vit.model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
+        'crop_mode': evaluation.data_config.crop_mode,
         'backend': args.backend if args.rounds else None, 'rounds': args.rounds,
         'images': args.images, 'n': len(evaluation.images) - len(unread), 'unread': len(unread),
         'tokens_total': evaluation.num_patches}, [row(variant) for variant in variants]

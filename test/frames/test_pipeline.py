@@ -34,15 +34,16 @@ class Bench:
         self.pipeline = Pipeline(self, COSTS, self.mailbox, self.decode,
                                  lambda: int(self.now_ms * NS_PER_MS), update(Config(), changes))
 
-    def run(self, receive_ms=95.0, age_ms=10.0):
+    def run(self, receive_ms=95.0, age_ms=10.0, simulated=False):
         """Put a frame through mailbox and pipeline; return its latency."""
-        self.processed = self.process(receive_ms, age_ms)
+        self.processed = self.process(receive_ms, age_ms, simulated)
         self.publish(self.processed.frame, self.processed.prediction)
         return self.pipeline.finish(self.processed)
 
-    def process(self, receive_ms=95.0, age_ms=10.0):
+    def process(self, receive_ms=95.0, age_ms=10.0, simulated=False):
         """Put a frame through the mailbox and process it."""
-        self.mailbox.put(Frame('image', 'message', int(receive_ms * NS_PER_MS), age_ms))
+        self.mailbox.put(Frame('image', 'message', int(receive_ms * NS_PER_MS), age_ms,
+                               simulated))
         return self.pipeline.process(self.pipeline.take())
 
     def decode(self, message):
@@ -50,7 +51,8 @@ class Bench:
         return RGB
 
     def classify(self, rgb, keep_ratio, top_k, score_threshold):
-        assert rgb is RGB
+        assert np.shares_memory(rgb, RGB)  # no copy
+        self.seen = rgb
         if self.like_the_table:
             self.durations_ms['classify'] = 30.0 * keep_ratio
         self._work('classify', keep_ratio, top_k, score_threshold)
@@ -292,6 +294,55 @@ def test_where_even_a_fresh_image_is_too_slow_it_is_not_the_cameras_fault():
     assert run_like_the_table(bench, 50, age_ms=1500.0)[-1].decision == Decision.FLOOR
 
 
+@pytest.mark.parametrize('factor', [0.0, 0.1, 0.5, 1.0, 10.0])  # real time / simulated
+def test_the_deadline_of_a_simulation_is_that_of_this_machine(factor):
+    bench = Bench(keep_ratio=1.0, deadline_ms=30.0)
+    latencies = run_like_the_table(bench, 50, age_ms=50.0 * factor, simulated=True)
+    assert latencies[-1].keep_ratio == 0.7  # 0.7 x 30 ms, and 2.5 ms of decoding and publishing
+    assert latencies[-1].deadline_met and latencies[-1].decision == Decision.HOLD
+    assert latencies[-1].age_at_receive_ms == 50.0 * factor
+    assert math.isnan(latencies[-1].capture_to_publish_ms)
+
+
+@pytest.mark.parametrize('age_ms, answered', [(19.0, True), (21.0, False)])
+def test_real_milliseconds_in_the_mailbox_do_not_age_a_simulated_image(age_ms, answered):
+    bench = Bench(max_age_ms=20.0)
+    if answered:
+        assert bench.process(receive_ms=20.0, age_ms=age_ms, simulated=True).prediction.labels
+    else:
+        with pytest.raises(FrameDropped, match='21.0 ms old'):
+            bench.process(receive_ms=20.0, age_ms=age_ms, simulated=True)
+
+
 def test_from_the_arrival_the_age_is_of_no_account():
     bench = Bench(keep_ratio=1.0, deadline_ms=100.0, deadline_from='receive')
     assert run_like_the_table(bench, 50, age_ms=1500.0)[-1].decision == Decision.HOLD
+
+
+@pytest.mark.parametrize('roi, seen', [
+    ([], RGB), ([0.5, 0.25, 0.5, 0.5], RGB[1:3, 3:6]), ([2, 0, 4, 3], RGB[0:3, 2:6])])
+def test_the_region_of_interest_alone_is_classified_and_the_whole_image_is_kept(roi, seen):
+    bench = Bench(roi=roi)
+    bench.run()
+    assert bench.seen.shape == seen.shape
+    assert bench.seen.ctypes.data == seen.ctypes.data
+    assert bench.processed.rgb is RGB
+    assert RGB[bench.processed.region.slices].shape == seen.shape
+
+
+def test_an_image_that_does_not_hold_the_region_of_interest_is_dropped_for_that_reason():
+    bench = Bench(roi=[4, 0, 3, 2])
+    with pytest.raises(FrameDropped, match=r'roi \[4, 0, 3, 2\] .* 6x4 pixels') as drop:
+        bench.process()
+    assert drop.value.reason == 'roi'
+    assert bench.mailbox.dropped == {('image', 'roi'): 1}
+    assert bench.stages == ['decode']
+
+
+def test_a_region_of_interest_that_is_changed_holds_from_the_next_frame_on():
+    bench = Bench()
+    bench.run()
+    bench.pipeline.config = update(bench.pipeline.config, {'roi': [0, 0, 2, 2]})
+    bench.now_ms = 100.0
+    bench.run()
+    assert bench.seen.shape == (2, 2, 3)

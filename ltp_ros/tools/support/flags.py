@@ -15,12 +15,11 @@ from ltp_ros.config import (
     value_of,
 )
 from ltp_ros.files import expand
-from ltp_ros.model.vit import DEMO
 from ltp_ros.parameter import finite
 
 N = TypeVar('N', int, float)
 
-MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'device', 'precision')
+MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'crop_mode', 'device', 'precision')
 # For the programs that run the classifier as the node does
 CLASSIFIER_FLAGS = (*MODEL_FLAGS, 'backend', 'method', 'score', 'papr_checkpoint',
                     'num_threads', 'cache')
@@ -65,6 +64,7 @@ def checked(name: str) -> Callable[[str], Value]:
 
 def absolute_paths(values: Mapping[str, object]) -> Dict[str, object]:
     """Return node parameters by name, with every file path made absolute."""
+    from ltp_ros.model.checkpoint import DEMO  # noqa: PLC0415  ltp_doctor runs where torch is broken
     paths = {field.name for _, field in fields() if field.metadata['path']}
     return {name: os.path.abspath(str(value)) if name in paths and value not in ('', DEMO)
             else value for name, value in values.items()}
