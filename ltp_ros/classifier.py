@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ltp_ros.backends import cache, choice
-from ltp_ros.backends.protocol import Backend, Log
+from ltp_ros.backends.protocol import Backend, BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.model import vit
 from ltp_ros.reduction.base import check_keep_ratio
@@ -21,6 +21,21 @@ TRIAL_LEVEL = 0.53  # the backends are compared at the level nearest to it
 
 class ClassifierError(RuntimeError):
     """The classifier cannot run as configured; the message says why and what to change."""
+
+
+class NotFiniteError(RuntimeError):
+    """The model gave NaN for an answer."""
+
+
+class Released:
+    """What is left of a backend whose memory is needed; see `Backend`."""
+
+    def __init__(self, name: str, precision: str):
+        self.name, self.precision = name, precision
+
+    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int) -> BackendAnswer:
+        """Raise RuntimeError."""
+        raise RuntimeError('the model is being loaded anew')
 
 
 def _silent(message: str) -> None:
@@ -104,16 +119,16 @@ class Classifier:
         for keep_ratio in self.config.ladder:
             try:
                 for _ in range(WARM_UP_RUNS):
-                    scores = self.classify(frame, keep_ratio, score_threshold=0.0).scores
+                    self.classify(frame, keep_ratio, score_threshold=0.0)
+            except NotFiniteError as error:
+                raise ClassifierError(
+                    f'{self.model_name} gives NaN for an answer in {self.precision}; the weights '
+                    'are broken, or too large for it: try precision:=float32') from error
             except (RuntimeError, OSError) as error:
                 raise ClassifierError(
                     f'{self.model_name} does not run on {self.device.type} with backend '
                     f'{self.backend.name} in {self.precision} at keep_ratio {keep_ratio}: '
                     f'{error}. Try backend:=eager precision:=float32') from error
-            if not scores:  # NaN is above no threshold
-                raise ClassifierError(
-                    f'{self.model_name} gives NaN for an answer in {self.precision}; the weights '
-                    'are broken, or too large for it: try precision:=float32')
             if progress:
                 progress(keep_ratio)
 
@@ -135,6 +150,10 @@ class Classifier:
                 progress()
         return times_ms
 
+    def release(self) -> None:
+        """Give back the memory of the model; it cannot classify any more."""
+        self.backend = Released(self.backend.name, self.precision)
+
     def classify(self, rgb: np.ndarray, keep_ratio: Optional[float] = None,
                  top_k: Optional[int] = None,
                  score_threshold: Optional[float] = None) -> Prediction:
@@ -149,6 +168,7 @@ class Classifier:
         Raises:
             ltp_ros.model.preprocessing.ImageSizeError: if `rgb` cannot be resized for the model.
             ValueError: if `rgb` is not such an image, or another argument is out of range.
+            RuntimeError, OSError: if the device fails, or the answer is not finite.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ValueError(f'an image of shape {rgb.shape} and type {rgb.dtype} is not '
@@ -161,6 +181,9 @@ class Classifier:
             raise ValueError(f'top_k {top_k} is not allowed; it must be at least 1')
         threshold = config.score_threshold if score_threshold is None else score_threshold
         scores, class_ids, keep_indices = self.backend(rgb, keep_ratio, top_k)
+        if not np.isfinite(scores).all():  # NaN is above no threshold: it would look like nothing
+            raise NotFiniteError(f'{self.model_name} gave NaN for an answer at keep_ratio '
+                                 f'{keep_ratio:g} in {self.precision}')
         confident = int((scores >= threshold).sum())  # scores descend
         ids = tuple(class_ids[:confident].tolist())
         return Prediction(

@@ -177,6 +177,10 @@ class OutputConfig:
     debug_image_rate: float = parameter(
         5.0, 'maximum debug-image rate', live=True, unit='Hz', minimum=0.0, maximum=60.0,
         above_minimum=True)
+    on_failure: str = parameter(
+        'degrade', "when the model cannot be run in any way any more: 'degrade' releases it, and "
+        "the node waits, unconfigured, for who manages it; 'exit' ends the process with code 1",
+        choices=('degrade', 'exit'))
     autostart: bool = parameter(
         True, 'configure and activate at startup; false: wait for a lifecycle manager')
 

@@ -15,11 +15,13 @@ from typing import Any, Collection, List, Optional, Tuple
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import rclpy
+from lifecycle_msgs.msg import Transition
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ConfigError
+from ltp_ros.frames.recovery import ModelLostError
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
@@ -55,6 +57,7 @@ class ClassifierNode(ConfiguredNode):
         Diagnostics(self, self._time, self._health)
         ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
+        self._broke_down = self.create_guard_condition(self._give_up)
 
     def start_loading(self) -> 'futures.Future[Any]':
         """Load the model and warm it up, in the thread that will run it."""
@@ -71,6 +74,7 @@ class ClassifierNode(ConfiguredNode):
         try:
             # The guard wakes the executor's thread, in which parameters are written
             classifier, costs = loading.result()
+            self.fault = ''
             self._server = FrameServer(self, self._worker, classifier, costs,
                                        self._level_changed.trigger, self._fail)
         except Exception:
@@ -102,8 +106,10 @@ class ClassifierNode(ConfiguredNode):
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop listening; the model stays loaded."""
+        """Stop listening; the model stays loaded, unless it is lost: then `on_error` follows."""
         self._stop_listening()
+        if self.fault:
+            return TransitionCallbackReturn.ERROR
         assert self._server is not None  # the state was active
         self._server.pipeline.mailbox.discard()
         return super().on_deactivate(state)
@@ -171,13 +177,21 @@ class ClassifierNode(ConfiguredNode):
             self.show_parameter('keep_ratio', self._server.pipeline.keep_ratio)
 
     def _fail(self, error: BaseException) -> None:
-        # Without its worker the process would look alive and answer nothing
         if not self.context.ok():
             return  # the signal to stop came in the middle of a publish
-        self.failed = True
-        self.get_logger().fatal(''.join(traceback.format_exception(
-            type(error), error, error.__traceback__)))
-        self.context.try_shutdown()
+        self.fault = str(error) or type(error).__name__
+        self.get_logger().fatal(self.fault if isinstance(error, ModelLostError) else ''.join(
+            traceback.format_exception(type(error), error, error.__traceback__)))
+        if self.config.output.on_failure == 'exit':
+            self.failed = True
+            self.context.try_shutdown()
+        else:
+            self._broke_down.trigger()
+
+    async def _give_up(self) -> None:
+        # Without its worker the node would look alive and answer nothing
+        await self.change_state(Transition.TRANSITION_DEACTIVATE if self.state == 'active'
+                                else Transition.TRANSITION_CLEANUP)
 
 
 def main(args: Optional[List[str]] = None) -> int:

@@ -102,4 +102,4 @@ def listener(monkeypatch):
     listener = Listener()
     yield listener
     listener.node.destroy_node()
-    rclpy.shutdown()
+    rclpy.try_shutdown()

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from ltp_ros import classifier
-from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.research.training.built_model import training_precision as training_precision
 
@@ -179,6 +179,21 @@ def test_weights_that_give_no_numbers_are_told_while_warming_up(make):
         broken.backend.model.head.weight.fill_(float('nan'))  # as overflowing float16 does
     with pytest.raises(ClassifierError, match='gives NaN for an answer in float32'):
         broken.warm_up()
+
+
+def test_an_answer_that_is_not_finite_is_a_failure_and_not_an_empty_one(make, rgb):
+    broken = make()
+    with torch.no_grad():
+        broken.backend.model.head.weight[3, 5] = float('inf')
+    with pytest.raises(NotFiniteError, match='gave NaN for an answer at keep_ratio'):
+        broken.classify(rgb)
+
+
+def test_a_model_whose_memory_was_given_back_says_so(make, rgb):
+    released = make()
+    released.release()
+    with pytest.raises(RuntimeError, match='loaded anew'):
+        released.classify(rgb)
 
 
 def test_classifying_leaves_the_picture_as_it_was(small, rgb):

@@ -150,6 +150,8 @@ class Health:
             seconds = (now_ns - busy_since_ns) / 1e9
             return Status('device', Severity.ERROR, f'stuck in one image for {seconds:.0f} s',
                           values)
+        if self._pipeline.trouble:
+            return Status('device', Severity.WARN, self._pipeline.trouble, values)
         return Status('device', Severity.OK, 'running', values)
 
 

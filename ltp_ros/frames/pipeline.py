@@ -61,6 +61,7 @@ class Pipeline:
         self.mailbox = mailbox
         self.config = config
         self.busy_since_ns: Optional[int] = None  # when the frame in work was taken
+        self.trouble = ''  # a sentence, while the model fails or another than wanted runs
         self._decode = decode
         self._now_ns = now_ns
         self._num_finished = 0
@@ -79,6 +80,19 @@ class Pipeline:
         """Use a manual keep ratio from the next frame on; any thread may call this."""
         self._manual.append(keep_ratio)
 
+    @property
+    def lowest_keep_ratio(self) -> float:
+        """The fewest tokens that the parameters allow."""
+        config = self.config
+        return min(level for level in config.classifier.ladder
+                   if config.tuner.min_keep_ratio <= level <= config.tuner.max_keep_ratio)
+
+    def replace_classifier(self, classifier: Classifier, costs: Sequence[LevelCost]) -> None:
+        """Use another classifier of the same model from the next frame on."""
+        self._controller = KeepRatioController(costs, self.config.tuner,
+                                               self._controller.keep_ratio)
+        self.classifier = classifier
+
     def take(self) -> Optional[Frame]:
         """Wait for a frame and return it; None once the mailbox is closed."""
         return self.mailbox.take()
@@ -87,7 +101,8 @@ class Pipeline:
         """Decode and classify a frame.
 
         Raises:
-            FrameDropped: if it is older than `max_age_ms`, not an image, or does not hold `roi`.
+            FrameDropped: if it is older than `max_age_ms`, not an image, or does not hold `roi`,
+                or if the model fails on it.
         """
         self.busy_since_ns = self._now_ns()
         try:
@@ -119,6 +134,8 @@ class Pipeline:
             raise FrameDropped('undecodable', str(error)) from error
         except RegionError as error:
             raise FrameDropped('roi', str(error)) from error
+        except (RuntimeError, OSError, MemoryError) as error:
+            raise FrameDropped('failed', str(error) or type(error).__name__) from error
         timer.mark('inference')
         return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner)
 

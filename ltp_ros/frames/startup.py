@@ -1,13 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Before the first frame: load the model, warm it up, and find the costs of its levels."""
+import dataclasses
 import gc
 import os
 import reprlib
-from typing import Callable, List, Tuple
+from typing import Callable, Iterator, List, Tuple
 
 import torch
 
+from ltp_ros.backends import choice
 from ltp_ros.backends.protocol import Log
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
@@ -60,6 +62,22 @@ def prepare(config: ClassifierConfig, log: Log, warn: Log,
     gc.collect()
     gc.freeze()  # the model is here to stay: no collection looks through it again
     return classifier, costs
+
+
+def ways_to_run(classifier: Classifier) -> Iterator[ClassifierConfig]:
+    """Yield configs of the same model, the one in use first, then others that may run it.
+
+    On a GPU the last is the CPU.
+    """
+    here, config = classifier.device, classifier.config
+    pairs = [(str(here), classifier.backend.name)]
+    pairs += [(str(here), name) for name in choice.BACKENDS[here.type] if name != pairs[0][1]]
+    if here.type == 'cuda':
+        pairs.append(('cpu', 'eager'))
+    for index, (device, backend) in enumerate(pairs):
+        yield dataclasses.replace(
+            config, device=device, backend=backend,
+            precision=classifier.precision if index == 0 else 'auto')
 
 
 def set_priority(priority: int) -> None:

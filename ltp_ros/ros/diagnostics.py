@@ -40,7 +40,9 @@ class Diagnostics:
         state, now_s = self._node.state, time.monotonic()
         if state != self._state:
             self._state, self._since_s = state, now_s
-        yield Status('lifecycle', Severity.OK, state,
+        fault = self._node.fault
+        yield Status('lifecycle', Severity.ERROR if fault else Severity.OK,
+                     f'{state}: {fault}' if fault else state,
                      {'for (s)': f'{now_s - self._since_s:.0f}'})
         clock = self._clock.report()
         if clock is not None:

@@ -14,6 +14,8 @@ from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.recovery import Recovery
+from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
 from ltp_ros.msg import Classification
@@ -49,9 +51,13 @@ class FrameServer:
         self._outputs = Outputs(node, classifier, config)
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
+        logger = node.get_logger()
+        self._recovery = Recovery(
+            self.pipeline, lambda config: prepare(config, logger.info, logger.warning,
+                                                  node.context.ok), logger.warning)
         self.begin()
         worker.start(self.pipeline, self)
-        node.get_logger().info(
+        logger.info(
             f'{classifier.model_name} on {classifier.device}, {classifier.backend.name} '
             f'{classifier.precision}, {len(classifier.labels)} classes, '
             f'{classifier.num_patches} patch tokens')
@@ -98,13 +104,13 @@ class FrameServer:
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
         self._outputs.publish_latency(processed, latency)
+        self._recovery.answered()
         self._health.add(processed.frame.topic, latency)
         if latency.decision == Decision.LATE_ARRIVAL:
             self._node.get_logger().warning(
                 late_arrival(processed.frame.topic, latency.age_at_receive_ms),
                 throttle_duration_sec=THROTTLE_S)
-        if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
-            self._on_level_change()
+        self._show_level()
 
     def on_drop(self, frame: Frame, drop: FrameDropped) -> None:
         """Log why a frame was dropped."""
@@ -112,3 +118,10 @@ class FrameServer:
         self._node.get_logger().warning(
             f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
             throttle_duration_sec=THROTTLE_S)
+        if drop.reason == 'failed':
+            self._recovery.failed(str(drop))
+            self._show_level()
+
+    def _show_level(self) -> None:
+        if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
+            self._on_level_change()

@@ -31,6 +31,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         # rclpy awaits a coroutine, though its types do not say so
         self._service_change_state.callback = self._answer_change_state  # type: ignore[assignment]
         self.failed = False
+        self.fault = ''  # why the node lost what it had, until it is configured again
         self._changing = False
         self._awaited: List[Tuple[futures.Future[Any], Future]] = []
         self._wake = self.create_guard_condition(self._resume)

@@ -241,8 +241,7 @@ def test_the_frame_in_work_tells_since_when():
 
 
 @pytest.mark.parametrize('stage, error', [
-    ('decode', KeyError('bug')), ('classify', RuntimeError('out of memory')),
-    ('classify', ValueError('top_k 0 is not allowed')),
+    ('decode', KeyError('bug')), ('classify', ValueError('top_k 0 is not allowed')),
     ('publish', ValueError('a message that does not fit')), ('publish', RuntimeError('shut'))])
 def test_an_error_that_is_not_the_images_is_neither_hidden_nor_counted_as_a_drop(stage, error):
     bench = Bench()
@@ -251,6 +250,21 @@ def test_an_error_that_is_not_the_images_is_neither_hidden_nor_counted_as_a_drop
         bench.run()
     assert raised.value is error
     assert not bench.mailbox.dropped and not bench.mailbox.published
+
+
+@pytest.mark.parametrize('error', [
+    RuntimeError('out of memory'), OSError('device lost'), MemoryError()])
+def test_an_image_that_the_model_fails_on_is_counted_and_the_next_one_is_answered(error):
+    bench = Bench()
+    bench.error['classify'] = error
+    with pytest.raises(FrameDropped) as drop:
+        bench.process()
+    assert drop.value.reason == 'failed' and str(drop.value) == (str(error) or 'MemoryError')
+    bench.error.clear()
+    bench.run()
+    assert bench.mailbox.dropped == {('image', 'failed'): 1}
+    assert bench.mailbox.published == {'image': 1}
+    assert bench.pipeline.busy_since_ns is None
 
 
 def test_the_tuner_hears_of_waiting_service_and_period(monkeypatch):

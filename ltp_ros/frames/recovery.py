@@ -1,0 +1,136 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What to do when the model fails on an image: the milder remedy first, until one helps."""
+import gc
+from enum import Enum
+from typing import Callable, Iterator, List, Optional, Tuple
+
+from ltp_ros.backends.protocol import Log
+from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.config import ClassifierConfig
+from ltp_ros.frames.pipeline import Pipeline
+from ltp_ros.frames.startup import ways_to_run
+from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.tuner.levels import LevelCost
+
+RETRIES = 2  # failures that may be a moment's
+HEALED = 30  # answers in a row after which a failure is the first again
+
+
+Load = Callable[[ClassifierConfig], Tuple[Classifier, List[LevelCost]]]
+
+
+class ModelLostError(RuntimeError):
+    """The model cannot be run in any way; the message has the first and the last reason."""
+
+
+class Remedy(Enum):
+    """What is tried."""
+
+    RETRY = 'retry'
+    LOWER = 'lower'
+    RELOAD = 'reload'
+
+
+class Strikes:
+    """Count failures and answers, and choose the remedy.
+
+    The first failures are passed over, as a device that lacks memory for a moment has them. If
+    more follow before `HEALED` answers, the model gets the fewest tokens, then it is loaded anew,
+    again and again: which way each time is for the caller, who has a list of ways that ends.
+    """
+
+    def __init__(self) -> None:
+        self._failures = self._answers = 0
+
+    @property
+    def failing(self) -> bool:
+        """Whether there were too few answers since the last failure to be sure."""
+        return self._failures > 0
+
+    def answered(self) -> bool:
+        """Note an answer; return whether it is the one by which the trouble is over."""
+        self._answers += 1
+        if not self.failing or self._answers < HEALED:
+            return False
+        self._failures = 0
+        return True
+
+    def failed(self, can_lower: bool) -> Remedy:
+        """Note a failure; return what to try.
+
+        Args:
+            can_lower: whether there is a level with fewer tokens.
+        """
+        self._answers = 0
+        self._failures += 1
+        if self._failures <= RETRIES:
+            return Remedy.RETRY
+        return Remedy.LOWER if can_lower else Remedy.RELOAD
+
+
+class Recovery:
+    """Keep a pipeline going whose model fails; in its thread.
+
+    Args:
+        pipeline: whose classifier is replaced, and whose `trouble` says what is the matter.
+        load: makes a classifier of a config, warmed up, and the costs of its levels.
+        warn: called with what is done.
+    """
+
+    def __init__(self, pipeline: Pipeline, load: Load, warn: Log):
+        self._pipeline, self._load, self._warn = pipeline, load, warn
+        self._strikes = Strikes()
+        self._lowered_from: Optional[float] = None
+        self._ways: Optional[Iterator[ClassifierConfig]] = None
+        self._first_reason = ''
+
+    def answered(self) -> None:
+        """Note an answer; after enough of them all is as before, or as near as can be."""
+        if not self._strikes.answered():
+            return
+        if self._lowered_from is not None:
+            self._pipeline.set_keep_ratio(self._lowered_from)
+            self._lowered_from = None
+        classifier = self._pipeline.classifier
+        way = f'{classifier.backend.name} {classifier.precision} on {classifier.device}'
+        self._pipeline.trouble = (
+            f'runs with {way} after failures ({self._first_reason})' if self._ways else '')
+        self._warn(f'the model answers again, with {way}')
+
+    def failed(self, reason: str) -> None:
+        """Note a failure, and do what may help.
+
+        Raises:
+            ModelLostError: if nothing is left to try.
+        """
+        pipeline = self._pipeline
+        if not self._strikes.failing and not self._ways:
+            self._first_reason = reason
+        lowest = pipeline.lowest_keep_ratio
+        remedy = self._strikes.failed(can_lower=pipeline.keep_ratio > lowest)
+        pipeline.trouble = f'the model fails: {reason}'
+        if remedy is Remedy.LOWER:
+            self._warn(f'the model failed again ({reason}); trying keep_ratio {lowest:g}')
+            self._lowered_from = self._lowered_from or pipeline.keep_ratio
+            pipeline.set_keep_ratio(lowest)
+        elif remedy is Remedy.RELOAD:
+            self._reload(reason)
+
+    def _reload(self, reason: str) -> None:
+        if self._ways is None:
+            self._ways = ways_to_run(self._pipeline.classifier)
+        for config in self._ways:
+            way = f'{config.backend} on {config.device}'
+            self._warn(f'the model failed again ({reason}); loading it anew, with {way}')
+            self._pipeline.trouble = f'loading the model anew, with {way}, as it failed: {reason}'
+            self._pipeline.classifier.release()
+            gc.unfreeze()  # undo `prepare`; the model may contain cycles
+            gc.collect()
+            try:
+                self._pipeline.replace_classifier(*self._load(config))
+                return
+            except (ClassifierError, ModelError, OSError) as error:
+                reason = str(error)
+        raise ModelLostError(f'the model cannot be run any more: {reason}. It first failed '
+                             f'because {self._first_reason}')

@@ -1,0 +1,165 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A device that fails under the running node, which lives in the test's process."""
+import threading
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from ros_helpers import picture
+
+from ltp_ros.backends.eager import EagerBackend
+from ltp_ros.backends.onnx import OnnxBackend
+from ltp_ros.frames.recovery import RETRIES
+from ltp_ros.node import ClassifierNode
+
+
+@pytest.fixture
+def start(small_model):
+    """Return a function that starts the node in a thread, with parameters of the test's choice."""
+    running = []
+
+    def make(**parameters):
+        chosen = {'checkpoint': small_model, 'device': 'cpu', 'backend': 'eager',
+                  'precision': 'float32', 'keep_ratios': [1.0, 0.5], 'keep_ratio': 1.0,
+                  **parameters}
+        node = ClassifierNode(parameter_overrides=[
+            rclpy.Parameter(name, value=value) for name, value in chosen.items()])
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        node.start()
+        thread = threading.Thread(target=spin, args=(executor,), daemon=True)
+        thread.start()
+        running.append((node, executor, thread))
+        return node
+
+    yield make
+    for node, executor, thread in running:
+        executor.shutdown()
+        thread.join()
+        node.release()
+        node.destroy_node()
+
+
+def spin(executor):
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass  # the node's own doing, where it is to exit
+
+
+class Device:
+    """Makes backends fail while the test wants them to."""
+
+    def __init__(self, monkeypatch):
+        self.failing = ()
+        for backend in (EagerBackend, OnnxBackend):
+            monkeypatch.setattr(backend, '__call__', self._wrap(backend, backend.__call__))
+
+    def _wrap(self, backend, run):
+        def call(instance, rgb, keep_ratio, top_k):
+            if backend in self.failing:
+                raise RuntimeError('out of memory')
+            return run(instance, rgb, keep_ratio, top_k)
+        return call
+
+
+@pytest.fixture
+def device(monkeypatch):
+    return Device(monkeypatch)
+
+
+@pytest.fixture
+def camera(listener, start):
+    """Return a function that publishes an image and waits until the node has dealt with it."""
+    count = iter(range(10 ** 6))
+
+    def send(node, publisher):
+        done = node._server.pipeline.mailbox.counts
+        before = done()
+        publisher.publish(picture(next(count)))
+        listener.until(lambda: done().received > before.received and (
+            done().published + sum(done().dropped.values()) == done().received))
+        return done()
+
+    return send
+
+
+def statuses(listener):
+    newest = listener.heard['/diagnostics'][-1] if listener.heard['/diagnostics'] else None
+    return {status.name.split(': ', 1)[1]: (status.level[0], status.message)
+            for status in (newest.status if newest else [])}
+
+
+def test_a_failure_costs_an_image_and_the_answers_after_it_are_those_before(
+        listener, start, device, camera):
+    node = start()
+    listener.until(lambda: node.state == 'active')
+    publisher = listener.publisher('/ltp/image')
+    camera(node, publisher)
+    listener.until(lambda: listener.classifications)
+    before = listener.classifications[-1]
+    device.failing = (EagerBackend, OnnxBackend)
+    counts = camera(node, publisher)
+    assert (counts.published, counts.dropped['failed']) == (1, 1)
+    device.failing = ()
+    publisher.publish(picture(0))
+    listener.until(lambda: len(listener.classifications) == 2)
+    assert listener.classifications[-1].scores == before.scores
+
+
+def test_a_device_that_goes_on_failing_is_left_for_another_which_is_told(
+        listener, start, device, camera):
+    listener.listen('/diagnostics', DiagnosticArray)
+    node = start()
+    listener.until(lambda: node.state == 'active')
+    publisher = listener.publisher('/ltp/image')
+    camera(node, publisher)
+    listener.until(lambda: listener.classifications)
+    device.failing = (EagerBackend,)
+    for _ in range(RETRIES + 1):
+        camera(node, publisher)
+    listener.until(lambda: node.get_parameter('keep_ratio').value == 0.5)
+    listener.until(lambda: 'out of memory' in statuses(listener).get('device', (0, ''))[1])
+    camera(node, publisher)  # while it is loaded anew
+    listener.until(lambda: publisher.publish(picture(0)) or
+                   node.get_parameter('keep_ratio').value == 1.0)
+    listener.until(lambda: statuses(listener)['device'] == (
+        1, 'runs with onnx float32 on cpu after failures (out of memory)'))
+    publisher.publish(picture(0))
+    listener.until(lambda: listener.classifications[-1].keep_ratio == 1.0)
+    np.testing.assert_allclose(listener.classifications[-1].scores,
+                               listener.classifications[0].scores, rtol=1e-3)
+
+
+def test_where_nothing_helps_the_node_lets_go_of_the_model_and_can_be_configured_again(
+        listener, start, device, camera):
+    listener.listen('/diagnostics', DiagnosticArray)
+    node = start()
+    listener.until(lambda: node.state == 'active')
+    publisher = listener.publisher('/ltp/image')
+    camera(node, publisher)
+    device.failing = (EagerBackend, OnnxBackend)
+    listener.until(lambda: publisher.publish(picture(99)) or node.state == 'unconfigured')
+    listener.until(lambda: statuses(listener).get('lifecycle', (0, ''))[0] == 2)
+    assert 'cannot be run any more' in statuses(listener)['lifecycle'][1]
+    assert not node.failed and rclpy.ok()
+
+    device.failing = ()
+    assert listener.call(ChangeState, '/ltp/classifier/change_state', ChangeState.Request(
+        transition=Transition(id=Transition.TRANSITION_CONFIGURE))).success
+    listener.until(lambda: statuses(listener)['lifecycle'] == (0, 'inactive'))
+
+
+def test_where_it_is_asked_for_the_process_ends(listener, start, device, camera):
+    node = start(on_failure='exit')
+    listener.until(lambda: node.state == 'active')
+    publisher = listener.publisher('/ltp/image')
+    device.failing = (EagerBackend, OnnxBackend)
+    with pytest.raises(RuntimeError):  # the context is gone
+        listener.until(lambda: publisher.publish(picture(99)))
+    assert node.failed and not rclpy.ok()
