@@ -25,7 +25,7 @@ LATENCY = FrameLatency(
 def pipeline():
     return SimpleNamespace(
         mailbox=Mailbox(), config=update(Config(), {'deadline_ms': 20.0}), keep_ratio=0.7,
-        busy_since_ns=None, classifier=SimpleNamespace(
+        busy_since_ns=None, trouble='', classifier=SimpleNamespace(
             model_name='demo', device='cpu', precision='float32',
             backend=SimpleNamespace(name='eager')))
 
@@ -177,3 +177,10 @@ def test_a_stuck_worker_is_an_error(pipeline):
     pipeline.busy_since_ns = 0
     assert report(health, 4 * SECOND)['device'].level == Severity.OK
     assert report(health, 6 * SECOND)['device'].level == Severity.ERROR
+
+
+def test_a_model_that_fails_or_runs_otherwise_than_wanted_is_a_warning(pipeline):
+    health = Health(pipeline, 0)
+    pipeline.trouble = 'the model fails: out of memory'
+    device = report(health, SECOND)['device']
+    assert (device.level, device.message) == (Severity.WARN, pipeline.trouble)
