@@ -24,10 +24,10 @@ from ltp_ros.frames.health import Status
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import arguments, bond
+from ltp_ros.ros.cameras import Cameras
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
-from ltp_ros.ros.subscriptions import CameraSubscription
 from ltp_ros.tuner.levels import LevelCost
 
 
@@ -45,11 +45,11 @@ class ClassifierNode(ConfiguredNode):
     def __init__(self, **kwargs: Any):
         super().__init__('classifier', namespace='ltp', **kwargs)
         self._server: Optional[FrameServer] = None
-        self._cameras: List[CameraSubscription] = []
+        self._cameras: Optional[Cameras] = None
         self._worker = Worker()
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
-        Diagnostics(self, self._health)
+        Diagnostics(self, self._health, lambda: self._idle)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
 
     def start_loading(self) -> 'futures.Future[Any]':
@@ -79,12 +79,9 @@ class ClassifierNode(ConfiguredNode):
         result = super().on_activate(state)  # the publishers first
         assert self._server is not None  # the state was inactive
         self._server.begin()
-        mailbox = self._server.pipeline.mailbox
+        server = self._server
         try:
-            for topic in self.config.input.image_topics:
-                camera = CameraSubscription(self, topic, self.config.input, mailbox.put)
-                self._cameras.append(camera)
-                mailbox.expect(camera.topic)
+            self._cameras = Cameras(self, server.pipeline.mailbox, lambda: server.wanted)
         except Exception:
             self.on_deactivate(state)
             raise
@@ -128,9 +125,9 @@ class ClassifierNode(ConfiguredNode):
         if self._bond is not None:
             self._bond.shutdown()
             self._bond = None
-        for camera in self._cameras:
-            camera.destroy()
-        self._cameras = []
+        if self._cameras is not None:
+            self._cameras.close()
+            self._cameras = None
 
     @property
     def loading(self) -> bool:
@@ -147,11 +144,17 @@ class ClassifierNode(ConfiguredNode):
         if self._server is None:
             return
         self._server.configure(self.config)
+        if self._cameras is not None:
+            self._cameras.update()
         if 'keep_ratio' in asked:
             self._server.pipeline.set_keep_ratio(self.config.classifier.keep_ratio)
 
     def _health(self) -> List[Status]:
-        return self._server.health() if self._server is not None else []
+        return self._server.health(self._idle) if self._server is not None else []
+
+    @property
+    def _idle(self) -> bool:
+        return self._cameras is not None and self._cameras.idle
 
     def _show_keep_ratio(self) -> None:
         if self._server is not None:

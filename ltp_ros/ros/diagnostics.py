@@ -11,6 +11,7 @@ from ltp_ros.ros import messages, transport
 from ltp_ros.ros.managed_node import STEADY, ManagedNode
 
 PERIOD_S = 1.0  # REP-107
+IDLE = 'idle: nobody subscribes'
 
 
 class Diagnostics:
@@ -19,10 +20,12 @@ class Diagnostics:
     Args:
         node: whose state is reported.
         health: returns the statuses of the work.
+        idle: returns whether an active node has nothing to do, since nobody subscribes.
     """
 
-    def __init__(self, node: ManagedNode, health: Callable[[], List[Status]]):
-        self._node, self._health = node, health
+    def __init__(self, node: ManagedNode, health: Callable[[], List[Status]],
+                 idle: Callable[[], bool]):
+        self._node, self._health, self._idle = node, health, idle
         self._state, self._since_s = '', 0.0
         self._transport_fault = 'not known yet'
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -37,7 +40,7 @@ class Diagnostics:
         state, now_s = self._node.state, time.monotonic()
         if state != self._state:
             self._state, self._since_s = state, now_s
-        yield Status('lifecycle', Severity.OK, state,
+        yield Status('lifecycle', Severity.OK, f'{state}, {IDLE}' if self._idle() else state,
                      {'for (s)': f'{now_s - self._since_s:.0f}'})
         if self._transport_fault:  # until a segment is seen, of this process or of a camera
             self._transport_fault = transport.shared_memory_fault()

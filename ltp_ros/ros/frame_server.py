@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
+import dataclasses
 import time
 from typing import Callable, List, Sequence
 
@@ -13,6 +14,7 @@ from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.diagnostics import IDLE
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
@@ -56,12 +58,25 @@ class FrameServer:
         self._outputs.destroy()
 
     def begin(self) -> None:
-        """Report anew: the time in which the node was inactive was no silence."""
+        """Report anew: the time in which the node was inactive or idle was no silence."""
         self._health = Health(self.pipeline, time.monotonic_ns())
 
-    def health(self) -> List[Status]:
-        """Return how the work goes; rates are over the time since the last call."""
-        return self._health.report(time.monotonic_ns())
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody listens to what is published about a frame."""
+        return self._outputs.subscribed
+
+    def health(self, idle: bool) -> List[Status]:
+        """Return how the work goes; rates are over the time since the last call.
+
+        Args:
+            idle: whether the cameras are not listened to, since nobody wants an answer.
+        """
+        if not idle:
+            return self._health.report(time.monotonic_ns())
+        self.begin()
+        return [status if status.part == 'device' else dataclasses.replace(status, message=IDLE)
+                for status in self._health.report(time.monotonic_ns())]
 
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""
