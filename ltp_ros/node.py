@@ -77,9 +77,9 @@ class ClassifierNode(ConfiguredNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
-        assert self._server is not None  # the state was inactive
-        self._server.begin()
         server = self._server
+        assert server is not None  # the state was inactive
+        server.begin()
         try:
             self._cameras = Cameras(self, server.pipeline.mailbox, lambda: server.wanted)
         except Exception:
@@ -92,8 +92,6 @@ class ClassifierNode(ConfiguredNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening; the model stays loaded."""
         self._stop_listening()
-        assert self._server is not None  # the state was active
-        self._server.pipeline.mailbox.discard()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:

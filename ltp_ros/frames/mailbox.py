@@ -131,7 +131,7 @@ class Mailbox:
                           {topic: self.received[topic] for topic in self._expected})
 
     def discard(self) -> None:
-        """Give up the frames that wait, counted as inactive; a pause until the next is no period."""
+        """Give up the frames that wait, counted as inactive; the pause after it is no period."""
         with self._condition:
             self._arrivals_ns.clear()
             for topic in list(self._waiting):
