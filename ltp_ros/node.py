@@ -24,12 +24,12 @@ from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import arguments, bond
+from ltp_ros.ros.cameras import Cameras
 from ltp_ros.ros.classify_service import ClassifyService
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.node_clock import NodeClock
-from ltp_ros.ros.subscriptions import CameraSubscription
 from ltp_ros.tuner.levels import LevelCost
 
 
@@ -47,12 +47,12 @@ class ClassifierNode(ConfiguredNode):
     def __init__(self, **kwargs: Any):
         super().__init__('classifier', namespace='ltp', **kwargs)
         self._server: Optional[FrameServer] = None
-        self._cameras: List[CameraSubscription] = []
+        self._cameras: Optional[Cameras] = None
         self._worker: Optional[Worker] = None
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
         self._time = NodeClock(self)
-        Diagnostics(self, self._time, self._health)
+        Diagnostics(self, self._time, self._health, lambda: self._idle)
         ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
 
@@ -81,19 +81,11 @@ class ClassifierNode(ConfiguredNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
-        assert self._server is not None  # the state was inactive
-        self._server.begin()
-        mailbox = self._server.pipeline.mailbox
+        server = self._server
+        assert server is not None  # the state was inactive
+        server.begin()
         try:
-            for topic in self.config.input.image_topics:
-                camera = CameraSubscription(self, self._time, topic, self.config.input,
-                                            mailbox.put)
-                self._cameras.append(camera)
-                self._server.watch(camera.feed)
-            names = [camera.topic for camera in self._cameras]
-            if len(set(names)) < len(names):  # by a remapping of <topic>/compressed
-                raise ConfigError(f'image_topics {list(self.config.input.image_topics)} are '
-                                  f'remapped to {names}; give each camera a topic of its own')
+            self._cameras = Cameras(self, self._time, server)
         except Exception:
             self.on_deactivate(state)
             raise
@@ -104,8 +96,6 @@ class ClassifierNode(ConfiguredNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening; the model stays loaded."""
         self._stop_listening()
-        assert self._server is not None  # the state was active
-        self._server.pipeline.mailbox.discard()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -141,9 +131,9 @@ class ClassifierNode(ConfiguredNode):
         if self._bond is not None:
             self._bond.shutdown()
             self._bond = None
-        for camera in self._cameras:
-            camera.destroy()
-        self._cameras = []
+        if self._cameras is not None:
+            self._cameras.close()
+            self._cameras = None
 
     @property
     def loading(self) -> bool:
@@ -160,11 +150,19 @@ class ClassifierNode(ConfiguredNode):
         if self._server is None:
             return
         self._server.configure(self.config)
+        if self._cameras is not None:
+            self._cameras.update()
         if 'keep_ratio' in asked:
             self._server.pipeline.set_keep_ratio(self.config.classifier.keep_ratio)
 
     def _health(self) -> List[Status]:
-        return self._server.health(self._time.paused) if self._server is not None else []
+        if self._server is None:
+            return []
+        return self._server.health(self._idle, self._time.paused)
+
+    @property
+    def _idle(self) -> bool:
+        return self._cameras is not None and self._cameras.idle
 
     def _show_keep_ratio(self) -> None:
         if self._server is not None:

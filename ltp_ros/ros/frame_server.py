@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
+import dataclasses
 import time
 from concurrent.futures import Future
 from typing import Callable, List, Sequence
@@ -19,6 +20,7 @@ from ltp_ros.frames.worker import Worker
 from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.diagnostics import IDLE
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
@@ -62,7 +64,7 @@ class FrameServer:
         self._outputs.destroy()
 
     def begin(self) -> None:
-        """Report anew: the time in which the node was inactive was no silence."""
+        """Report anew: the time in which the node was inactive or idle was no silence."""
         self._health = Health(self.pipeline, time.monotonic_ns())
 
     def watch(self, feed: CameraFeed) -> None:
@@ -70,12 +72,23 @@ class FrameServer:
         self.pipeline.mailbox.expect(feed.topic)
         self._health.watch(feed)
 
-    def health(self, paused: bool) -> List[Status]:
-        """Return how the work goes, while simulated time stands still or while it does not.
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody listens to what is published about a frame."""
+        return self._outputs.subscribed
 
-        Rates are over the time since the last call.
+    def health(self, idle: bool, paused: bool) -> List[Status]:
+        """Return how the work goes; rates are over the time since the last call.
+
+        Args:
+            idle: whether the cameras are not listened to, since nobody wants an answer.
+            paused: whether simulated time stands still.
         """
-        return self._health.report(time.monotonic_ns(), paused)
+        if not idle:
+            return self._health.report(time.monotonic_ns(), paused)
+        self.begin()
+        return [status if status.part == 'device' else dataclasses.replace(status, message=IDLE)
+                for status in self._health.report(time.monotonic_ns(), paused)]
 
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""

@@ -56,6 +56,12 @@ class Outputs:
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
 
+    @property
+    def subscribed(self) -> bool:
+        """Whether somebody listens to what is published about a frame."""
+        return any(publisher is not None and publisher.get_subscription_count() for publisher in (
+            self._classification, self._latency, self._vision, self._debug_image))
+
     def publish_prediction(self, frame: Frame, prediction: Prediction) -> bool:
         """Publish the answer to a frame, under its own header; return False while inactive."""
         if not self._classification.is_activated:
