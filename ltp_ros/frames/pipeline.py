@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work on one frame: take, process, (publish,) finish. No ROS."""
 import math
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Callable, Deque, Optional, Sequence
+from typing import Callable, Deque, Dict, Optional, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ltp_ros.config import Config, TunerConfig
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.frames.picture import PictureFault, PictureWatch
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
@@ -35,6 +36,7 @@ class ProcessedFrame:
     prediction: Prediction
     timer: StageTimer
     tuner: TunerConfig  # in force when it was taken
+    faults: PictureFault = PictureFault(0)
 
 
 class Pipeline:
@@ -62,6 +64,7 @@ class Pipeline:
         self._decode = decode
         self._now_ns = now_ns
         self._num_finished = 0
+        self._pictures: Dict[str, PictureWatch] = defaultdict(PictureWatch)  # by topic
         self._manual: Deque[float] = deque(maxlen=1)  # set in another thread, not yet in use
         self._controller = KeepRatioController(costs, config.tuner, config.classifier.keep_ratio)
 
@@ -108,6 +111,7 @@ class Pipeline:
             self._controller.set_keep_ratio(self._manual.pop())
         try:
             rgb = self._decode(frame.message)
+            faults = self._pictures[frame.topic].judge(rgb, frame.receive_ns, frame.simulated)
             timer.mark('decode')
             prediction = self.classifier.classify(
                 rgb, self._controller.keep_ratio, config.classifier.top_k,
@@ -115,7 +119,7 @@ class Pipeline:
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
         timer.mark('inference')
-        return ProcessedFrame(frame, rgb, prediction, timer, config.tuner)
+        return ProcessedFrame(frame, rgb, prediction, timer, config.tuner, faults)
 
     def finish(self, processed: ProcessedFrame) -> FrameLatency:
         """Time a frame whose prediction was just published, tune, and count it."""

@@ -4,7 +4,6 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, Optional, Protocol, TypeVar
 
-from ltp_ros.classifier import Prediction
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
@@ -15,7 +14,7 @@ T = TypeVar('T')
 class FrameListener(Protocol):
     """Receives the outcome of each frame, in the worker's thread."""
 
-    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+    def publish(self, processed: ProcessedFrame) -> bool:
         """Publish a prediction; return False if nothing may be published now."""
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
@@ -75,7 +74,7 @@ def _work(pipeline: Pipeline, listener: FrameListener) -> None:
         except FrameDropped as drop:
             listener.on_drop(frame, drop)
             continue
-        if listener.publish(frame, processed.prediction):
+        if listener.publish(processed):
             listener.on_answer(processed, pipeline.finish(processed))
         else:
             pipeline.give_up(processed)

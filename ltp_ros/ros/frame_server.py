@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
 import time
-from typing import Callable, List, Sequence
+from collections import defaultdict
+from typing import Callable, Dict, List, Sequence
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
+from ltp_ros.frames import picture
 from ltp_ros.frames.camera_health import CameraFeed
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
@@ -43,6 +45,7 @@ class FrameServer:
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
         self._outputs = Outputs(node, classifier, config)
+        self._faults: Dict[str, Dict[str, str]] = defaultdict(dict)  # of the newest picture
         self.pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
                                  time.monotonic_ns, config)
         self.begin()
@@ -77,17 +80,24 @@ class FrameServer:
         """Use new parameter values from the next frame on."""
         self.pipeline.config = self._outputs.config = config
 
-    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+    def publish(self, processed: ProcessedFrame) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile."""
-        return self._outputs.publish_prediction(frame, prediction)
+        return self._outputs.publish_prediction(processed)
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
         self._outputs.publish_latency(processed, latency)
-        self._health.add(processed.frame.topic, latency)
+        topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
+        faults = picture.words(processed.faults)
+        self._health.add(topic, latency, faults, f'{width}x{height}')
+        for fault in faults.keys() - self._faults[topic].keys():  # it begins
+            self._node.get_logger().warning(
+                f'{topic}: the image is {fault}; {faults[fault]}. ltp_doctor shows what the model '
+                'sees', throttle_duration_sec=THROTTLE_S)
+        self._faults[topic] = faults
         if latency.decision == Decision.LATE_ARRIVAL:
             self._node.get_logger().warning(
-                late_arrival(processed.frame.topic, latency.age_at_receive_ms),
+                late_arrival(topic, latency.age_at_receive_ms),
                 throttle_duration_sec=THROTTLE_S)
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
             self._on_level_change()

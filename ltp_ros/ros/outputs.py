@@ -3,12 +3,11 @@
 """Everything the node publishes about a frame."""
 from sensor_msgs.msg import Image
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
 from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.latency import FrameLatency
-from ltp_ros.frames.mailbox import Frame
 from ltp_ros.frames.pipeline import ProcessedFrame
 from ltp_ros.msg import Classification
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
@@ -46,12 +45,14 @@ class Outputs:
             if publisher is not None:
                 self._node.destroy_lifecycle_publisher(publisher)
 
-    def publish_prediction(self, frame: Frame, prediction: Prediction) -> bool:
+    def publish_prediction(self, processed: ProcessedFrame) -> bool:
         """Publish the answer to a frame, under its own header; return False while inactive."""
         if not self._classification.is_activated:
             return False
-        message = messages.from_prediction(frame.message.header, frame.topic,
-                                           self._classifier.model_name, prediction)
+        frame = processed.frame
+        message = messages.from_prediction(
+            frame.message.header, frame.topic, self._classifier.model_name, processed.prediction,
+            processed.faults)
         self._classification.publish(message)
         if self._vision is not None:
             self._vision.publish(messages.to_vision_msgs(message))
