@@ -17,11 +17,13 @@ from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
-THROTTLE_S = 5.0
+# Of real time: the system's clock may be set back, and a simulated one stands still
+THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
 
 
 class FrameServer:
@@ -93,12 +95,12 @@ class FrameServer:
         for fault in faults.keys() - self._faults[topic].keys():  # it begins
             self._node.get_logger().warning(
                 f'{topic}: the image is {fault}; {faults[fault]}. ltp_doctor shows what the model '
-                'sees', throttle_duration_sec=THROTTLE_S)
+                'sees', **THROTTLE)
         self._faults[topic] = faults
         if latency.decision == Decision.LATE_ARRIVAL:
             self._node.get_logger().warning(
                 late_arrival(topic, latency.age_at_receive_ms),
-                throttle_duration_sec=THROTTLE_S)
+                **THROTTLE)
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
             self._on_level_change()
 
@@ -107,4 +109,4 @@ class FrameServer:
         self._health.add_drop(frame.topic, str(drop))
         self._node.get_logger().warning(
             f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
-            throttle_duration_sec=THROTTLE_S)
+            **THROTTLE)

@@ -41,8 +41,8 @@ def test_hardly_any_real_photo_is_called_badly_exposed(photos):
     assert share(photos, PictureFault.OVEREXPOSED) <= 0.01
 
 
-# A third of the answers of DeiT-tiny change at 3 stops of too much light, and at 6 of too little
-# where the sensor has its noise
+# A quarter of the answers of DeiT-tiny change at 3 stops too much, and at 5 too little light where
+# the sensor has its noise (docs/diagnostics.md)
 @pytest.mark.parametrize('stops, fault, least', [
     (-4, PictureFault.UNDEREXPOSED, 0.99), (-5, PictureFault.UNDEREXPOSED, 0.99),
     (3, PictureFault.OVEREXPOSED, 0.4), (4, PictureFault.OVEREXPOSED, 0.6),
