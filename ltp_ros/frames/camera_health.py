@@ -6,7 +6,7 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Deque, Dict, Iterable, Iterator, Tuple
 
-from ltp_ros.frames.latency import NS_PER_MS, StampClock
+from ltp_ros.frames.latency import NO_CLOCK, NS_PER_MS, StampClock
 from ltp_ros.frames.mailbox import Counts
 from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, number
 
@@ -144,7 +144,7 @@ class CameraHealth:
             yield (Severity.ERROR if everything else Severity.WARN,
                    f'{100 * share:.0f} % of the images on {topic} are dropped '
                    f'({", ".join(dropped)}), the newest because {self._why}')
-        faulty, share = _share(self._stamps, tuple(self._faults))
+        faulty, share = _share(self._stamps, tuple(self._faults.keys() - {NO_CLOCK}))
         if self._many_stamps.update(share) and 'bad stamp' not in dropped:
             yield Severity.WARN, (
                 f'{100 * share:.0f} % of the stamps on {topic} are unusable '

@@ -3,13 +3,15 @@
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
 import dataclasses
 import time
+from collections import defaultdict
 from concurrent.futures import Future
-from typing import Callable, List, Sequence
+from typing import Callable, Dict, List, Sequence
 
 from sensor_msgs.msg import Image
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
+from ltp_ros.frames import picture
 from ltp_ros.frames.camera_health import CameraFeed
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
@@ -21,11 +23,13 @@ from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import IDLE
+from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
-THROTTLE_S = 5.0
+# Of real time: the system's clock may be set back, and a simulated one stands still
+THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
 
 
 class FrameServer:
@@ -49,6 +53,7 @@ class FrameServer:
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
         self._outputs = Outputs(node, classifier, config)
+        self._faults: Dict[str, Dict[str, str]] = defaultdict(dict)  # of the newest picture
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
         self.begin()
@@ -100,22 +105,28 @@ class FrameServer:
         def work() -> Classification:
             return messages.from_prediction(
                 image.header, '', self.pipeline.classifier.model_name,
-                self.pipeline.classify(image, keep_ratio))
+                *self.pipeline.classify(image, keep_ratio))
 
         return self._worker.request(work)
 
-    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+    def publish(self, processed: ProcessedFrame) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile."""
-        return self._outputs.publish_prediction(frame, prediction)
+        return self._outputs.publish_prediction(processed)
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
         self._outputs.publish_latency(processed, latency)
-        self._health.add(processed.frame.topic, latency)
+        topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
+        faults = picture.words(processed.faults)
+        self._health.add(topic, latency, faults, f'{width}x{height}')
+        for fault in faults.keys() - self._faults[topic].keys():  # it begins
+            self._node.get_logger().warning(
+                f'{topic}: the image is {fault}; {faults[fault]}. ltp_doctor shows what the model '
+                'sees', **THROTTLE)
+        self._faults[topic] = faults
         if latency.decision == Decision.LATE_ARRIVAL:
             self._node.get_logger().warning(
-                late_arrival(processed.frame.topic, latency.age_at_receive_ms),
-                throttle_duration_sec=THROTTLE_S)
+                late_arrival(topic, latency.age_at_receive_ms), **THROTTLE)
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
             self._on_level_change()
 
@@ -123,5 +134,4 @@ class FrameServer:
         """Log why a frame was dropped."""
         self._health.add_drop(frame.topic, str(drop))
         self._node.get_logger().warning(
-            f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
-            throttle_duration_sec=THROTTLE_S)
+            f'{frame.topic}: dropped an image ({drop.reason}): {drop}', **THROTTLE)

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ltp_ros.config import InputConfig
 from ltp_ros.frames.camera_health import CameraFeed
+from ltp_ros.frames.latency import NO_CLOCK
 from ltp_ros.frames.mailbox import Frame
 from ltp_ros.ros import messages, transport
 from ltp_ros.ros.managed_node import STEADY
@@ -79,8 +80,9 @@ class CameraSubscription:
         feed = self.feed
         age_ms, fault = feed.stamps.age_ms(messages.stamp_ns(message.header),
                                            self._clock.now_ns, self._clock.step_ms)
-        if len(feed.stamps.faults) > self._stamp_faults_told:  # the first of its kind
-            self._stamp_faults_told = len(feed.stamps.faults)
+        kinds = len(feed.stamps.faults.keys() - {NO_CLOCK})  # which the diagnostics tell
+        if kinds > self._stamp_faults_told:
+            self._stamp_faults_told = kinds
             self._node.get_logger().warning(
                 f'{self.topic}: {fault}; timestamps unusable: measuring latencies and the '
                 'deadline from arrival')

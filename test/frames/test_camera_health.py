@@ -166,6 +166,14 @@ def test_stamps_that_cannot_be_used_are_counted_by_kind_and_told(stamp_ns, kind)
     assert bench.report().level == Severity.OK
 
 
+def test_that_no_clock_comes_is_not_said_of_every_camera():
+    bench = Bench()
+    bench.feed.stamps.age_ms(NOW_NS, 0, 25.0)
+    bench.answer()
+    status = bench.report()
+    assert (status.level, status.values['stamp faults (no clock)']) == (Severity.OK, '1')
+
+
 def test_a_bag_that_starts_over_is_one_fault_and_no_warning():
     bench = Bench()
     bench.stamp(NOW_NS, 15)

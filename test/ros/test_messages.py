@@ -15,7 +15,8 @@ from std_msgs.msg import Header
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency
-from ltp_ros.msg import Labels
+from ltp_ros.frames.picture import PictureFault
+from ltp_ros.msg import Classification, Labels
 from ltp_ros.ros import messages
 from ltp_ros.ros.images import from_pixels
 
@@ -61,6 +62,14 @@ def test_a_classification_holds_the_whole_prediction():
     assert tuple(message.scores) == PREDICTION.scores  # short binary fractions: exact
     assert (message.tokens_kept, message.tokens_total) == (104, 196)
     assert message.keep_ratio == pytest.approx(0.53)
+
+
+def test_the_faults_of_a_picture_are_named_as_in_the_message():
+    for fault in PictureFault:
+        assert getattr(Classification, fault.name) == fault
+    both = PictureFault.UNDEREXPOSED | PictureFault.FROZEN
+    message = over_the_wire(messages.from_prediction(header(), '/image', 'demo', PREDICTION, both))
+    assert message.picture_faults == Classification.UNDEREXPOSED + Classification.FROZEN
 
 
 def test_an_empty_prediction_is_a_message_too():
