@@ -47,6 +47,7 @@ class About(TypedDict):
     versions: Dict[str, str]
     rounds: int
     alpha: float
+    crop_mode: str  # which the agreement depends on
     checkpoint: str
     images: Optional[str]
     num_images: int
@@ -97,7 +98,8 @@ def measure(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Profil
         levels.append(LevelTime(ratio, p50_ms, p95_ms, p99_ms, agreement.get(ratio)))
     return Profile(setup_of(classifier), tuple(levels)), {
         'versions': versions(classifier.device.type), 'rounds': args.rounds,
-        'alpha': args.alpha, 'checkpoint': args.checkpoint, 'images': args.images,
+        'alpha': args.alpha, 'crop_mode': classifier.data_config.crop_mode,
+        'checkpoint': args.checkpoint, 'images': args.images,
         'num_images': num_images, 'num_patches': classifier.num_patches}
 
 
