@@ -15,8 +15,8 @@ SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
            if path.parent.name not in ('msg', 'srv')}  # generated
 
 # From the ground up: a room may import those before it, and itself
-FLOORS = ('files', 'parameter', 'config', 'machine', 'reduction', 'tuner', 'model', 'backends',
-          'classifier', 'frames', 'images', 'research', 'ros', 'node', 'tools')
+FLOORS = ('programs', 'files', 'parameter', 'config', 'machine', 'reduction', 'tuner', 'model',
+          'backends', 'classifier', 'frames', 'images', 'research', 'ros', 'node', 'tools')
 # Which of them besides must not know each other
 STRANGERS = {'reduction': {'files', 'parameter', 'config', 'machine'},
              'tuner': {'machine', 'reduction'}, 'model': {'machine', 'tuner'},
