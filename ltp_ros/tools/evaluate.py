@@ -76,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser('ltp_evaluate', __doc__, (*MODEL_FLAGS, 'papr_checkpoint'))
     add = parser.add_argument
     add('images', type=expand, help='a folder of class folders, a folder of images with '
-        'labels.csv (columns file, class_index), or an .npz with jpeg, offsets, labels, class_names')
+        'labels.csv (file, class_index), or an .npz with jpeg, offsets, labels and class_names')
     add('--no-labels', action='store_true', help='take any folder of unlabelled images and report '
         'only the agreement with the unpruned model')
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],
