@@ -30,18 +30,18 @@ def vit_demo(pretrained: bool = False, **kwargs: object) -> VisionTransformer:
     return VisionTransformer(**{**VIT_DEMO, 'embed_layer': ConvStem, **kwargs})
 
 
-def outline(model: str, model_args: Mapping[str, object], progress: Callable[[], None],
-            log: Optional[hub.Log] = None) -> nn.Module:
+def outline(model: str, model_args: Mapping[str, object],
+            progress: Callable[[], None]) -> nn.Module:
     """Return a model without weights, on torch's meta device: no memory, a second at most.
 
     Of a repository of the hub its config.json is fetched, which is small. The arguments are those
-    of `create`, which see.
+    of `create`.
 
     Raises:
         ModelError: if timm has no such model, or cannot make it of these arguments.
     """
     name, repo = _known(model)
-    reason = hub.fetch(repo, progress, log, hub.CONFIG) if repo else ''
+    reason = _fetch_config(repo, progress)
     with torch.device('meta'):
         return _timm(name, False, model_args, reason)
 
@@ -67,9 +67,15 @@ def create(model: str, pretrained: bool, model_args: Mapping[str, object],
         if not timm.is_model_pretrained(model):
             raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
         repo = timm.get_pretrained_cfg(model).hf_hub_id
-    files = hub.WEIGHTS if pretrained else hub.CONFIG
-    reason = hub.fetch(repo, progress, log, files) if repo else ''
+    if pretrained and repo:
+        reason = hub.fetch(repo, progress, log)
+    else:
+        reason = _fetch_config(repo, progress)
     return _timm(name, pretrained, model_args, reason, parameter)
+
+
+def _fetch_config(repo: str, progress: Callable[[], None]) -> str:
+    return hub.fetch(repo, progress, lambda text: None, hub.CONFIG) if repo else ''
 
 
 def _known(model: str) -> Tuple[str, str]:

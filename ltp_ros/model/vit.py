@@ -76,7 +76,7 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
         model = weights.card.get('architecture', model)
         model_args = {**weights.model_args, **model_args}
     # Whatever can be refused is refused before the weights, which may be a download of minutes
-    judged = outline(model, model_args, progress, log)
+    judged = outline(model, model_args, progress)
     check_supported(judged, model, method)
     if not any_head:
         check_classes(judged, model, checkpoint)
