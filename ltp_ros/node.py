@@ -1,9 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ClassifierNode`: the wiring between ROS and the pipeline."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_classifier())
+
 import gc
 import os
-import sys
 import tempfile
 import traceback
 from concurrent import futures
@@ -189,7 +195,7 @@ def main(args: Optional[List[str]] = None) -> int:
         arguments.HELP.print_help()
         return 0
     try:
-        with tempfile.TemporaryDirectory(prefix='ltp_') as folder:
+        with programs.held(), tempfile.TemporaryDirectory(prefix='ltp_') as folder:
             rclpy.init(args=arguments.check_arguments(args, folder))
     except ConfigError as error:
         arguments.HELP.error(str(error))
@@ -222,7 +228,3 @@ def main(args: Optional[List[str]] = None) -> int:
         sys.stdout.flush()
         os._exit(code)
     return code
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -6,11 +6,17 @@ At each step the original model sees crops of the images with every token, and t
 training sees them with a share of the tokens and learns to give the same answers. The run ends
 when the held-out images no longer improve, or on Ctrl-C, and writes the best weights so far.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_adapt())
+
 import argparse
 import contextlib
 import dataclasses
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -236,7 +242,3 @@ def main(argv: Optional[List[str]] = None) -> int:
         tell(str(error))
         return 2
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

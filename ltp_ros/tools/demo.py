@@ -1,9 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_demo`: run a camera and the classifier as two ROS processes and show the answers live."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_demo())
+
 import argparse
 import os
-import sys
 import time
 from contextlib import ExitStack
 from typing import List, Optional
@@ -115,7 +121,3 @@ def main(argv: Optional[List[str]] = None) -> int:
     if args.json:
         report.save_json(args.json)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,11 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_image_source`: publish a video, a folder, a webcam or the sample images as a camera."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_image_source())
+
 import argparse
 import array
 import math
 import signal
-import sys
 from typing import Iterator, List, Optional, Tuple, Union
 
 import cv2
@@ -224,7 +230,3 @@ def main(argv: Optional[List[str]] = None) -> int:
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

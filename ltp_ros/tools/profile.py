@@ -4,9 +4,15 @@
 
 Given a folder of images, also measure how often each level agrees with the unpruned model.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_profile())
+
 import argparse
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple, TypedDict
@@ -181,7 +187,3 @@ def main(argv: Optional[List[str]] = None) -> int:
     Console().print(f'To use it, start the node with profile:={Path(args.output).absolute()}',
                     soft_wrap=True, highlight=False)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
