@@ -25,7 +25,6 @@ class Diagnostics:
 
     def __init__(self, node: ManagedNode, clock: NodeClock, health: Callable[[], List[Status]]):
         self._node, self._clock, self._health = node, clock, health
-        self._clock_fault_told = False
         self._state, self._since_s = '', 0.0
         self._transport_fault = 'not known yet'
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -44,9 +43,8 @@ class Diagnostics:
                      {'for (s)': f'{now_s - self._since_s:.0f}'})
         clock = self._clock.report()
         if clock is not None:
-            if clock.level and not self._clock_fault_told:
-                self._clock_fault_told = True
-                self._node.get_logger().warning(clock.message)
+            if clock.level:
+                self._node.get_logger().warning(clock.message, once=True)
             yield clock
         if self._transport_fault:  # until a segment is seen, of this process or of a camera
             self._transport_fault = transport.shared_memory_fault()
