@@ -10,6 +10,8 @@ import pytest
 import rclpy
 from rclpy.parameter import Parameter
 
+from ltp_ros.frames import simulated_time
+from ltp_ros.tools import image_source
 from ltp_ros.tools.image_source import ImageSource, build_parser, is_rate, main
 
 PNG = cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes()
@@ -72,6 +74,22 @@ def test_a_damaged_picture_is_told_at_the_end(domain, tmp_path, capfd):
     assert main([str(tmp_path), '--rate', '500']) == 0
     said = capfd.readouterr().err
     assert 'left out: 1 of 3 images cannot be used: ' in said and 'published 2 images' in said
+
+
+def test_in_simulated_time_without_a_clock_it_says_why_nothing_is_published(
+        domain, monkeypatch, capfd):
+    monkeypatch.setattr(image_source, 'CLOCK_CHECK_S', 0.01)
+    monkeypatch.setattr(simulated_time, 'SILENT_AFTER_S', 0.0)
+    rclpy.init(args=['--ros-args', '-p', 'use_sim_time:=true'])
+    try:
+        node = ImageSource(itertools.repeat(('black', np.zeros((4, 4, 3), np.uint8))),
+                           build_parser().parse_args(['--rate', '500']))
+        for _ in range(3):
+            rclpy.spin_once(node, timeout_sec=10.0)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+    assert capfd.readouterr().err.count('use_sim_time is set, and no /clock comes') == 1
 
 
 def test_the_bounds_of_a_rate():

@@ -43,3 +43,9 @@ def test_a_program_refuses_a_number_out_of_range(program, arguments, capsys):
     with pytest.raises(SystemExit):
         program.build_parser().parse_args(arguments)
     assert 'it must be ' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', [field.name for _, field in fields()])
+def test_the_help_of_a_flag_is_the_description_of_its_parameter_whatever_it_holds(name):
+    words = dict(fields_by_name())[name].metadata['description'].split()
+    assert set(words) <= set(common_flags([name]).format_help().split())
