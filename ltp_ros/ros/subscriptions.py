@@ -93,11 +93,14 @@ class CameraSubscription:
 
     def _warn_of_silence(self) -> None:
         received, self._received = self._received, False
-        # The mismatch has been logged, and is the cause; a world that stands still is no fault
-        if received or self.feed.incompatible_qos or self._clock.paused:
+        if received or self._clock.paused:  # a world that stands still is no fault
             return
         name = self._subscription.topic_name
         found = self._node.get_publishers_info_by_topic(name)
+        if not found:
+            self.feed.incompatible_qos = ''  # its publisher is gone
+        if self.feed.incompatible_qos:  # the mismatch has been logged, and is the cause
+            return
         publishers = sum(info.topic_type == self._type for info in found)
         if found and not publishers:
             cause = (f'its publisher sends {found[0].topic_type}, not {self._type}; check '

@@ -31,7 +31,7 @@ def test_every_camera_is_told_with_its_own_trouble(listener, small_model):
                             image_reliability='reliable') as program:
         dark = listener.publisher('/dark', program=program)
         damaged = listener.publisher('/damaged', program=program)
-        listener.node.create_publisher(Image, '/lossy', QoSProfile(
+        lossy = listener.node.create_publisher(Image, '/lossy', QoSProfile(
             depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT))
 
         header = picture(0).header
@@ -60,6 +60,8 @@ def test_every_camera_is_told_with_its_own_trouble(listener, small_model):
         assert total.level == DiagnosticStatus.ERROR and '/lossy' in total.message
         assert total.hardware_id == statuses()['lifecycle'].hardware_id == platform.node()
 
+        listener.node.destroy_publisher(lossy)
+        until_said('camera /lossy', DiagnosticStatus.WARN, 'no image for')
         lossy = listener.publisher('/lossy', program=program)  # one that matches
         until_said('camera /lossy', DiagnosticStatus.OK, 'receiving images', lambda: lossy.publish(
             messages.from_rgb(header, messages.to_rgb(picture(2)))))
