@@ -15,7 +15,8 @@ from ltp_ros.config import (
     value_of,
 )
 from ltp_ros.files import expand
-from ltp_ros.model.vit import DEMO
+from ltp_ros.model.checkpoint import DEMO
+from ltp_ros.model.timm_models import LOCAL_PREFIX
 from ltp_ros.parameter import finite
 
 N = TypeVar('N', int, float)
@@ -64,10 +65,18 @@ def checked(name: str) -> Callable[[str], Value]:
 
 
 def absolute_paths(values: Mapping[str, object]) -> Dict[str, object]:
-    """Return node parameters by name, with every file path made absolute."""
+    """Return node parameters by name, with every file path made absolute.
+
+    What a path is does not depend on the files that happen to be here.
+    """
     paths = {field.name for _, field in fields() if field.metadata['path']}
-    return {name: os.path.abspath(str(value)) if name in paths and value not in ('', DEMO)
-            else value for name, value in values.items()}
+
+    def absolute(name: str, value: object) -> object:
+        text = str(value)
+        if name == 'model' and text.startswith(LOCAL_PREFIX):
+            return LOCAL_PREFIX + os.path.abspath(expand(text[len(LOCAL_PREFIX):]))
+        return os.path.abspath(text) if name in paths and text not in ('', DEMO) else value
+    return {name: absolute(name, value) for name, value in values.items()}
 
 
 def program_parser(prog: str, doc: Optional[str], names: Sequence[str]) -> argparse.ArgumentParser:
