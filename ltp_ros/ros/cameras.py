@@ -3,8 +3,6 @@
 """The cameras of an active node, listened to only on demand where it is `lazy`."""
 from typing import Callable, List
 
-from rclpy.validate_topic_name import validate_topic_name
-
 from ltp_ros.frames.mailbox import Mailbox
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.managed_node import STEADY
@@ -26,15 +24,14 @@ class Cameras:
         wanted: returns whether somebody subscribes to an answer.
 
     Raises:
-        rclpy.exceptions.InvalidTopicNameException: if a topic's name is not valid.
+        rclpy.exceptions.InvalidTopicNameException, ValueError: if a topic's name is not valid.
     """
 
     def __init__(self, node: ConfiguredNode, mailbox: Mailbox, wanted: Callable[[], bool]):
         self._node, self._mailbox, self._wanted = node, mailbox, wanted
         self._subscriptions: List[CameraSubscription] = []
         self._closed = False
-        for topic in node.config.input.image_topics:  # refused now rather than on demand
-            validate_topic_name(topic)
+        self._listen()  # even if it is for nothing: a bad topic is refused now, not on demand
         self.update()
         self._timer = node.create_timer(CHECK_PERIOD_S, self.update, clock=STEADY)
 
