@@ -146,11 +146,11 @@ def change(listener, transition):
 def test_a_lazy_node_refuses_a_bad_topic_at_once_and_listens_to_nothing_while_inactive(
         listener, start):
     silence(listener)
-    with start(lazy=True, autostart=False, image_topics='["a b"]') as program:
+    with start(lazy=True, autostart=False, image_topics='["a//{b}"]') as program:
         camera = listener.node.create_publisher(Image, '/ltp/image', 10)
         assert change(listener, Transition.TRANSITION_CONFIGURE)
         assert not change(listener, Transition.TRANSITION_ACTIVATE)
-        assert 'a b' in program.output
+        assert 'a//{b}' in program.output
         assert change(listener, Transition.TRANSITION_CLEANUP)
         assert listener.set_parameter('image_topics', ['image']).successful
         listener.listen('/ltp/classification', Classification)
