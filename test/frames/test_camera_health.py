@@ -84,7 +84,7 @@ def test_while_a_simulation_is_paused_silence_is_no_fault():
     assert bench.report(seconds=6).level == Severity.WARN
 
 
-@pytest.mark.parametrize('reason', ['undecodable', 'bad stamp', 'too old'])
+@pytest.mark.parametrize('reason', ['undecodable', 'bad stamp', 'too old', 'roi'])
 def test_when_no_image_can_be_used_it_is_an_error_that_says_why(reason):
     bench = Bench()
     bench.drop(reason, 200)
