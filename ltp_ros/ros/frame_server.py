@@ -99,8 +99,7 @@ class FrameServer:
         self._faults[topic] = faults
         if latency.decision == Decision.LATE_ARRIVAL:
             self._node.get_logger().warning(
-                late_arrival(topic, latency.age_at_receive_ms),
-                **THROTTLE)
+                late_arrival(topic, latency.age_at_receive_ms), **THROTTLE)
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
             self._on_level_change()
 
@@ -108,5 +107,4 @@ class FrameServer:
         """Log why a frame was dropped."""
         self._health.add_drop(frame.topic, str(drop))
         self._node.get_logger().warning(
-            f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
-            **THROTTLE)
+            f'{frame.topic}: dropped an image ({drop.reason}): {drop}', **THROTTLE)

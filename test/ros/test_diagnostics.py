@@ -61,7 +61,7 @@ def test_every_camera_is_told_with_its_own_trouble(listener, small_model):
         assert total.hardware_id == statuses()['lifecycle'].hardware_id == platform.node()
 
         listener.node.destroy_publisher(lossy)
-        until_said('camera /lossy', DiagnosticStatus.WARN, 'no image for')
+        until_said('camera /lossy', DiagnosticStatus.WARN, 'it has no publisher')
         lossy = listener.publisher('/lossy', program=program)  # one that matches
         until_said('camera /lossy', DiagnosticStatus.OK, 'receiving images', lambda: lossy.publish(
             messages.from_rgb(header, messages.to_rgb(picture(2)))))
