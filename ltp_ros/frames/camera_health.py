@@ -10,7 +10,7 @@ from ltp_ros.frames.latency import NO_CLOCK, NS_PER_MS, StampClock
 from ltp_ros.frames.mailbox import Counts
 from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, number
 
-UNUSABLE = ('undecodable', 'bad stamp', 'too old')  # drops that are the camera's doing
+UNUSABLE = ('undecodable', 'bad stamp', 'too old', 'roi')  # drops that are the camera's doing
 # Shares of the images at which something begins to be told, and below which it is over
 MANY, FEW = 0.1, 0.05
 ALL, NOT_ALL = 1.0, 0.9

@@ -4,7 +4,7 @@
 import math
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Callable, Deque, Dict, Optional, Sequence
+from typing import Callable, Deque, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault, PictureWatch
+from ltp_ros.frames.region import Region, RegionError, region_of
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
@@ -32,7 +33,8 @@ class ProcessedFrame:
     """A frame that was classified and is still to be published."""
 
     frame: Frame
-    rgb: np.ndarray  # (H, W, 3) uint8
+    rgb: np.ndarray  # (H, W, 3) uint8, the whole image
+    region: Region  # of it, the part that was classified
     prediction: Prediction
     timer: StageTimer
     tuner: TunerConfig  # in force when it was taken
@@ -88,7 +90,7 @@ class Pipeline:
         """Decode and classify a frame.
 
         Raises:
-            FrameDropped: if it is older than `max_age_ms`, or is not an image.
+            FrameDropped: if it is older than `max_age_ms`, not an image, or does not hold `roi`.
         """
         self.busy_since_ns = self._now_ns()
         try:
@@ -111,15 +113,19 @@ class Pipeline:
             self._controller.set_keep_ratio(self._manual.pop())
         try:
             rgb = self._decode(frame.message)
-            faults = self._pictures[frame.topic].judge(rgb, frame.receive_ns, frame.simulated)
+            region = region_of(config.input.roi, *rgb.shape[:2])
+            seen = rgb[region.slices]
+            faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
             timer.mark('decode')
             prediction = self.classifier.classify(
-                rgb, self._controller.keep_ratio, config.classifier.top_k,
+                seen, self._controller.keep_ratio, config.classifier.top_k,
                 config.classifier.score_threshold)
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
+        except RegionError as error:
+            raise FrameDropped('roi', str(error)) from error
         timer.mark('inference')
-        return ProcessedFrame(frame, rgb, prediction, timer, config.tuner, faults)
+        return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner, faults)
 
     def finish(self, processed: ProcessedFrame) -> FrameLatency:
         """Time a frame whose prediction was just published, tune, and count it."""
@@ -148,6 +154,21 @@ class Pipeline:
         self._num_finished += 1
         self.busy_since_ns = None
         return latency
+
+    def classify(self, message: object, keep_ratio: float) -> Tuple[Prediction, PictureFault]:
+        """Classify an image beside the stream: it is neither counted, nor timed, nor tuned by.
+
+        Returns:
+            The prediction for the whole image, and the faults of the picture.
+
+        Raises:
+            ltp_ros.frames.encodings.ImageError: if the message is not an image.
+            ltp_ros.model.preprocessing.ImageSizeError: if it cannot be resized for the model.
+        """
+        config = self.config.classifier
+        rgb = self._decode(message)
+        return self.classifier.classify(rgb, keep_ratio, config.top_k, config.score_threshold), (
+            PictureWatch().judge(rgb, self._now_ns()))
 
     def give_up(self, processed: ProcessedFrame) -> None:
         """Count a frame that was not published, because the node was deactivated meanwhile."""

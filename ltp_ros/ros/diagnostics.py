@@ -12,6 +12,7 @@ from ltp_ros.ros.managed_node import STEADY, ManagedNode
 from ltp_ros.ros.node_clock import NodeClock
 
 PERIOD_S = 1.0  # REP-107
+IDLE = 'idle: nobody subscribes'
 
 
 class Diagnostics:
@@ -21,10 +22,13 @@ class Diagnostics:
         node: whose state is reported.
         clock: of the node.
         health: returns the statuses of the work.
+        idle: returns whether an active node has nothing to do, since nobody subscribes.
     """
 
-    def __init__(self, node: ManagedNode, clock: NodeClock, health: Callable[[], List[Status]]):
-        self._node, self._clock, self._health = node, clock, health
+    def __init__(self, node: ManagedNode, clock: NodeClock, health: Callable[[], List[Status]],
+                 idle: Callable[[], bool]):
+        self._node, self._clock = node, clock
+        self._health, self._idle = health, idle
         self._state, self._since_s = '', 0.0
         self._transport_fault = 'not known yet'
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -39,7 +43,7 @@ class Diagnostics:
         state, now_s = self._node.state, time.monotonic()
         if state != self._state:
             self._state, self._since_s = state, now_s
-        yield Status('lifecycle', Severity.OK, state,
+        yield Status('lifecycle', Severity.OK, f'{state}, {IDLE}' if self._idle() else state,
                      {'for (s)': f'{now_s - self._since_s:.0f}'})
         clock = self._clock.report()
         if clock is not None:

@@ -1,8 +1,12 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
+import dataclasses
 import time
+from concurrent.futures import Future
 from typing import Callable, Dict, List, Sequence, Tuple
+
+from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
@@ -14,8 +18,10 @@ from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
+from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.diagnostics import IDLE
 from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
@@ -48,8 +54,8 @@ class FrameServer:
         config = node.config
         self._outputs = Outputs(node, classifier, config)
         self._fault_seen_ns: Dict[Tuple[str, str], int] = {}  # of a picture, by topic
-        self.pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
-                                 time.monotonic_ns, config)
+        self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
+                                 messages.to_rgb, time.monotonic_ns, config)
         self.begin()
         worker.start(self.pipeline, self)
         node.get_logger().info(
@@ -63,7 +69,7 @@ class FrameServer:
         self._outputs.destroy()
 
     def begin(self) -> None:
-        """Report anew: the time in which the node was inactive was no silence."""
+        """Report anew: the time in which the node was inactive or idle was no silence."""
         self._health = Health(self.pipeline, time.monotonic_ns())
 
     def watch(self, feed: CameraFeed) -> None:
@@ -71,16 +77,37 @@ class FrameServer:
         self.pipeline.mailbox.expect(feed.topic)
         self._health.watch(feed)
 
-    def health(self, paused: bool) -> List[Status]:
-        """Return how the work goes, while simulated time stands still or while it does not.
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody listens to what is published about a frame."""
+        return self._outputs.subscribed
 
-        Rates are over the time since the last call.
+    def health(self, idle: bool, paused: bool) -> List[Status]:
+        """Return how the work goes; rates are over the time since the last call.
+
+        Args:
+            idle: whether the cameras are not listened to, since nobody wants an answer.
+            paused: whether simulated time stands still.
         """
-        return self._health.report(time.monotonic_ns(), paused)
+        if not idle:
+            return self._health.report(time.monotonic_ns(), paused)
+        self.begin()
+        return [status if status.part == 'device' else dataclasses.replace(status, message=IDLE)
+                for status in self._health.report(time.monotonic_ns(), paused)]
 
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""
         self.pipeline.config = self._outputs.config = config
+        self.pipeline.mailbox.max_rate = config.input.max_rate
+
+    def classify(self, image: Image, keep_ratio: float) -> 'Future[Classification]':
+        """Classify an image between two frames; cancelled if the model is released before."""
+        def work() -> Classification:
+            return messages.from_prediction(
+                image.header, '', self.pipeline.classifier.model_name,
+                *self.pipeline.classify(image, keep_ratio))
+
+        return self._worker.request(work)
 
     def publish(self, processed: ProcessedFrame) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile."""

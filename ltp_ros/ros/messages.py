@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Pure conversions between the core and ROS messages."""
-import array
 import dataclasses
 import platform
 from typing import Iterable, Union
@@ -16,14 +15,14 @@ from ltp_ros.classifier import Prediction
 from ltp_ros.frames import decoding as image
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.status import Status
-from ltp_ros.msg import Classification
+from ltp_ros.msg import Classification, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
 
 try:  # not in the wheels
     from vision_msgs.msg import Classification as VisionClassification
-    from vision_msgs.msg import ObjectHypothesis
+    from vision_msgs.msg import LabelInfo, ObjectHypothesis, VisionClass
 except ImportError:
-    VisionClassification = None
+    VisionClassification = LabelInfo = None
 
 
 def to_rgb(message: Union[Image, CompressedImage]) -> np.ndarray:
@@ -38,15 +37,6 @@ def to_rgb(message: Union[Image, CompressedImage]) -> np.ndarray:
     return image.decode(image.RawImage(
         height=message.height, width=message.width, encoding=message.encoding,
         is_bigendian=bool(message.is_bigendian), step=message.step, data=message.data))
-
-
-def from_rgb(header: Header, rgb: np.ndarray) -> Image:
-    """Return (H, W, 3) uint8 RGB as a message."""
-    height, width = rgb.shape[:2]
-    # rclpy checks any other sequence item by item: 73 ms for a camera frame
-    data = array.array('B', np.ascontiguousarray(rgb).tobytes())
-    return Image(header=header, height=height, width=width, encoding='rgb8', step=3 * width,
-                 data=data)
 
 
 def stamp_ns(header: Header) -> int:
@@ -88,3 +78,15 @@ def to_vision_msgs(message: Classification) -> 'VisionClassification':
     for label, score in zip(message.labels, message.scores):
         result.results.append(ObjectHypothesis(class_id=label, score=score))
     return result
+
+
+def to_label_info(message: Labels, threshold: float) -> 'LabelInfo':
+    """Return the same labels as vision_msgs/LabelInfo.
+
+    Args:
+        message: the labels.
+        threshold: the probability below which a class is left out of an answer.
+    """
+    return LabelInfo(header=message.header, threshold=threshold, class_map=[
+        VisionClass(class_id=class_id, class_name=label)
+        for class_id, label in enumerate(message.labels)])

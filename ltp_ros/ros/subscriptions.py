@@ -24,6 +24,18 @@ except ImportError:  # their place on Humble
 SILENCE_S = 5.0
 
 
+def suffix_of(config: InputConfig) -> str:
+    """Return what the transport adds to the name of a camera's topic."""
+    return '/compressed' if config.image_transport == 'compressed' else ''
+
+
+def name_to_subscribe(node: Node, topic: str, config: InputConfig) -> str:
+    """Return the name of a camera's topic for a subscription, which remaps it (again)."""
+    # As image_transport has it, remapping the base topic remaps the compressed one
+    suffix = suffix_of(config)
+    return node.resolve_topic_name(topic) + suffix if suffix else topic
+
+
 class CameraSubscription:
     """The images of one camera, handed to `callback` with their age.
 
@@ -39,16 +51,15 @@ class CameraSubscription:
                  callback: Callable[[Frame], None]):
         self._node, self._clock = node, clock
         self._callback = callback
-        suffix = '/compressed' if config.image_transport == 'compressed' else ''
+        suffix = suffix_of(config)
         # A queue would only make images older before they are seen: depth 1
         qos = QoSProfile(depth=1, reliability=(
             QoSReliabilityPolicy.RELIABLE if config.image_reliability == 'reliable'
             else QoSReliabilityPolicy.BEST_EFFORT))
-        # As image_transport has it, remapping the base topic remaps the compressed one
-        name = node.resolve_topic_name(topic) + suffix if suffix else topic
         self._type = f'sensor_msgs/msg/{"CompressedImage" if suffix else "Image"}'
         self._subscription = node.create_subscription(
-            CompressedImage if suffix else Image, name, self._receive, qos,
+            CompressedImage if suffix else Image, name_to_subscribe(node, topic, config),
+            self._receive, qos,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._warn_of_qos))
         # Read off the subscription: it is remapped, and remapping a name twice may swap cameras
         name = self._subscription.topic_name

@@ -86,7 +86,7 @@ def test_while_a_simulation_is_paused_silence_is_no_fault():
     assert bench.report(seconds=6).level == Severity.WARN
 
 
-@pytest.mark.parametrize('reason', ['undecodable', 'bad stamp', 'too old'])
+@pytest.mark.parametrize('reason', ['undecodable', 'bad stamp', 'too old', 'roi'])
 def test_when_no_image_can_be_used_it_is_an_error_that_says_why(reason):
     bench = Bench()
     bench.drop(reason, 200)
@@ -118,7 +118,7 @@ def test_some_unusable_images_are_borne(dropped, level):
     assert bench.report().level == level
 
 
-@pytest.mark.parametrize('reason', ['superseded', 'inactive'])
+@pytest.mark.parametrize('reason', ['superseded', 'inactive', 'rate'])
 def test_images_that_the_node_had_no_time_for_are_not_the_cameras_fault(reason):
     bench = Bench()
     bench.drop(reason, 100)

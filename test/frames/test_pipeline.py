@@ -52,7 +52,8 @@ class Bench:
         return RGB
 
     def classify(self, rgb, keep_ratio, top_k, score_threshold):
-        assert rgb is RGB
+        assert np.shares_memory(rgb, RGB)  # no copy
+        self.seen = rgb
         if self.like_the_table:
             self.durations_ms['classify'] = 30.0 * keep_ratio
         self._work('classify', keep_ratio, top_k, score_threshold)
@@ -182,6 +183,17 @@ def test_a_dark_picture_is_answered_and_told():
     bench.pipeline._decode = lambda message: np.zeros_like(RGB)
     bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
     assert bench.process().faults == PictureFault.UNDEREXPOSED
+
+
+@pytest.mark.parametrize('roi, faults', [
+    ([0, 0, 3, 4], PictureFault.UNDEREXPOSED), ([3, 0, 3, 4], 0), ([0.0, 0.0, 1.0, 1.0], 0)])
+def test_the_part_that_is_classified_is_what_is_judged(roi, faults):
+    bench = Bench(roi=roi)
+    half_dark = RGB.copy()
+    half_dark[:, :3] = 0
+    bench.pipeline._decode = lambda message: half_dark
+    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    assert bench.process().faults == faults
 
 
 def test_the_same_pixels_of_two_cameras_are_not_frozen():
@@ -337,3 +349,32 @@ def test_real_milliseconds_in_the_mailbox_do_not_age_a_simulated_image(age_ms, a
 def test_from_the_arrival_the_age_is_of_no_account():
     bench = Bench(keep_ratio=1.0, deadline_ms=100.0, deadline_from='receive')
     assert run_like_the_table(bench, 50, age_ms=1500.0)[-1].decision == Decision.HOLD
+
+
+@pytest.mark.parametrize('roi, seen', [
+    ([], RGB), ([0.5, 0.25, 0.5, 0.5], RGB[1:3, 3:6]), ([2, 0, 4, 3], RGB[0:3, 2:6])])
+def test_the_region_of_interest_alone_is_classified_and_the_whole_image_is_kept(roi, seen):
+    bench = Bench(roi=roi)
+    bench.run()
+    assert bench.seen.shape == seen.shape
+    assert bench.seen.ctypes.data == seen.ctypes.data
+    assert bench.processed.rgb is RGB
+    assert RGB[bench.processed.region.slices].shape == seen.shape
+
+
+def test_an_image_that_does_not_hold_the_region_of_interest_is_dropped_for_that_reason():
+    bench = Bench(roi=[4, 0, 3, 2])
+    with pytest.raises(FrameDropped, match=r'roi \[4, 0, 3, 2\] .* 6x4 pixels') as drop:
+        bench.process()
+    assert drop.value.reason == 'roi'
+    assert bench.mailbox.dropped == {('image', 'roi'): 1}
+    assert bench.stages == ['decode']
+
+
+def test_a_region_of_interest_that_is_changed_holds_from_the_next_frame_on():
+    bench = Bench()
+    bench.run()
+    bench.pipeline.config = update(bench.pipeline.config, {'roi': [0, 0, 2, 2]})
+    bench.now_ms = 100.0
+    bench.run()
+    assert bench.seen.shape == (2, 2, 3)

@@ -15,12 +15,11 @@ from ltp_ros.config import (
     value_of,
 )
 from ltp_ros.files import expand
-from ltp_ros.model.vit import DEMO
 from ltp_ros.parameter import finite
 
 N = TypeVar('N', int, float)
 
-MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'device', 'precision')
+MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'crop_mode', 'device', 'precision')
 # For the programs that run the classifier as the node does
 CLASSIFIER_FLAGS = (*MODEL_FLAGS, 'backend', 'method', 'score', 'papr_checkpoint',
                     'num_threads', 'cache')
@@ -41,7 +40,7 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
         parser.add_argument(f'--{name.replace("_", "-")}', type=checked(name),
                             default=getattr(ClassifierConfig, name),
                             choices=None if allowed.pattern else allowed.choices or None,
-                            help=metadata['description'])
+                            help=metadata['description'].replace('%', '%%'))  # argparse formats
     parser.add_argument('--json', type=expand, metavar='FILE', help='write the results as JSON')
     parser.add_argument('--quiet', action='store_true', help='hide the progress bar')
     return parser
@@ -64,10 +63,21 @@ def checked(name: str) -> Callable[[str], Value]:
 
 
 def absolute_paths(values: Mapping[str, object]) -> Dict[str, object]:
-    """Return node parameters by name, with every file path made absolute."""
+    """Return node parameters by name, with every file path made absolute.
+
+    What a path is does not depend on the files that happen to be here.
+    """
+    # Here, since ltp_doctor runs where torch is broken
+    from ltp_ros.model.checkpoint import DEMO  # noqa: PLC0415
+    from ltp_ros.model.timm_models import LOCAL_PREFIX  # noqa: PLC0415
     paths = {field.name for _, field in fields() if field.metadata['path']}
-    return {name: os.path.abspath(str(value)) if name in paths and value not in ('', DEMO)
-            else value for name, value in values.items()}
+
+    def absolute(name: str, value: object) -> object:
+        text = str(value)
+        if name == 'model' and text.startswith(LOCAL_PREFIX):
+            return LOCAL_PREFIX + os.path.abspath(expand(text[len(LOCAL_PREFIX):]))
+        return os.path.abspath(text) if name in paths and text not in ('', DEMO) else value
+    return {name: absolute(name, value) for name, value in values.items()}
 
 
 def program_parser(prog: str, doc: Optional[str], names: Sequence[str]) -> argparse.ArgumentParser:
