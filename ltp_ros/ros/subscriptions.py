@@ -88,7 +88,7 @@ class CameraSubscription:
                 'deadline from arrival')
         feed.age_ms, feed.receive_ns, feed.simulated = age_ms, receive_ns, simulated
         feed.encoding = message.encoding if isinstance(message, Image) else message.format
-        feed.incompatible_qos = ''  # of another publisher, or of one that is gone
+        feed.incompatible_qos = feed.silent_because = ''  # or it was another publisher
         self._callback(Frame(self.topic, message, receive_ns, age_ms, simulated))
 
     def _warn_of_silence(self) -> None:
@@ -112,6 +112,7 @@ class CameraSubscription:
                 'check that they publish, and that their process uses the Fast DDS profiles of '
                 'this one; ltp_doctor looks further')
             cause = f'it has {publishers} publisher{"s" if publishers > 1 else ""}; {advice}'
+        self.feed.silent_because = cause
         self._node.get_logger().warning(f'no image for {SILENCE_S:g} s on {name}: {cause}')
 
     def _warn_of_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
