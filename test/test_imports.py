@@ -29,6 +29,7 @@ ROS = ('rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 
 WITHOUT = [
     ('config tuner', (*ROS, 'numpy', 'torch', 'cv2', 'timm')),
     ('images frames/decoding', (*ROS, 'torch', 'timm')),
+    ('tools/image_source', ('torch', 'timm')),  # a camera starts at once
     ('reduction model/preprocessing model/conv_stem', (*ROS, 'cv2', 'timm')),
     ('machine model backends classifier frames research tools/benchmark tools/benchmarks/choose '
      'tools/benchmarks/methods tools/benchmarks/gpu tools/adapt tools/evaluate tools/export '

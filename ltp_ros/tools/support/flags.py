@@ -15,8 +15,7 @@ from ltp_ros.config import (
     value_of,
 )
 from ltp_ros.files import expand
-from ltp_ros.model.checkpoint import DEMO
-from ltp_ros.model.timm_models import LOCAL_PREFIX
+from ltp_ros.model.names import DEMO, LOCAL_PREFIX
 from ltp_ros.parameter import finite
 
 N = TypeVar('N', int, float)
