@@ -7,6 +7,7 @@ import with a traceback. This one imports next to nothing.
 """
 import contextlib
 import functools
+import gc
 import importlib
 import os
 import signal
@@ -41,6 +42,7 @@ def run(module: str, interrupted: int = INTERRUPTED) -> int:
         code = interrupted
     with held():
         sys.stdout.flush()
+        gc.freeze()  # or Python's last collection looks through all of torch, for a second or two
         for number in handled:  # while Python takes everything down
             signal.signal(number, lambda number, frame: os._exit(code))
     return code

@@ -15,6 +15,7 @@ from ltp_ros.config import (
     value_of,
 )
 from ltp_ros.files import expand
+from ltp_ros.model.names import DEMO, LOCAL_PREFIX
 from ltp_ros.parameter import finite
 
 N = TypeVar('N', int, float)
@@ -67,9 +68,6 @@ def absolute_paths(values: Mapping[str, object]) -> Dict[str, object]:
 
     What a path is does not depend on the files that happen to be here.
     """
-    # Here, since ltp_doctor runs where torch is broken
-    from ltp_ros.model.checkpoint import DEMO  # noqa: PLC0415
-    from ltp_ros.model.timm_models import LOCAL_PREFIX  # noqa: PLC0415
     paths = {field.name for _, field in fields() if field.metadata['path']}
 
     def absolute(name: str, value: object) -> object:
