@@ -14,6 +14,9 @@ import time
 from pathlib import Path
 from typing import Iterator, List, Mapping, Optional
 
+# Before torch is loaded: threads that wait must not take the cores that the node needs
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text

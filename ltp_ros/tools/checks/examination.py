@@ -136,17 +136,18 @@ def of_view(view: View, classifier: Optional[Classifier], level: float,
     if view.encoding in ('mono8', 'mono16', '8UC1'):
         yield from picture.judge_mosaic(newest[..., 0], view.encoding)
     yield from picture.judge_pictures(view.pictures, list(samples.values()))
-    different = [view.pictures[index] for index in channels.different(view.pictures)]
     evidence = []
-    for rgb in different:
-        by_colour = channels.colour_evidence(rgb)
-        if by_colour is not None:
-            evidence.append(by_colour + (
-                model.channel_evidence(classifier, rgb) if classifier else 0.0))
+    scenes = channels.scenes(view.pictures)
+    for scene in scenes:
+        found = [by_colour + (model.channel_evidence(classifier, rgb) if classifier else 0.0)
+                 for rgb in map(view.pictures.__getitem__, scene)
+                 for by_colour in [channels.colour_evidence(rgb)] if by_colour is not None]
+        evidence += [float(np.mean(found))] if found else []
     yield channels.judge_channels(evidence, view.encoding, classifier is not None)
     if classifier:
         yield from model.answers(classifier, newest, level)
-        yield from model.judge_level(classifier, different, level)
+        yield from model.judge_level(
+            classifier, [view.pictures[scene[0]] for scene in scenes], level)
 
 
 def of_model(parameters: Mapping[str, object]
