@@ -142,7 +142,7 @@ def _import_faults(name: str, package: Package,
             remedy += '. This package does not use it; camera drivers in Python may'
         return [Finding(check, level, f'{name} cannot be imported: {first_line(package.error)}',
                         remedy)]
-    if name in MINIMUM and _numbers(package.version) < _numbers(MINIMUM[name]):
+    if name in MINIMUM and package.version and _numbers(package.version) < _numbers(MINIMUM[name]):
         return [Finding(check, Level.ERROR if needed else Level.WARN,
                         f'{name} {package.version} is too old; {MINIMUM[name]} or newer is needed',
                         f"pip install '{_pip_name(name)}>={MINIMUM[name]}'")]

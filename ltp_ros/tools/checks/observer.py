@@ -4,7 +4,7 @@
 import contextlib
 import os
 import time
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -23,13 +23,13 @@ from ltp_ros.tools.checks.camera import COMPRESSED, RAW, SUFFIX, Arrival, Camera
 from ltp_ros.tools.checks.node import Classifier
 from ltp_ros.tools.checks.transport import Participant, participant_of
 
-SETTLED_S = 1.0  # without a change of the graph
-DISCOVERY_S = 6.0
-ANSWER_S = 3.0
-DIAGNOSTICS_S = 3.5  # they come once a second
+SETTLED_S = 1.5  # without a change of the graph
+DISCOVERY_S = 8.0
+ANSWER_S = 10.0  # a busy machine
+DIAGNOSTICS_S = 8.0  # they come once a second
 KEPT = 12  # pictures of a camera
 MARKS = ('keep_ratios', 'image_topics')  # parameters that no other node has
-LIFECYCLE = '/change_state'
+ANSWER = 'ltp_ros/msg/Classification'
 ImageMessage = Union[Image, CompressedImage]
 Response = TypeVar('Response')
 
@@ -58,15 +58,20 @@ class Observer:
         self._exit.close()
 
     def _discover(self) -> None:
-        """Spin until the graph stays as it is."""
+        """Spin until there are other nodes and the graph stays as it is."""
         graph: object = None
         changed_s = begun_s = time.monotonic()
-        while time.monotonic() < min(changed_s + SETTLED_S, begun_s + DISCOVERY_S):
+        while time.monotonic() < begun_s + DISCOVERY_S:
             self._executor.spin_once(timeout_sec=0.1)
-            found = (self._node.get_node_names_and_namespaces(),
-                     self._node.get_topic_names_and_types())
+            found = sorted(self._nodes()), self._node.get_service_names_and_types()
             if found != graph:
                 graph, changed_s = found, time.monotonic()
+            elif len(found[0]) > 1 and time.monotonic() > changed_s + SETTLED_S:
+                return
+
+    def _nodes(self) -> Set[str]:
+        """Return the full names of the nodes that are known by now."""
+        return {_full_name(*node) for node in self._node.get_node_names_and_namespaces()}
 
     def _note(self, message: DiagnosticArray) -> None:
         self._statuses.update({status.name: status for status in message.status})
@@ -81,10 +86,15 @@ class Observer:
 
     def classifiers(self) -> List[str]:
         """Return the full names of the nodes of this package, whatever they are called."""
-        names = sorted({name[:-len(LIFECYCLE)]
-                        for name, _ in self._node.get_service_names_and_types()
-                        if name.endswith(LIFECYCLE)})
-        return [name for name in names if set(self._parameters(name, MARKS)) == set(MARKS)]
+        services = {name for name, _ in self._node.get_service_names_and_types()}
+        return [name for name in sorted(self._nodes()) if f'{name}/change_state' in services
+                and (self._answers(name) or set(self._parameters(name, MARKS)) == set(MARKS))]
+
+    def _answers(self, name: str) -> bool:
+        """Return whether a node publishes answers, as it does once the model is loaded."""
+        namespace, _, base = name.rpartition('/')
+        return any(ANSWER in types for _, types in
+                   self._node.get_publisher_names_and_types_by_node(base, namespace or '/'))
 
     def classifier(self, name: str) -> Classifier:
         """Return what can be seen of a node of this package."""
