@@ -88,7 +88,7 @@ def judge_clocks(cores: int, usable: int, power: str, driver: str) -> Finding:
         return Finding('clocks', Level.WARN, f'{message}: the CPU stays at its lowest clock',
                        'echo schedutil | sudo tee '
                        '/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor')
-    if re.search(r'\b\d+ ?W', power) and 'MAXN' not in power:
+    if re.search(r'(?<!\d)\d+ ?W', power) and 'MAXN' not in power:
         return Finding('clocks', Level.OK, message, 'for the highest clocks, in the power mode '
                        'that has most cores: sudo nvpmodel -m 0 && sudo jetson_clocks')
     return Finding('clocks', Level.OK, message)
