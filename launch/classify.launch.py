@@ -4,23 +4,115 @@
 
 ros2 launch ltp_ros classify.launch.py image_topic:=/camera/image_raw keep_ratio:=0.5
 """
+import difflib
+import inspect
+import json
 from pathlib import Path
-from typing import List
+from typing import Dict, List, Optional
 
 import yaml
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import EnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
+from launch.conditions import IfCondition
+from launch.events import matches_action
+from launch.events.process import ProcessExited, ShutdownProcess
+from launch.substitutions import EnvironmentVariable, TextSubstitution
+from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from ltp_ros.config import fields
+from ltp_ros.config import ConfigError, InputConfig, check, fields
 from ltp_ros.files import expand
+from ltp_ros.ros.arguments import parameters_for
 from ltp_ros.ros.transport import PROFILES_VARIABLES, profiles_file
 
 SHARE = Path(get_package_share_directory('ltp_ros'))
 UNSET = ''  # leaves the node's default in place, which is thus defined only once
+NODE_NAME = 'classifier'
+NAMESPACE = 'ltp'
+NO_SOURCE, SAMPLES = 'none', 'samples'
+RESPAWN_DELAY_S = 2.0
+# Launch itself reads these, for every process that it starts
+OF_LAUNCH = {'launch-prefix', 'launch-prefix-filter', 'emulate_tty', 'sigterm_timeout',
+             'sigkill_timeout'}
+
+
+class NodeDefault(TextSubstitution):
+    """A default that --show-args shows but nothing passes on: it must not override params_file."""
+
+    def perform(self, context: LaunchContext) -> str:
+        """Return UNSET."""
+        return UNSET
+
+
+def arguments() -> List[DeclareLaunchArgument]:
+    """Return what this file can be given."""
+    found = [DeclareLaunchArgument(name, default_value=default, description=description)
+             for name, default, description in (
+        ('namespace', NAMESPACE, 'namespace of the node'),
+        ('params_file', str(SHARE / 'config' / 'classify.yaml'),
+         'parameter file; the arguments below take precedence'),
+        ('image_topic', UNSET, 'a single camera topic, short for image_topics'),
+        ('source', NO_SOURCE, 'images for a try without a camera, published on the topics of the '
+         'node: an image, a folder of images, a video, a stream, the number of a webcam, or '
+         f'{SAMPLES}, a pan over the images in this package'),
+        ('use_sim_time', NodeDefault(text='false'), 'take the time from /clock'),
+        ('log_level', NodeDefault(text='info'), 'debug, info, warn, error or fatal'),
+        ('respawn', 'false', f'start the node again {RESPAWN_DELAY_S:g} s after it died'))]
+    for _, field in fields():
+        allowed, unit = field.metadata['allowed'], field.metadata['unit']
+        choices = [] if allowed.pattern else [*allowed.choices]
+        description = field.metadata['description'] + (unit and f' [{unit}]')
+        if str(allowed) and not choices:
+            description += f'; {allowed}'
+        default = field.default if isinstance(field.default, str) else json.dumps(field.default)
+        found.append(DeclareLaunchArgument(
+            field.name, default_value=NodeDefault(text=default), description=description,
+            choices=[*choices, UNSET] if choices else None))
+    return found
+
+
+def including_action() -> Optional[IncludeLaunchDescription]:
+    """Return the action that includes this file: that of `ros2 launch`, or of a larger file.
+
+    Launch sets what it gives among the configurations of the larger file, and tells the included
+    one neither which they are nor who includes it. The action is found in the calls that led here.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        action = frame.f_locals.get('self')
+        if isinstance(action, IncludeLaunchDescription):
+            path = Path(action.launch_description_source.location)
+            return action if path.is_file() and path.samefile(__file__) else None
+        frame = frame.f_back
+    return None
+
+
+def refuse_unknown(context: LaunchContext, action: Optional[IncludeLaunchDescription],
+                   known: List[str]) -> None:
+    """Raise ConfigError if the action gives an argument that is not among those known."""
+    for words, _ in action.launch_arguments if action else ():
+        name = perform_substitutions(context, normalize_to_list_of_substitutions(words))
+        if name not in OF_LAUNCH.union(known):
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(
+                f'there is no launch argument {name!r}; '
+                f'{f"did you mean {near[0]}? " if near else ""}'
+                f'ros2 launch ltp_ros {Path(__file__).name} --show-args lists all of them')
+
+
+def is_true(text: str, context: LaunchContext) -> bool:
+    """Return what a condition of launch makes of a text; it raises at other words."""
+    return IfCondition(text).evaluate(context)
 
 
 def value_of(text: str, default: object) -> object:
@@ -33,8 +125,8 @@ def value_of(text: str, default: object) -> object:
         return text
 
 
-def start_node(context: LaunchContext) -> List[Node]:
-    """Return the node with the launch arguments that are set."""
+def start(context: LaunchContext) -> List[Node]:
+    """Return the node with the arguments that are given, and its cameras if there is a source."""
     given = {name: value for name, value in context.launch_configurations.items() if value}
     parameters = {field.name: value_of(given[field.name], field.default)
                   for _, field in fields() if field.name in given}
@@ -44,28 +136,63 @@ def start_node(context: LaunchContext) -> List[Node]:
     if not all(Path(path).is_file() for path in params_files):  # launch would go on without
         raise FileNotFoundError(f'params_file {params_files[0]!r} is not a file; give the path of '
                                 'a parameter file, or params_file:= for none')
-    return [Node(
-        package='ltp_ros', executable='ltp_classifier', name='classifier',
-        namespace=context.launch_configurations['namespace'], output='screen', emulate_tty=True,
-        parameters=[*params_files, parameters])]
+    pushed = given.get('ros_namespace', '')  # by PushRosNamespace
+    namespace = given.get('namespace', '' if pushed else NAMESPACE)
+    clock = {'use_sim_time': is_true(given['use_sim_time'], context)
+             } if 'use_sim_time' in given else {}
+
+    cameras = []
+    source = given.get('source', NO_SOURCE)
+    if source != NO_SOURCE:
+        full_name = f'{make_namespace_absolute(prefix_namespace(pushed, namespace))}/{NODE_NAME}'
+        used: Dict[str, object] = vars(InputConfig())
+        for path in params_files:
+            used = {**used, **parameters_for(path, full_name)}
+        used = {**used, **parameters}
+        transport = check('image_transport', given.get('image_transport', used['image_transport']))
+        cameras = [camera(source, topic, transport, namespace, clock)
+                   for topic in check('image_topics', used['image_topics'])]
+    respawn = is_true(given.get('respawn', 'false'), context)
+    node = Node(
+        package='ltp_ros', executable='ltp_classifier', name=NODE_NAME, namespace=namespace,
+        output='screen', emulate_tty=True, parameters=[*params_files, {**parameters, **clock}],
+        ros_arguments=['--log-level', given['log_level']] if 'log_level' in given else [],
+        respawn=respawn, respawn_delay=RESPAWN_DELAY_S,
+        # Or the launch would go on with a camera that nobody listens to
+        on_exit=None if respawn or not cameras else [
+            EmitEvent(event=ShutdownProcess(process_matcher=matches_action(process)))
+            for process in cameras])
+    return [node, *cameras]
+
+
+def camera(source: str, topic: str, transport: str, namespace: str,
+           clock: Dict[str, bool]) -> Node:
+    """Return the process that publishes a source once the node listens, and tells of its end."""
+    def tell(event: ProcessExited, context: LaunchContext) -> Optional[LogInfo]:
+        how = f'failed with exit code {event.returncode}' if event.returncode else 'has ended'
+        return None if context.is_shutdown else LogInfo(
+            msg=f'source {source!r} {how}: no more images on {topic}')
+
+    # A private name is the node's
+    return Node(
+        package='ltp_ros', executable='ltp_image_source', namespace=namespace, output='screen',
+        emulate_tty=True, parameters=[clock] if clock else [], on_exit=tell,
+        arguments=[source, '--wait', '--topic', topic.replace('~', NODE_NAME, 1),
+                   *(['--compressed'] if transport == 'compressed' else []),
+                   *(['--loop'] if source == SAMPLES else [])])
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the launch description."""
+    action, known = including_action(), arguments()
     old, new = PROFILES_VARIABLES
     profiles = EnvironmentVariable(old, default_value=EnvironmentVariable(
         new, default_value=str(profiles_file(SHARE))))
     return LaunchDescription([
-        DeclareLaunchArgument('namespace', default_value='ltp',
-                              description='namespace of the node'),
-        DeclareLaunchArgument('params_file', default_value=str(SHARE / 'config' / 'classify.yaml'),
-                              description='parameter file; the arguments below take precedence'),
-        DeclareLaunchArgument('image_topic', default_value=UNSET,
-                              description='a single camera topic, short for image_topics'),
-        *(DeclareLaunchArgument(field.name, default_value=UNSET,
-                                description=field.metadata['description'])
-          for _, field in fields()),
+        OpaqueFunction(function=refuse_unknown, args=[
+            action, [argument.name for argument in known]]),
+        *known,
         # An image exceeds Fast DDS's default shared memory; the camera process needs this too
         *(SetEnvironmentVariable(name, profiles) for name in PROFILES_VARIABLES),
-        OpaqueFunction(function=start_node),
+        OpaqueFunction(function=start),
     ])

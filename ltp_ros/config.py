@@ -15,7 +15,31 @@ from ltp_ros.parameter import ConfigError, checked, parameter
 METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
 SCORES = ('srb', 'redundancy', 'spatial', 'random')
 
+# Topic names as rcl has them. image_transport adds the transport to the name of a camera's topic.
+_WORD = r'(?:[A-Za-z_]|\{(?:node|ns|namespace)\})(?:\w|\{(?:node|ns|namespace)\})*'
+TOPIC = rf'(?a)(?!(?:.*/)?compressed$)(?:/|~/)?{_WORD}(?:/{_WORD})*'
+
 Value = Union[bool, int, float, str, Tuple[float, ...], Tuple[str, ...]]  # of a parameter
+
+
+def in_shares(roi: Sequence[float]) -> bool:
+    """Return whether a `roi` is in shares of the image, not in pixels."""
+    return max(roi) <= 1.0
+
+
+def _roi_fault(roi: Sequence[float]) -> str:
+    if not all(roi[2:]):
+        return 'its width and height must be above 0; [0, 0, 1, 1] is the whole image'
+    if in_shares(roi):
+        sums = [offset + size for offset, size in zip(roi[:2], roi[2:])]
+        return '' if max(sums) <= 1.0 + 1e-6 else (
+            'in shares of the image, an offset and its size must not exceed 1 together')
+    if any(number % 1 for number in roi):
+        return ('it mixes shares of the image with pixels: either no number is above 1, or all '
+                'are whole')
+    return '' if min(roi[2:]) > 1 else (
+        'a width or height of 1 may be one pixel or the whole image; give all in pixels, at least '
+        '2, or all in shares')
 
 
 @dataclass(frozen=True)
@@ -35,6 +59,11 @@ class ClassifierConfig:
     input_size: int = parameter(
         0, 'pixels a side of the image that the model is given; 0: as the checkpoint was trained, '
         'else as the model', minimum=0, maximum=2048)
+    crop_mode: str = parameter(
+        'auto', "how an image is brought to the model's shape: 'center' cuts off the ends of the "
+        "longer side (44 % of a 16:9 frame), 'squash' squeezes it, 'border' adds bars; 'auto': as "
+        "the model's card says. The margin of the model's crop_pct is cut off in each",
+        choices=('auto', 'center', 'squash', 'border'))
     device: str = parameter(
         'auto', "where the model runs; 'cuda:1' is the second GPU",
         choices=('auto', 'cuda', 'cpu'), pattern=r'cuda:\d+', example='cuda:N')
@@ -96,8 +125,8 @@ class TunerConfig:
         0.0, 'budget for an answer; the tuner adjusts keep_ratio to meet it. 0: no tuning',
         live=True, unit='ms', minimum=0.0)
     deadline_from: str = parameter(
-        'capture', "start of the budget: 'capture' is the header's stamp (while stamps are "
-        "unusable, as 'receive'), 'receive' is the arrival at this node", live=True,
+        'capture', "start of the budget: 'capture' is the header's stamp, 'receive' the arrival "
+        "at this node. While stamps are unusable, and in simulated time, as 'receive'", live=True,
         choices=('capture', 'receive'))
     target_miss_rate: float = parameter(
         0.01, 'share of answers that may be late', live=True, minimum=0.0, maximum=0.5)
@@ -114,15 +143,31 @@ class InputConfig:
     """Where images come from."""
 
     image_topics: Tuple[str, ...] = parameter(
-        ('image',), 'the camera topics; relative names are resolved in the namespace')
+        ('image',), 'the camera topics; relative names are resolved in the namespace',
+        pattern=TOPIC, example='topic names such as /camera/image_raw: words of letters, digits '
+        'and _ joined by single slashes, without /compressed (image_transport adds it)')
     image_transport: str = parameter(
         'raw', "'compressed' subscribes to <topic>/compressed", choices=('raw', 'compressed'))
     image_reliability: str = parameter(
         'best_effort', 'reliability of the subscriptions; best_effort also matches reliable '
         'publishers', choices=('best_effort', 'reliable'))
+    lazy: bool = parameter(
+        False, 'listen to the cameras only while somebody subscribes to classification, latency, '
+        'debug_image or vision_msgs/classification', live=True)
+    max_rate: float = parameter(
+        0.0, 'at most so many images a second of each camera are classified, evenly spaced; the '
+        'others are dropped as they come and counted (rate). 0: no limit', live=True, unit='Hz',
+        minimum=0.0)
+    roi: Tuple[float, ...] = parameter(
+        (0.0, 0.0, 1.0, 1.0), 'the part of each image that is classified: x_offset, y_offset, '
+        'width, height, in shares of the image if none is above 1, else in pixels as '
+        'sensor_msgs/RegionOfInterest. One for all cameras: shares fit images of any size, while '
+        'an image that a roi in pixels does not lie inside is dropped and counted (roi)',
+        live=True, minimum=0.0, items=('x_offset', 'y_offset', 'width', 'height'),
+        fault=_roi_fault)
     max_age_ms: float = parameter(
-        0.0, 'images older than this, by their stamp, are dropped unclassified; 0 '
-        'disables', live=True, unit='ms', minimum=0.0)
+        0.0, 'images older than this, by their stamp, are dropped unclassified; in simulated time '
+        'their age on arrival counts. 0 disables', live=True, unit='ms', minimum=0.0)
 
 
 @dataclass(frozen=True)

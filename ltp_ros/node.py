@@ -1,9 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ClassifierNode`: the wiring between ROS and the pipeline."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_classifier())
+
 import gc
 import os
-import sys
 import tempfile
 import traceback
 from concurrent import futures
@@ -20,14 +26,16 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ConfigError
-from ltp_ros.frames.health import Status
 from ltp_ros.frames.startup import prepare
+from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import arguments, bond
+from ltp_ros.ros.cameras import Cameras
+from ltp_ros.ros.classify_service import ClassifyService
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
-from ltp_ros.ros.subscriptions import CameraSubscription
+from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.tuner.levels import LevelCost
 
 
@@ -45,24 +53,26 @@ class ClassifierNode(ConfiguredNode):
     def __init__(self, **kwargs: Any):
         super().__init__('classifier', namespace='ltp', **kwargs)
         self._server: Optional[FrameServer] = None
-        self._cameras: List[CameraSubscription] = []
-        self._worker = Worker()
+        self._cameras: Optional[Cameras] = None
+        self._worker: Optional[Worker] = None
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
-        Diagnostics(self, self._health)
+        self._time = NodeClock(self)
+        Diagnostics(self, self._time, self._health, lambda: self._idle)
+        ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
 
     def start_loading(self) -> 'futures.Future[Any]':
         """Load the model and warm it up, in the thread that will run it."""
-        self._worker = Worker()
+        self._worker = worker = Worker()
         config, logger = self.config.classifier, self.get_logger()
-        self._loading = self._worker.submit(
+        self._loading = worker.submit(
             lambda: prepare(config, logger.info, logger.warning, self.context.ok))
         return self._loading
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model once it is loaded, and open the topics."""
-        assert self._loading is not None  # `start_loading` comes first
+        assert self._loading and self._worker  # `start_loading` comes first
         loading, self._loading = self._loading, None
         try:
             # The guard wakes the executor's thread, in which parameters are written
@@ -70,21 +80,18 @@ class ClassifierNode(ConfiguredNode):
             self._server = FrameServer(self, self._worker, classifier, costs,
                                        self._level_changed.trigger, self._fail)
         except Exception:
-            self.release()
+            self._unload()
             raise
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
-        assert self._server is not None  # the state was inactive
-        self._server.begin()
-        mailbox = self._server.pipeline.mailbox
+        server = self._server
+        assert server is not None  # the state was inactive
+        server.begin()
         try:
-            for topic in self.config.input.image_topics:
-                camera = CameraSubscription(self, topic, self.config.input, mailbox.put)
-                self._cameras.append(camera)
-                mailbox.expect(camera.topic)
+            self._cameras = Cameras(self, self._time, server)
         except Exception:
             self.on_deactivate(state)
             raise
@@ -95,15 +102,11 @@ class ClassifierNode(ConfiguredNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening; the model stays loaded."""
         self._stop_listening()
-        assert self._server is not None  # the state was active
-        self._server.pipeline.mailbox.discard()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the model and the topics."""
-        self.release()
-        gc.unfreeze()  # undo `prepare`; the model may contain cycles
-        gc.collect()
+        self._unload()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -113,7 +116,7 @@ class ClassifierNode(ConfiguredNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start over after a fault in a transition."""
-        self.release()
+        self._unload()
         return TransitionCallbackReturn.SUCCESS
 
     def release(self) -> None:
@@ -122,15 +125,21 @@ class ClassifierNode(ConfiguredNode):
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        self._worker.stop(wait=not self.loading)
+        if self._worker is not None:
+            self._worker.stop(wait=not self.loading)
+
+    def _unload(self) -> None:
+        self.release()
+        gc.unfreeze()  # undo `prepare`; the model may contain cycles
+        gc.collect()
 
     def _stop_listening(self) -> None:
         if self._bond is not None:
             self._bond.shutdown()
             self._bond = None
-        for camera in self._cameras:
-            camera.destroy()
-        self._cameras = []
+        if self._cameras is not None:
+            self._cameras.close()
+            self._cameras = None
 
     @property
     def loading(self) -> bool:
@@ -147,11 +156,19 @@ class ClassifierNode(ConfiguredNode):
         if self._server is None:
             return
         self._server.configure(self.config)
+        if self._cameras is not None:
+            self._cameras.update()
         if 'keep_ratio' in asked:
             self._server.pipeline.set_keep_ratio(self.config.classifier.keep_ratio)
 
     def _health(self) -> List[Status]:
-        return self._server.health() if self._server is not None else []
+        if self._server is None:
+            return []
+        return self._server.health(self._idle, self._time.paused)
+
+    @property
+    def _idle(self) -> bool:
+        return self._cameras is not None and self._cameras.idle
 
     def _show_keep_ratio(self) -> None:
         if self._server is not None:
@@ -178,7 +195,7 @@ def main(args: Optional[List[str]] = None) -> int:
         arguments.HELP.print_help()
         return 0
     try:
-        with tempfile.TemporaryDirectory(prefix='ltp_') as folder:
+        with programs.held(), tempfile.TemporaryDirectory(prefix='ltp_') as folder:
             rclpy.init(args=arguments.check_arguments(args, folder))
     except ConfigError as error:
         arguments.HELP.error(str(error))
@@ -211,7 +228,3 @@ def main(args: Optional[List[str]] = None) -> int:
         sys.stdout.flush()
         os._exit(code)
     return code
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple, TypeVar, Union
+from typing import Any, Callable, Optional, Tuple, TypeVar, Union
 
 from ltp_ros.files import expand
 
@@ -24,11 +24,11 @@ class Allowed:
     maximum: Optional[float] = None
     above_minimum: bool = False
     choices: Tuple[str, ...] = ()
-    pattern: str = ''  # of further strings beside the choices, a regular expression
+    pattern: str = ''  # of strings, beside the choices if there are any: a regular expression
     example: str = ''  # how the pattern is told to people
 
     def __contains__(self, value: Union[float, str]) -> bool:
-        if self.choices:
+        if self.choices or self.pattern:
             return value in self.choices or bool(
                 self.pattern and re.fullmatch(self.pattern, str(value)))
         if isinstance(value, str):
@@ -43,6 +43,8 @@ class Allowed:
     def __str__(self) -> str:
         if self.choices:
             return 'one of ' + ', '.join([*map(repr, self.choices), *filter(None, [self.example])])
+        if self.pattern:
+            return self.example
         if self.minimum is None and self.maximum is None:
             return ''
         if self.maximum is None:
@@ -61,14 +63,18 @@ def finite(number: float) -> bool:
 def parameter(default: T, description: str, *, live: bool = False, unit: str = '',
               path: bool = False, minimum: Optional[float] = None,
               maximum: Optional[float] = None, above_minimum: bool = False,
-              choices: Tuple[str, ...] = (), pattern: str = '', example: str = '') -> T:
+              choices: Tuple[str, ...] = (), pattern: str = '', example: str = '',
+              items: Tuple[str, ...] = (),
+              fault: Callable[[T], str] = lambda value: '') -> T:
     """Declare a parameter as a dataclass field.
 
-    `live`: it may change while the node is configured; `path`: it names a file or a folder. The
-    rest are the fields of `Allowed`.
+    `live`: it may change while the node is configured; `path`: it names a file or a folder;
+    `items`: what the items of a list are, one each, where their places have a meaning; `fault`:
+    returns the reason why a value is not allowed, or ''. The rest are the fields of `Allowed`.
     """
     return dataclasses.field(default=default, metadata={
         'description': description, 'live': live, 'unit': unit, 'path': path,
+        'items': items, 'fault': fault,
         'allowed': Allowed(minimum, maximum, above_minimum, choices, pattern, example)})
 
 
@@ -78,7 +84,8 @@ _TYPE_WORDS = {bool: 'a boolean', int: 'an integer', float: 'a number', str: 'a 
 def checked(field: dataclasses.Field, value: Any) -> Any:
     """Return `value` in the type of a field that `parameter` declared.
 
-    An integer for a float becomes one, ~ in a path is expanded, numbers of a list are sorted.
+    An integer for a float becomes one, ~ in a path is expanded. A list whose places have a meaning
+    is the default if empty; the numbers of another are sorted.
 
     Raises:
         ConfigError: if the value's type or range is not allowed.
@@ -94,10 +101,23 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
                           f'{_TYPE_WORDS[item_type]}')
     items = tuple(_checked_item(name, item, item_type, field.metadata['allowed'])
                   for item in value)
+    if field.metadata['items']:
+        return _checked_places(field, items) if items else field.default
     if not items or len(set(items)) < len(items) or '' in items:
         raise ConfigError(f'{name} {list(value)} is not allowed; it needs at least one value, '
                           'none of them empty or twice')
     return tuple(sorted(items, reverse=True)) if item_type is float else items
+
+
+def _checked_places(field: dataclasses.Field, items: Tuple[Any, ...]) -> Tuple[Any, ...]:
+    places = field.metadata['items']
+    if len(items) != len(places):
+        raise ConfigError(f'{field.name} {list(items)} is not allowed; it needs {len(places)} '
+                          f'items: {", ".join(places)}')
+    fault = field.metadata['fault'](items)
+    if fault:
+        raise ConfigError(f'{field.name} {list(items)} is not allowed; {fault}')
+    return items
 
 
 def _checked_item(name: str, value: Any, expected: type, allowed: Allowed) -> Any:

@@ -1,11 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A listener and images for the tests over DDS."""
+import errno
+import os
 import time
 from collections import defaultdict
 
 import numpy as np
 import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import parameter_value_to_python
@@ -14,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from ltp_ros.msg import Classification, FrameLatency
-from ltp_ros.ros import messages
+from ltp_ros.ros.images import from_pixels
 from ltp_ros.tools.support.processes import Process
 
 SEC = 1_700_000_000
@@ -105,7 +109,7 @@ def picture(index, size=(48, 64)):
     rgb = np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
     header = Header(frame_id=f'frame {index}')
     header.stamp.sec, header.stamp.nanosec = SEC, index
-    return messages.from_rgb(header, rgb)
+    return from_pixels(header, rgb)
 
 
 def exchange(listener: Listener, publisher, message, program):
@@ -115,3 +119,33 @@ def exchange(listener: Listener, publisher, message, program):
     listener.until(lambda: len(listener.heard['/ltp/latency']) > before
                    and len(listener.classifications) > before, program)
     return listener.classifications[-1], listener.heard['/ltp/latency'][-1]
+
+
+class Door:
+    """A file of labels that keeps whoever reads it waiting until `open`."""
+
+    def __init__(self, path):
+        self.path = path
+        os.mkfifo(str(path))
+
+    def has_reader(self):
+        try:
+            self._file = os.open(str(self.path), os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO
+            return False
+        return True
+
+    def open(self, labels):
+        os.write(self._file, '\n'.join(labels).encode())
+        os.close(self._file)
+
+
+def change(listener, transition):
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return listener.call(ChangeState, '/ltp/classifier/change_state', request).success
+
+
+def state(listener):
+    return listener.call(GetState, '/ltp/classifier/get_state',
+                         GetState.Request()).current_state.label

@@ -107,6 +107,22 @@ def test_at_ratio_one_the_answer_is_that_of_stock_timm(small, small_model, rgb):
     np.testing.assert_allclose(prediction.scores, expected[list(prediction.class_ids)], atol=1e-6)
 
 
+@pytest.mark.parametrize('backend', ['eager', 'onnx'])
+@pytest.mark.parametrize('size, bars', [((32, 64), ((16, 16), (0, 0), (0, 0))),
+                                        ((64, 16), ((0, 0), (24, 24), (0, 0)))])
+def test_with_borders_the_model_sees_the_whole_picture_between_grey_bars(make, size, bars,
+                                                                        backend, tmp_path):
+    if backend == 'onnx':
+        pytest.importorskip('onnxruntime')
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    bordered, given = (make(crop_mode=mode, backend=backend, cache=str(tmp_path),
+                            keep_ratios=(0.5,)) for mode in ('border', 'center'))
+    found = bordered.classify(rgb, top_k=7)
+    expected = given.classify(np.pad(rgb, bars, constant_values=128), top_k=7)
+    assert found.scores == expected.scores
+    assert found.keep_indices.tolist() == expected.keep_indices.tolist()
+
+
 @pytest.mark.parametrize('precision, tolerance', [('float16', 2e-3), ('bfloat16', 2e-2)])
 def test_half_precision_answers_nearly_the_same(
         make, small, rgb, precision, tolerance, needs_cpu_numbers):

@@ -112,10 +112,28 @@ def test_topics_keep_the_order_given():
 
 @pytest.mark.parametrize('name, value', [
     ('keep_ratios', [0.5, 0.5]), ('keep_ratios', [1, 1.0]), ('keep_ratios', []),
-    ('image_topics', ['a', 'a']), ('image_topics', []), ('image_topics', ['a', ''])])
+    ('image_topics', ['a', 'a']), ('image_topics', [])])
 def test_a_list_that_is_empty_or_names_something_twice_is_refused(name, value):
     with pytest.raises(ConfigError, match=f'{name} .*at least one value, none of them empty or'):
         check(name, value)
+
+
+@pytest.mark.parametrize('topic', [
+    '', ' ', 'a b', '/', '~', '~/', '~a', '/~/a', 'a~b', 'a//b', '//a', 'a/', '1a', 'a/1b', 'a-b',
+    'a.b', 'é', 'a\n', '{node', '{other}/a', 'compressed', 'a/compressed',
+    '/camera/image_raw/compressed'])
+def test_what_is_no_camera_topic_is_refused_with_the_form_of_one(topic):
+    with pytest.raises(ConfigError) as refusal:
+        check('image_topics', ['image', topic])
+    allowed = FIELDS['image_topics'].metadata['allowed']
+    assert str(refusal.value) == f'image_topics {topic!r} is not allowed; it must be {allowed}'
+
+
+@pytest.mark.parametrize('topic', [
+    'image', '/image', '~/image', '_a', 'a__b', 'A1/b_2', '{node}/image', '{ns}/image',
+    'compressed/a', '/camera/uncompressed', '/compressed_images'])
+def test_every_topic_that_ros_has_may_be_a_camera(topic):
+    assert check('image_topics', [topic]) == (topic,)
 
 
 @pytest.mark.parametrize('keep_ratio, level', [(0.95, 1.0), (0.85, 0.9), (0.65, 0.7), (0.3, 0.35)])

@@ -4,39 +4,20 @@
 import math
 import threading
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from enum import IntEnum
 from statistics import median
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config, TunerConfig
+from ltp_ros.frames.camera_health import CameraFeed, CameraHealth, input_values
 from ltp_ros.frames.latency import NS_PER_MS, FrameLatency, LatencyWindow
-from ltp_ros.frames.mailbox import Counts
+from ltp_ros.frames.mailbox import NOTHING, Counts
 from ltp_ros.frames.pipeline import Pipeline
+from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, number
 from ltp_ros.tuner.controller import Decision
 
 STUCK_AFTER_MS = 5_000.0  # in work for longer, a frame will not come out
-SILENT_AFTER_S = 5.0
-FEWEST = 5  # answers that a status is decided by
-
-
-class Severity(IntEnum):
-    """Severities of REP-107; the values of diagnostic_msgs/DiagnosticStatus."""
-
-    OK = 0
-    WARN = 1
-    ERROR = 2
-
-
-@dataclass(frozen=True)
-class Status:
-    """One line of the diagnostics; keys carry the units, 'n/a' stands for unknown."""
-
-    part: str
-    level: Severity
-    message: str
-    values: Dict[str, str]
+MAX_CONSECUTIVE_DELAY_MS = 1_000.0  # the usual value of Autoware's nodes
 
 
 class Health:
@@ -58,77 +39,104 @@ class Health:
         self._recent: List[Tuple[str, FrameLatency]] = []  # topic, answer
         self._new = 0  # of them since the last report
         self._started_at_ns = self._reported_at_ns = self._answered_at_ns = start_ns
-        counts = pipeline.mailbox.counts()
-        # By topic: how many, and when that changed
-        self._received = {topic: (received, start_ns)
-                          for topic, received in counts.by_topic.items()}
-        self._dropped = counts.dropped['superseded']
+        self._in_time_at_ns = start_ns  # when the newest answer was, last
+        self._counts = pipeline.mailbox.counts()
+        self._cameras: Dict[str, CameraHealth] = {}  # by topic
+        for topic in pipeline.mailbox.counts_by_camera():
+            self.watch(CameraFeed(topic))
 
-    def add(self, topic: str, latency: FrameLatency) -> None:
-        """Note an answer to an image of a topic."""
+    def watch(self, feed: CameraFeed) -> None:
+        """Report a camera from now on, with what its subscription knows."""
+        counts = self._pipeline.mailbox.counts_by_camera().get(feed.topic, NOTHING)
         with self._lock:
+            self._cameras[feed.topic] = CameraHealth(feed, counts, self._started_at_ns)
+
+    def add_drop(self, topic: str, why: str) -> None:
+        """Note an image of a topic that was dropped, and a sentence on it."""
+        with self._lock:
+            self._camera(topic).add_drop(why)
+
+    def add(self, topic: str, latency: FrameLatency, faults: Iterable[str] = (),
+            size: str = '') -> None:
+        """Note an answer to an image of a topic, with the faults and the size of its picture."""
+        with self._lock:
+            self._camera(topic).add_picture(faults, size)
             self._newest = latency
             self._recent.append((topic, latency))
             self._new += 1
             self._window.add(latency.total_ms, latency.deadline_met)
 
-    def report(self, now_ns: int) -> List[Status]:
-        """Return the four statuses; rates are over the time since the last report."""
+    def report(self, now_ns: int, paused: bool = False) -> List[Status]:
+        """Return the statuses; rates are over the time since the last report.
+
+        Args:
+            now_ns: now.
+            paused: the cameras are silent because simulated time stands still.
+        """
         with self._lock:
-            counts = self._pipeline.mailbox.counts()
+            by_camera = self._pipeline.mailbox.counts_by_camera()
+            counts = sum(by_camera.values(), NOTHING)
+            cameras = [self._camera(topic).report(of_camera, now_ns, paused)
+                       for topic, of_camera in by_camera.items()]
             if self._new:
                 self._answered_at_ns = now_ns
             self._recent = self._recent[-max(self._new, FEWEST):]
-            statuses = [self._input(counts, now_ns), self._latency(),
+            statuses = [self._input(counts, cameras, now_ns), *cameras, self._latency(),
                         self._deadline(counts, now_ns), self._device(now_ns)]
-            self._reported_at_ns = now_ns
+            self._reported_at_ns, self._counts = now_ns, counts
             self._new = 0
             return statuses
 
-    def _input(self, counts: Counts, now_ns: int) -> Status:
-        new = 0
-        silent_s: Dict[str, float] = {}
-        for topic, received in counts.by_topic.items():
-            before, changed_at_ns = self._received.get(topic, (0, self._started_at_ns))
-            if received > before:
-                changed_at_ns = now_ns
-            new += received - before
-            self._received[topic] = received, changed_at_ns
-            silent_s[topic] = (now_ns - changed_at_ns) / 1e9
-        rate = new / max(now_ns - self._reported_at_ns, 1) * 1e9
-        silent = [topic for topic, seconds in silent_s.items() if seconds > SILENT_AFTER_S]
-        level, message = Severity.OK, 'receiving images'
-        if silent:
-            level, message = Severity.WARN, '; '.join(
-                f'no image for {silent_s[topic]:.0f} s on {topic}' for topic in silent)
-        elif not counts.received:
-            message = 'waiting for images'
-        return Status('input', level, message, {
-            'rate (Hz)': f'{rate:.1f}', 'received': str(counts.received),
-            'published': str(counts.published),
-            **{f'dropped ({reason})': str(count) for reason, count in counts.dropped.items()}})
+    def _camera(self, topic: str) -> CameraHealth:
+        """Return a camera's health; one that was not expected has sent nothing before."""
+        if topic not in self._cameras:
+            self._cameras[topic] = CameraHealth(CameraFeed(topic), NOTHING, self._started_at_ns)
+        return self._cameras[topic]
+
+    def _input(self, counts: Counts, cameras: Sequence[Status], now_ns: int) -> Status:
+        """Return the sum over the cameras."""
+        new = counts.received - self._counts.received
+        faults = [camera for camera in cameras if camera.level]
+        message = '; '.join(camera.message for camera in faults) or (
+            'receiving images' if counts.received else 'waiting for images')
+        return Status('input', max((camera.level for camera in faults), default=Severity.OK),
+                      message,
+                      input_values(new / max(now_ns - self._reported_at_ns, 1) * 1e9, counts))
 
     def _latency(self) -> Status:
-        numbers = {f'p{share:g} (ms)': _number(self._window.percentile(share / 100.0))
+        numbers = {f'p{share:g} (ms)': number(self._window.percentile(share / 100.0))
                    for share in (50, 95, 99)}
         message = 'receive to publish' if self._newest else 'no image answered yet'
         age_ms = self._newest.capture_to_publish_ms if self._newest else math.nan
         return Status('latency', Severity.OK, message, {
-            **numbers, 'max (ms)': _number(self._window.percentile(1.0)),
-            'newest, capture to publish (ms)': _number(age_ms),
+            **numbers, 'max (ms)': number(self._window.percentile(1.0)),
+            'newest, capture to publish (ms)': number(age_ms),
+            'inference_time_ms': number(self._newest.inference_ms if self._newest else math.nan),
             'answers in the window': str(len(self._window))})
 
     def _deadline(self, counts: Counts, now_ns: int) -> Status:
         tuner: TunerConfig = self._pipeline.config.tuner
-        values = {'deadline (ms)': _number(tuner.deadline_ms or math.nan),
+        values = {'deadline (ms)': number(tuner.deadline_ms or math.nan),
                   'keep_ratio': f'{self._pipeline.keep_ratio:g}',
-                  'miss rate': _number(self._window.miss_rate if tuner.deadline_ms
-                                       else math.nan, digits=3),
-                  'decision': Decision(self._newest.decision).name if self._newest else 'n/a'}
-        dropped, self._dropped = counts.dropped['superseded'] - self._dropped, (
-            counts.dropped['superseded'])
+                  'miss rate': number(self._window.miss_rate if tuner.deadline_ms
+                                      else math.nan, digits=3),
+                  'decision': Decision(self._newest.decision).name if self._newest else 'n/a',
+                  **self._watchdog(now_ns)}
+        dropped = counts.dropped['superseded'] - self._counts.dropped['superseded']
         silent_s = (now_ns - self._answered_at_ns) / 1e9
         return Status('deadline', *self._deadline_state(tuner, dropped, silent_s), values)
+
+    def _watchdog(self, now_ns: int) -> Dict[str, str]:
+        """Return what the diagnostics of Autoware's nodes say of their processing time."""
+        newest = self._newest
+        if newest is None or newest.deadline_met:
+            self._in_time_at_ns = now_ns
+        delay_ms = (now_ns - self._in_time_at_ns) / NS_PER_MS
+        return {'is_processing_time_ms_in_expected_range': str(not newest or newest.deadline_met),
+                'processing_time_ms': number(newest.total_ms if newest else math.nan),
+                'is_consecutive_processing_delay_in_range': str(
+                    delay_ms <= MAX_CONSECUTIVE_DELAY_MS),
+                'consecutive_processing_delay_ms': number(delay_ms if newest else math.nan)}
 
     def _deadline_state(self, tuner: TunerConfig, dropped: int,
                         silent_s: float) -> Tuple[Severity, str]:
@@ -200,7 +208,3 @@ def late_arrival(topic: str, age_ms: float) -> str:
     """Return what is measured of a topic whose images arrive too old, and what to do."""
     return (f'{topic}: images arrive {age_ms:.0f} ms old, too old for the deadline at any '
             "keep_ratio; check the camera's clock, or set deadline_from:=receive")
-
-
-def _number(value: float, digits: int = 1) -> str:
-    return 'n/a' if math.isnan(value) else f'{value:.{digits}f}'

@@ -3,14 +3,15 @@
 """`Mailbox`: the newest frame of each camera, taken in turn, every drop counted by its reason."""
 import math
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
-from typing import Any, Deque, Dict, List, Optional
+from typing import Any, DefaultDict, Deque, Dict, List, Optional
 
 from ltp_ros.frames.latency import NS_PER_MS
+from ltp_ros.frames.rate_limit import RateLimit
 
 ARRIVALS = 10  # frames that the period is taken from: a third of a second at 30 Hz
-DROP_REASONS = ('superseded', 'too old', 'bad stamp', 'undecodable', 'inactive')
+DROP_REASONS = ('superseded', 'rate', 'too old', 'bad stamp', 'undecodable', 'roi', 'inactive')
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,24 @@ class Frame:
     message: Any  # opaque to the core; the pipeline is given a function that decodes it
     receive_ns: int  # monotonic clock
     age_at_receive_ms: float  # receive - stamp; NaN where the stamp is unusable
+    simulated: bool = False  # that age is of simulated time
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the frames of all cameras, at one moment."""
+    """What became of the frames of one camera, or of all, at one moment."""
 
     received: int
     published: int
     dropped: Dict[str, int]  # by reason
-    by_topic: Dict[str, int]  # received, of every camera that is expected
+
+    def __add__(self, other: 'Counts') -> 'Counts':
+        return Counts(self.received + other.received, self.published + other.published,
+                      {reason: self.dropped[reason] + other.dropped[reason]
+                       for reason in DROP_REASONS})
+
+
+NOTHING = Counts(0, 0, dict.fromkeys(DROP_REASONS, 0))
 
 
 class Mailbox:
@@ -40,14 +49,20 @@ class Mailbox:
     published. Cameras take turns, so a fast one cannot starve a slow one.
 
     At any time received = published + dropped + waiting + in work, for each camera.
+
+    Args:
+        max_rate: images of each camera that are handed on in a second, at most; 0: no limit.
+            Replace the attribute to change it from the next image on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_rate: float = 0.0) -> None:
+        self.max_rate = max_rate
+        self._limits: DefaultDict[str, RateLimit] = defaultdict(RateLimit)
         self._condition = threading.Condition()
         self._waiting: Dict[str, Frame] = {}
         self._turns: Deque[str] = deque()  # the camera served longest ago comes first
         self._arrivals_ns: Deque[int] = deque(maxlen=ARRIVALS)
-        self._closed = False
+        self._closed = self._woken = False
         self._expected: List[str] = []  # topics
         self.received: Counter = Counter()  # by topic
         self.published: Counter = Counter()  # by topic
@@ -68,8 +83,12 @@ class Mailbox:
             if self._closed:
                 self._count_drop(frame.topic, 'inactive')
                 return
-            self._arrivals_ns.append(frame.receive_ns)
-            if frame.topic in self._waiting:
+            if self._limits[frame.topic].admits(frame.receive_ns, self.max_rate):
+                self._arrivals_ns.append(frame.receive_ns)
+            elif frame.topic not in self._waiting:
+                self._count_drop(frame.topic, 'rate')
+                return
+            if frame.topic in self._waiting:  # its place, which a newer one may have in any case
                 self._count_drop(frame.topic, 'superseded')
             if frame.topic not in self._turns:
                 self._turns.append(frame.topic)
@@ -77,10 +96,11 @@ class Mailbox:
             self._condition.notify()
 
     def take(self) -> Optional[Frame]:
-        """Wait for a frame and return it; None once the mailbox is closed."""
+        """Wait for a frame and return it; None if `wake` came first, or once closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._waiting or self._closed)
-            if self._closed:
+            self._condition.wait_for(lambda: self._waiting or self._woken or self._closed)
+            self._woken = False
+            if self._closed or not self._waiting:
                 return None
             topic = next(topic for topic in self._turns if topic in self._waiting)
             self._turns.remove(topic)
@@ -102,26 +122,44 @@ class Mailbox:
 
     @property
     def period_ms(self) -> float:
-        """Milliseconds from one frame of any camera to the next, lately; inf where not known."""
+        """Milliseconds from one frame of any camera to the next, lately; inf where not known.
+
+        Those that `max_rate` leaves out cost no time, and do not count.
+        """
         with self._condition:
             span_ns = self._arrivals_ns[-1] - self._arrivals_ns[0] if self._arrivals_ns else 0
             return span_ns / (len(self._arrivals_ns) - 1) / NS_PER_MS if span_ns > 0 else math.inf
 
     def counts(self) -> Counts:
-        """Return the counters, all of the same moment."""
+        """Return the counters over all cameras."""
+        return sum(self.counts_by_camera().values(), NOTHING)
+
+    def counts_by_camera(self) -> Dict[str, Counts]:
+        """Return the counters of every camera that is expected, all of the same moment."""
         with self._condition:
-            dropped = dict.fromkeys(DROP_REASONS, 0)
-            for (_, reason), count in self.dropped.items():
-                dropped[reason] += count
-            return Counts(sum(self.received.values()), sum(self.published.values()), dropped,
-                          {topic: self.received[topic] for topic in self._expected})
+            return {topic: Counts(self.received[topic], self.published[topic],
+                                  {reason: self.dropped[topic, reason]
+                                   for reason in DROP_REASONS})
+                    for topic in self._expected}
 
     def discard(self) -> None:
-        """Give up the frames that wait; they are counted as inactive."""
+        """Give up the frames that wait, counted as inactive; the pause after it is no period."""
         with self._condition:
+            self._arrivals_ns.clear()
             for topic in list(self._waiting):
                 del self._waiting[topic]
                 self._count_drop(topic, 'inactive')
+
+    def wake(self) -> None:
+        """Let `take` wait no longer for a frame: there is other work."""
+        with self._condition:
+            self._woken = True
+            self._condition.notify()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no frame will be handed out any more."""
+        return self._closed
 
     def close(self) -> None:
         """Discard waiting and future frames; wake the thread that waits for one."""

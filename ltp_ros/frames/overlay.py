@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw an answer on its image.
 
-Dimmed: patches that the model did not see in full. Grey: outside the crop that the model is given,
-whose frame is drawn.
+Dimmed: patches that the model did not see in full. Grey: outside the part that the model is given,
+which the region and the crop leave and whose frame is drawn.
 """
-from typing import Tuple
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
 
 from ltp_ros.classifier import Prediction
+from ltp_ros.frames.region import Region
 from ltp_ros.model.preprocessing import DataConfig
 
 MAX_WIDTH = 640  # pixels: the picture is for people, and publishing costs by the byte
@@ -19,8 +20,24 @@ FRAME_COLOUR = (255, 255, 255)
 
 
 def kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tuple[int, int],
-              data_config: DataConfig) -> np.ndarray:
-    """Return (H, W) bool: the pixels of the patches that were kept, in an image of that shape."""
+              data_config: DataConfig, region: Optional[Region] = None) -> np.ndarray:
+    """Return (H, W) bool: the pixels of the patches that were kept, in an image of that shape.
+
+    Args:
+        shape: (H, W).
+        keep_indices: of the patches, row by row over the grid.
+        grid_size: rows and columns of the model's patches.
+        data_config: how the model cuts its input out of the region.
+        region: the part of the image that was classified; None: the whole.
+    """
+    kept = np.zeros(shape, bool)
+    region = region or Region(0, 0, *shape)
+    kept[region.slices] = _kept_mask(region[2:], keep_indices, grid_size, data_config)
+    return kept
+
+
+def _kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tuple[int, int],
+               data_config: DataConfig) -> np.ndarray:
     height, width = shape
     top, left, crop_height, crop_width = data_config.crop_box(height, width)
     kept = np.zeros(grid_size, bool)
@@ -34,21 +51,24 @@ def kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tuple
 
 
 def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
-         data_config: DataConfig) -> np.ndarray:
+         data_config: DataConfig, region: Optional[Region] = None) -> np.ndarray:
     """Return a new (H, W, 3) uint8 RGB picture, at most `MAX_WIDTH` wide.
 
     Args:
-        rgb: the classified image, (H, W, 3) uint8.
+        rgb: the image, (H, W, 3) uint8.
         prediction: its answer.
         grid_size: rows and columns of the model's patches.
-        data_config: how the model cuts its input out of an image.
+        data_config: how the model cuts its input out of the region.
+        region: the part of the image that was classified; None: the whole.
     """
+    region = region or Region(0, 0, *rgb.shape[:2])
     if rgb.shape[1] > MAX_WIDTH:
         height = max(1, round(rgb.shape[0] * MAX_WIDTH / rgb.shape[1]))
+        region = region.scaled(rgb.shape[:2], (height, MAX_WIDTH))
         rgb = cv2.resize(rgb, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
-    mask = kept_mask(rgb.shape[:2], prediction.keep_indices, grid_size, data_config)
+    mask = kept_mask(rgb.shape[:2], prediction.keep_indices, grid_size, data_config, region)
     picture = np.where(mask[..., None], rgb, (rgb * DIMMED).astype(np.uint8))
-    _frame_crop(picture, data_config)
+    _frame_seen(picture, data_config, region)
     answer = (f'{prediction.labels[0]} {prediction.scores[0]:.2f}' if prediction.labels
               else 'nothing above the threshold')
     kept = f'{prediction.num_keep}/{prediction.num_patches} tokens'
@@ -63,12 +83,12 @@ def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
     return picture
 
 
-def _frame_crop(picture: np.ndarray, data_config: DataConfig) -> None:
-    height, width = picture.shape[:2]
-    top, left, crop_height, crop_width = data_config.crop_box(height, width)
-    first = max(round(left), 0), max(round(top), 0)
-    last = (min(round(left + crop_width), width) - 1, min(round(top + crop_height), height) - 1)
-    outside = np.ones((height, width), bool)
+def _frame_seen(picture: np.ndarray, data_config: DataConfig, region: Region) -> None:
+    top, left, crop_height, crop_width = data_config.crop_box(region.height, region.width)
+    first = region.left + max(round(left), 0), region.top + max(round(top), 0)
+    last = (region.left + min(round(left + crop_width), region.width) - 1,
+            region.top + min(round(top + crop_height), region.height) - 1)
+    outside = np.ones(picture.shape[:2], bool)
     outside[first[1]:last[1] + 1, first[0]:last[0] + 1] = False
     if outside.any():
         picture[outside] = picture[outside].mean(axis=-1, keepdims=True).astype(np.uint8)

@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work on one frame: take, process, (publish,) finish. No ROS."""
 import math
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Callable, Deque, Optional, Sequence
+from typing import Callable, Deque, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config, TunerConfig
 from ltp_ros.frames.encodings import ImageError
-from ltp_ros.frames.latency import FrameLatency, StageTimer
+from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.frames.picture import PictureFault, PictureWatch
+from ltp_ros.frames.region import Region, RegionError, region_of
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
@@ -31,10 +33,12 @@ class ProcessedFrame:
     """A frame that was classified and is still to be published."""
 
     frame: Frame
-    rgb: np.ndarray  # (H, W, 3) uint8
+    rgb: np.ndarray  # (H, W, 3) uint8, the whole image
+    region: Region  # of it, the part that was classified
     prediction: Prediction
     timer: StageTimer
     tuner: TunerConfig  # in force when it was taken
+    faults: PictureFault = PictureFault(0)
 
 
 class Pipeline:
@@ -62,6 +66,7 @@ class Pipeline:
         self._decode = decode
         self._now_ns = now_ns
         self._num_finished = 0
+        self._pictures: Dict[str, PictureWatch] = defaultdict(PictureWatch)  # by topic
         self._manual: Deque[float] = deque(maxlen=1)  # set in another thread, not yet in use
         self._controller = KeepRatioController(costs, config.tuner, config.classifier.keep_ratio)
 
@@ -85,7 +90,7 @@ class Pipeline:
         """Decode and classify a frame.
 
         Raises:
-            FrameDropped: if it is older than `max_age_ms`, or is not an image.
+            FrameDropped: if it is older than `max_age_ms`, not an image, or does not hold `roi`.
         """
         self.busy_since_ns = self._now_ns()
         try:
@@ -99,28 +104,34 @@ class Pipeline:
         config = self.config  # one snapshot a frame: a change never splits a frame in two
         timer = StageTimer(self._now_ns, frame.receive_ns)
         timer.mark('queue')
-        check_age(frame.age_at_receive_ms + timer.total_ms, config.input.max_age_ms)
+        # Simulated milliseconds are no real ones: the wait is left out, not added to them
+        waited_ms = 0.0 if frame.simulated else timer.total_ms
+        check_age(frame.age_at_receive_ms + waited_ms, config.input.max_age_ms)
         # Here rather than where the parameters are set: the controller knows one thread alone
         self._controller.configure(config.tuner)
         if self._manual:
             self._controller.set_keep_ratio(self._manual.pop())
         try:
             rgb = self._decode(frame.message)
+            faults = self._pictures[frame.topic].judge(rgb, frame.receive_ns, frame.simulated)
             timer.mark('decode')
+            region = region_of(config.input.roi, *rgb.shape[:2])
             prediction = self.classifier.classify(
-                rgb, self._controller.keep_ratio, config.classifier.top_k,
+                rgb[region.slices], self._controller.keep_ratio, config.classifier.top_k,
                 config.classifier.score_threshold)
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
+        except RegionError as error:
+            raise FrameDropped('roi', str(error)) from error
         timer.mark('inference')
-        return ProcessedFrame(frame, rgb, prediction, timer, config.tuner)
+        return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner, faults)
 
     def finish(self, processed: ProcessedFrame) -> FrameLatency:
         """Time a frame whose prediction was just published, tune, and count it."""
         timer, frame, tuner = processed.timer, processed.frame, processed.tuner
         timer.mark('publish')
         age_ms = frame.age_at_receive_ms
-        if tuner.deadline_from == 'receive' or math.isnan(age_ms):
+        if tuner.deadline_from == 'receive' or frame.simulated or math.isnan(age_ms):
             age_ms = 0.0
         budget_used_ms = age_ms + timer.total_ms
         stages_ms = timer.stages_ms
@@ -131,7 +142,7 @@ class Pipeline:
             decision = self._controller.update(
                 stages_ms['inference'], budget_used_ms, wait_ms=stages_ms['queue'],
                 service_ms=service_ms, period_ms=self.mailbox.period_ms)
-        latency = FrameLatency(
+        latency = (SimulatedFrameLatency if frame.simulated else FrameLatency)(
             frame_index=self._num_finished, keep_ratio=processed.prediction.keep_ratio,
             age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,
             dropped_since_last=self.mailbox.mark_published(frame),
@@ -142,6 +153,21 @@ class Pipeline:
         self._num_finished += 1
         self.busy_since_ns = None
         return latency
+
+    def classify(self, message: object, keep_ratio: float) -> Tuple[Prediction, PictureFault]:
+        """Classify an image beside the stream: it is neither counted, nor timed, nor tuned by.
+
+        Returns:
+            The prediction for the whole image, and the faults of the picture.
+
+        Raises:
+            ltp_ros.frames.encodings.ImageError: if the message is not an image.
+            ltp_ros.model.preprocessing.ImageSizeError: if it cannot be resized for the model.
+        """
+        config = self.config.classifier
+        rgb = self._decode(message)
+        return self.classifier.classify(rgb, keep_ratio, config.top_k, config.score_threshold), (
+            PictureWatch().judge(rgb, self._now_ns()))
 
     def give_up(self, processed: ProcessedFrame) -> None:
         """Count a frame that was not published, because the node was deactivated meanwhile."""

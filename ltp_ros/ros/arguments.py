@@ -8,7 +8,7 @@ is not there, a parameter without a value) is refused with the name of the param
 import argparse
 import re
 from pathlib import Path
-from typing import Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Tuple
 
 import yaml
 from rclpy.utilities import remove_ros_args
@@ -95,6 +95,23 @@ def strangers(args: Sequence[str], node_name: str) -> Iterator[str]:
                    f'is used. Write {node_name} there, or /** for any node')
 
 
+def parameters_for(path: str, node_name: str) -> Dict[str, object]:
+    """Return what a parameter file has for a node; of two values, the later in the file.
+
+    Args:
+        path: of the file.
+        node_name: fully qualified.
+
+    Raises:
+        ConfigError: if the file cannot be read.
+    """
+    found: Dict[str, object] = {}
+    for name, parameters in _nodes(_read(path)[1]):
+        if _matches(name, node_name) and isinstance(parameters, dict):
+            found.update(parameters)
+    return found
+
+
 def _others(args: Sequence[str]) -> Iterator[str]:
     """Yield what is no ROS argument; rcl would take some of it as a remapping."""
     ours = False
@@ -112,17 +129,25 @@ def _parsed(text: str) -> Tuple[yaml.Node, object]:
     return tree, None if tree is None else loader.construct_document(tree)
 
 
-def _usable_file(path: str, rewritten: Path) -> str:
-    """Return the path of a parameter file that rcl can parse."""
+def _read(path: str) -> Tuple[yaml.Node, object]:
+    """Return a parameter file as `_parsed` does; raise ConfigError if it cannot be read."""
     try:
-        tree, content = _parsed(read_text(expand(path)))
+        return _parsed(read_text(expand(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f'params file {path!r} cannot be read: {error}') from error
     except yaml.YAMLError as error:
-        if _is_taken(path):
-            return path  # rcl is less strict about tabs between words
         tabs = '; YAML is indented with blanks, not tabs' if "'\\t'" in str(error) else ''
         raise ConfigError(f'params file {path!r} is not valid YAML: {error}{tabs}') from error
+
+
+def _usable_file(path: str, rewritten: Path) -> str:
+    """Return the path of a parameter file that rcl can parse."""
+    try:
+        tree, content = _read(path)
+    except ConfigError as error:
+        if isinstance(error.__cause__, yaml.YAMLError) and _is_taken(path):
+            return path  # rcl is less strict about tabs between words
+        raise
     nodes = list(_nodes(content))
     if not nodes:
         raise ConfigError(f'params file {path!r} has no parameters; expected a node name, below '

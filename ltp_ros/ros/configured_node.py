@@ -54,6 +54,7 @@ class ConfiguredNode(ManagedNode):
         try:
             config, parameter_list = parameters.change(self.config, parameter_list,
                                                        self.configured)
+            parameters.check_topics(self, config.input.image_topics)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         result = super().set_parameters_atomically(parameter_list)

@@ -6,11 +6,13 @@ from typing import Callable, Iterator, List
 
 from diagnostic_msgs.msg import DiagnosticArray
 
-from ltp_ros.frames.health import Severity, Status
+from ltp_ros.frames.status import Severity, Status
 from ltp_ros.ros import messages, transport
 from ltp_ros.ros.managed_node import STEADY, ManagedNode
+from ltp_ros.ros.node_clock import NodeClock
 
 PERIOD_S = 1.0  # REP-107
+IDLE = 'idle: nobody subscribes'
 
 
 class Diagnostics:
@@ -18,11 +20,16 @@ class Diagnostics:
 
     Args:
         node: whose state is reported.
+        clock: of the node.
         health: returns the statuses of the work.
+        idle: returns whether an active node has nothing to do, since nobody subscribes.
     """
 
-    def __init__(self, node: ManagedNode, health: Callable[[], List[Status]]):
-        self._node, self._health = node, health
+    def __init__(self, node: ManagedNode, clock: NodeClock, health: Callable[[], List[Status]],
+                 idle: Callable[[], bool]):
+        self._node, self._clock = node, clock
+        self._health, self._idle = health, idle
+        self._clock_fault_told = False
         self._state, self._since_s = '', 0.0
         self._transport_fault = 'not known yet'
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -37,8 +44,14 @@ class Diagnostics:
         state, now_s = self._node.state, time.monotonic()
         if state != self._state:
             self._state, self._since_s = state, now_s
-        yield Status('lifecycle', Severity.OK, state,
+        yield Status('lifecycle', Severity.OK, f'{state}, {IDLE}' if self._idle() else state,
                      {'for (s)': f'{now_s - self._since_s:.0f}'})
+        clock = self._clock.report()
+        if clock is not None:
+            if clock.level and not self._clock_fault_told:
+                self._clock_fault_told = True
+                self._node.get_logger().warning(clock.message)
+            yield clock
         if self._transport_fault:  # until a segment is seen, of this process or of a camera
             self._transport_fault = transport.shared_memory_fault()
         if self._transport_fault:

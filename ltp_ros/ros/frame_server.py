@@ -1,23 +1,35 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
+import dataclasses
 import time
-from typing import Callable, List, Sequence
+from collections import defaultdict
+from concurrent.futures import Future
+from typing import Callable, Dict, List, Sequence
 
-from ltp_ros.classifier import Classifier, Prediction
+from sensor_msgs.msg import Image
+
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
-from ltp_ros.frames.health import Health, Status, late_arrival
+from ltp_ros.frames import picture
+from ltp_ros.frames.camera_health import CameraFeed
+from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
+from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.diagnostics import IDLE
+from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
-THROTTLE_S = 5.0
+# Of real time: the system's clock may be set back, and a simulated one stands still
+THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
 
 
 class FrameServer:
@@ -41,8 +53,9 @@ class FrameServer:
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
         self._outputs = Outputs(node, classifier, config)
-        self.pipeline = Pipeline(classifier, costs, Mailbox(), messages.to_rgb,
-                                 time.monotonic_ns, config)
+        self._faults: Dict[str, Dict[str, str]] = defaultdict(dict)  # of the newest picture
+        self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
+                                 messages.to_rgb, time.monotonic_ns, config)
         self.begin()
         worker.start(self.pipeline, self)
         node.get_logger().info(
@@ -56,34 +69,69 @@ class FrameServer:
         self._outputs.destroy()
 
     def begin(self) -> None:
-        """Report anew: the time in which the node was inactive was no silence."""
+        """Report anew: the time in which the node was inactive or idle was no silence."""
         self._health = Health(self.pipeline, time.monotonic_ns())
 
-    def health(self) -> List[Status]:
-        """Return how the work goes; rates are over the time since the last call."""
-        return self._health.report(time.monotonic_ns())
+    def watch(self, feed: CameraFeed) -> None:
+        """Count and report the images of a camera from now on, even while there are none."""
+        self.pipeline.mailbox.expect(feed.topic)
+        self._health.watch(feed)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody listens to what is published about a frame."""
+        return self._outputs.subscribed
+
+    def health(self, idle: bool, paused: bool) -> List[Status]:
+        """Return how the work goes; rates are over the time since the last call.
+
+        Args:
+            idle: whether the cameras are not listened to, since nobody wants an answer.
+            paused: whether simulated time stands still.
+        """
+        if not idle:
+            return self._health.report(time.monotonic_ns(), paused)
+        self.begin()
+        return [status if status.part == 'device' else dataclasses.replace(status, message=IDLE)
+                for status in self._health.report(time.monotonic_ns(), paused)]
 
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""
         self.pipeline.config = self._outputs.config = config
+        self.pipeline.mailbox.max_rate = config.input.max_rate
 
-    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+    def classify(self, image: Image, keep_ratio: float) -> 'Future[Classification]':
+        """Classify an image between two frames; cancelled if the model is released before."""
+        def work() -> Classification:
+            return messages.from_prediction(
+                image.header, '', self.pipeline.classifier.model_name,
+                *self.pipeline.classify(image, keep_ratio))
+
+        return self._worker.request(work)
+
+    def publish(self, processed: ProcessedFrame) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile."""
-        return self._outputs.publish_prediction(frame, prediction)
+        return self._outputs.publish_prediction(processed)
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
         self._outputs.publish_latency(processed, latency)
-        self._health.add(processed.frame.topic, latency)
+        topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
+        faults = picture.words(processed.faults)
+        self._health.add(topic, latency, faults, f'{width}x{height}')
+        for fault in faults.keys() - self._faults[topic].keys():  # it begins
+            self._node.get_logger().warning(
+                f'{topic}: the image is {fault}; {faults[fault]}. ltp_doctor shows what the model '
+                'sees', **THROTTLE)
+        self._faults[topic] = faults
         if latency.decision == Decision.LATE_ARRIVAL:
             self._node.get_logger().warning(
-                late_arrival(processed.frame.topic, latency.age_at_receive_ms),
-                throttle_duration_sec=THROTTLE_S)
+                late_arrival(topic, latency.age_at_receive_ms), **THROTTLE)
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
             self._on_level_change()
 
     def on_drop(self, frame: Frame, drop: FrameDropped) -> None:
         """Log why a frame was dropped."""
+        self._health.add_drop(frame.topic, str(drop))
         self._node.get_logger().warning(
-            f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
-            throttle_duration_sec=THROTTLE_S)
+            f'{frame.topic}: dropped an image ({drop.reason}): {drop}', **THROTTLE)

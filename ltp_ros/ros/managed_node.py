@@ -3,7 +3,7 @@
 """A managed node that answers while it is being configured, and says why it cannot be."""
 import traceback
 from concurrent import futures
-from typing import Any, Optional
+from typing import Any, List, Tuple
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
@@ -32,7 +32,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._service_change_state.callback = self._answer_change_state  # type: ignore[assignment]
         self.failed = False
         self._changing = False
-        self._loaded: Optional[Future] = None
+        self._awaited: List[Tuple[futures.Future[Any], Future]] = []
         self._wake = self.create_guard_condition(self._resume)
 
     def start_loading(self) -> 'futures.Future[Any]':
@@ -59,6 +59,14 @@ class ManagedNode(LifecycleNodeMixin, Node):
             return result == TransitionCallbackReturn.SUCCESS
         finally:
             self._changing = False
+
+    async def end_of(self, work: 'futures.Future[Any]') -> None:
+        """Wait in a callback for the end of work in another thread, and no other callback."""
+        # Set by a guard condition, in the executor's thread: a future alone does not wake it
+        end = Future(executor=self.executor)
+        self._awaited.append((work, end))
+        work.add_done_callback(lambda _: self._call_executor())
+        await end
 
     def start(self) -> None:
         """Configure and activate, once the executor spins; on failure end the process."""
@@ -90,7 +98,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         state = self._state_machine.current_state[0]
         try:
             if state == State.TRANSITION_STATE_CONFIGURING:
-                await self._load()
+                await self.end_of(self.start_loading())
             return self._callbacks[state](before)
         except (ValueError, TypeError, RuntimeError, OSError, NameValidationException) as error:
             # What was given cannot be used
@@ -100,12 +108,6 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
 
-    async def _load(self) -> None:
-        # Set by a guard condition, in the executor's thread: a future alone does not wake it
-        self._loaded = Future(executor=self.executor)
-        self.start_loading().add_done_callback(lambda _: self._call_executor())
-        await self._loaded
-
     def _call_executor(self) -> None:
         try:
             self._wake.trigger()
@@ -113,9 +115,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
             pass  # the node is gone, and nothing waits
 
     def _resume(self) -> None:
-        if self._loaded is not None:
-            self._loaded.set_result(None)
-            self._loaded = None
+        for work, end in [pair for pair in self._awaited if pair[0].done()]:
+            self._awaited.remove((work, end))
+            end.set_result(None)
 
     async def _answer_change_state(self, request: ChangeState.Request,
                                    response: ChangeState.Response) -> ChangeState.Response:

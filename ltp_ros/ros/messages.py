@@ -1,8 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Pure conversions between the core and ROS messages."""
-import array
 import dataclasses
+import platform
 from typing import Iterable, Union
 
 import numpy as np
@@ -13,16 +13,16 @@ from std_msgs.msg import Header
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames import decoding as image
-from ltp_ros.frames.health import Status
 from ltp_ros.frames.latency import FrameLatency
-from ltp_ros.msg import Classification
+from ltp_ros.frames.status import Status
+from ltp_ros.msg import Classification, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
 
 try:  # not in the wheels
     from vision_msgs.msg import Classification as VisionClassification
-    from vision_msgs.msg import ObjectHypothesis
+    from vision_msgs.msg import LabelInfo, ObjectHypothesis, VisionClass
 except ImportError:
-    VisionClassification = None
+    VisionClassification = LabelInfo = None
 
 
 def to_rgb(message: Union[Image, CompressedImage]) -> np.ndarray:
@@ -39,28 +39,19 @@ def to_rgb(message: Union[Image, CompressedImage]) -> np.ndarray:
         is_bigendian=bool(message.is_bigendian), step=message.step, data=message.data))
 
 
-def from_rgb(header: Header, rgb: np.ndarray) -> Image:
-    """Return (H, W, 3) uint8 RGB as a message."""
-    height, width = rgb.shape[:2]
-    # rclpy checks any other sequence item by item: 73 ms for a camera frame
-    data = array.array('B', np.ascontiguousarray(rgb).tobytes())
-    return Image(header=header, height=height, width=width, encoding='rgb8', step=3 * width,
-                 data=data)
-
-
 def stamp_ns(header: Header) -> int:
     """Return a header's stamp in nanoseconds."""
     return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
 
 
-def from_prediction(header: Header, topic: str, model: str,
-                    prediction: Prediction) -> Classification:
+def from_prediction(header: Header, topic: str, model: str, prediction: Prediction,
+                    picture_faults: int = 0) -> Classification:
     """Return a prediction as a message that carries the image's own header."""
     return Classification(
         header=header, image_topic=topic, model=model, labels=list(prediction.labels),
         class_ids=list(prediction.class_ids), scores=list(prediction.scores),
         keep_ratio=prediction.keep_ratio, tokens_kept=prediction.num_keep,
-        tokens_total=prediction.num_patches)
+        tokens_total=prediction.num_patches, picture_faults=int(picture_faults))
 
 
 def from_latency(header: Header, topic: str, latency: FrameLatency) -> FrameLatencyMsg:
@@ -76,7 +67,7 @@ def from_health(stamp: Time, node_name: str, statuses: Iterable[Status]) -> Diag
         DiagnosticStatus(
             # The field is a byte, which rclpy wants as bytes
             level=bytes([status.level]), name=f'{node_name}: {status.part}',
-            message=status.message, hardware_id='',
+            message=status.message, hardware_id=status.hardware or platform.node(),
             values=[KeyValue(key=key, value=value) for key, value in status.values.items()])
         for status in statuses])
 
@@ -87,3 +78,15 @@ def to_vision_msgs(message: Classification) -> 'VisionClassification':
     for label, score in zip(message.labels, message.scores):
         result.results.append(ObjectHypothesis(class_id=label, score=score))
     return result
+
+
+def to_label_info(message: Labels, threshold: float) -> 'LabelInfo':
+    """Return the same labels as vision_msgs/LabelInfo.
+
+    Args:
+        message: the labels.
+        threshold: the probability below which a class is left out of an answer.
+    """
+    return LabelInfo(header=message.header, threshold=threshold, class_map=[
+        VisionClass(class_id=class_id, class_name=label)
+        for class_id, label in enumerate(message.labels)])

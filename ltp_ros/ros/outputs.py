@@ -1,23 +1,25 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Everything the node publishes about a frame."""
+"""Everything the node publishes about a frame, and the labels that say what it means."""
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
 from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.latency import FrameLatency
-from ltp_ros.frames.mailbox import Frame
 from ltp_ros.frames.pipeline import ProcessedFrame
-from ltp_ros.msg import Classification
+from ltp_ros.msg import Classification, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
-from ltp_ros.ros import messages
+from ltp_ros.ros import images, messages
 from ltp_ros.ros.managed_node import ManagedNode
+
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Outputs:
-    """The publishers of the node; silent while it is inactive.
+    """The publishers of the node; silent about frames while it is inactive.
 
     Args:
         node: not yet active.
@@ -35,9 +37,13 @@ class Outputs:
             messages.VisionClassification, 'vision_msgs/classification', 10)
         self._debug_image = node.create_lifecycle_publisher(
             Image, 'debug_image', 1)  # reliable: rviz2, image_view and web_video_server ask for it
+        self._labels = node.create_publisher(Labels, 'labels', LATCHED)
+        self._label_info = messages.LabelInfo and node.create_publisher(
+            messages.LabelInfo, 'vision_msgs/label_info', LATCHED)
         # In a thread of its own: drawing takes longer than some frames have
         self._drawing = Background(self._publish_debug_image)
         self.config = config
+        self._publish_labels()
 
     def destroy(self) -> None:
         """Close every topic."""
@@ -45,13 +51,24 @@ class Outputs:
         for publisher in (self._classification, self._latency, self._vision, self._debug_image):
             if publisher is not None:
                 self._node.destroy_lifecycle_publisher(publisher)
+        for publisher in (self._labels, self._label_info):
+            if publisher is not None:
+                self._node.destroy_publisher(publisher)
 
-    def publish_prediction(self, frame: Frame, prediction: Prediction) -> bool:
+    @property
+    def subscribed(self) -> bool:
+        """Whether somebody listens to what is published about a frame."""
+        return any(publisher is not None and publisher.get_subscription_count() for publisher in (
+            self._classification, self._latency, self._vision, self._debug_image))
+
+    def publish_prediction(self, processed: ProcessedFrame) -> bool:
         """Publish the answer to a frame, under its own header; return False while inactive."""
         if not self._classification.is_activated:
             return False
-        message = messages.from_prediction(frame.message.header, frame.topic,
-                                           self._classifier.model_name, prediction)
+        frame = processed.frame
+        message = messages.from_prediction(
+            frame.message.header, frame.topic, self._classifier.model_name, processed.prediction,
+            processed.faults)
         self._classification.publish(message)
         if self._vision is not None:
             self._vision.publish(messages.to_vision_msgs(message))
@@ -67,9 +84,19 @@ class Outputs:
 
     def _publish_debug_image(self, processed: ProcessedFrame) -> None:
         picture = overlay.draw(processed.rgb, processed.prediction, self._classifier.grid_size,
-                               self._classifier.data_config)
+                               self._classifier.data_config, processed.region)
         try:
-            self._debug_image.publish(messages.from_rgb(processed.frame.message.header, picture))
+            self._debug_image.publish(images.from_pixels(processed.frame.message.header, picture))
         except RuntimeError:
             if self._node.context.ok():  # else the signal to stop came in the middle
                 raise
+
+    def _publish_labels(self) -> None:
+        message = Labels(model=self._classifier.model_name,
+                         model_hash=self._classifier.model_hash,
+                         labels=list(self._classifier.labels))
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._labels.publish(message)
+        if self._label_info is not None:
+            self._label_info.publish(messages.to_label_info(
+                message, self.config.classifier.score_threshold))

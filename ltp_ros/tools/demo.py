@@ -1,9 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_demo`: run a camera and the classifier as two ROS processes and show the answers live."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_demo())
+
 import argparse
 import os
-import sys
 import time
 from contextlib import ExitStack
 from typing import List, Optional
@@ -28,7 +34,8 @@ GRACE_S = 3.0  # for answers still in flight when the source has ended
 def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
     """Run the two processes and feed the report until every frame is answered or overdue."""
     parameters = absolute_paths({name: getattr(args, name) for name in (
-        'model', 'checkpoint', 'labels', 'input_size', 'device', 'precision', 'keep_ratio')})
+        'model', 'checkpoint', 'labels', 'input_size', 'crop_mode', 'device', 'precision',
+        'keep_ratio')})
     given = [text for name, value in parameters.items() if value
              for text in ('-p', f'{name}:={value}')]
     with ExitStack() as stack:
@@ -72,6 +79,8 @@ def build_parser() -> argparse.ArgumentParser:
                         help='a text file with one class name per line')
     parser.add_argument('--input-size', type=checked('input_size'), default=0, metavar='PIXELS',
                         help='pixels a side that the model is given; default: as it was trained')
+    parser.add_argument('--crop-mode', type=checked('crop_mode'), default='auto',
+                        help="center, squash or border; default: the model's own")
     parser.add_argument('--device', default='', help='cuda or cpu; default: cuda if available')
     parser.add_argument('--precision', default='', help='float32, float16, bfloat16 or int8')
     parser.add_argument('--output', type=expand, default='ltp_demo.png', metavar='FILE',
@@ -112,7 +121,3 @@ def main(argv: Optional[List[str]] = None) -> int:
     if args.json:
         report.save_json(args.json)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

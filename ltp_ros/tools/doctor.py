@@ -6,10 +6,16 @@ Looks at the machine, at the running node and its camera, and at what the model 
 without a node (--topic), without ROS (--image FILE), and where packages are broken. The exit code
 is 1 if there is an ERROR; a WARN leaves it at 0. Findings, causes, remedies: docs/doctor.md.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_doctor())
+
 import argparse
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Iterator, List, Mapping, Optional
@@ -150,7 +156,3 @@ def main(argv: Optional[List[str]] = None) -> int:
         'program': 'ltp_doctor', 'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
         'rows': [{**finding._asdict(), 'level': finding.level.value} for finding in findings]})
     return 1 if counts[Level.ERROR] else 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -4,10 +4,16 @@
 
 To split the images over N GPUs: `torchrun --nproc-per-node N -m ltp_ros.tools.evaluate`.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_evaluate())
+
 import argparse
 import itertools
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -70,8 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser('ltp_evaluate', __doc__, (*MODEL_FLAGS, 'papr_checkpoint'))
     add = parser.add_argument
     add('images', type=expand, help='a folder of class folders, a folder of images with '
-        'labels.csv (columns file, class_index), or an .npz with jpeg, offsets, labels and '
-        'class_names')
+        'labels.csv (file, class_index), or an .npz with jpeg, offsets, labels and class_names')
     add('--no-labels', action='store_true', help='take any folder of unlabelled images and report '
         'only the agreement with the unpruned model')
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],
@@ -126,7 +131,7 @@ class Evaluation:
                                    papr_checkpoint=args.papr_checkpoint)
             for method in self.methods}
         unpruned = self.models[UNPRUNED.method]
-        self.data_config = vit.data_config(unpruned)
+        self.data_config = vit.data_config(unpruned, args.crop_mode)
         self.num_patches: int = unpruned.patch_drop.num_patches
         images, labels = self._open(unpruned)
         chosen = spread(len(images), args.limit)
@@ -205,6 +210,7 @@ class Evaluation:
     def _settings(self, num_images: int) -> Dict[str, object]:
         return {'model_hash': model_hash(itertools.chain(*map(tensors_of, self.models.values()))),
                 'images': str(self.args.images), 'n': num_images, 'limit': self.args.limit,
+                'crop_mode': self.data_config.crop_mode,
                 'device': self.device.type, 'precision': self.precision,
                 'batch': self.args.batch}
 
@@ -256,6 +262,7 @@ def evaluate(evaluation: Evaluation, bar: Progress, note: Note
     return {
         'program': 'ltp_evaluate', **head, 'precision': evaluation.precision,
         'model': vit.model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
+        'crop_mode': evaluation.data_config.crop_mode,
         'backend': args.backend if args.rounds else None, 'rounds': args.rounds,
         'images': args.images, 'n': len(evaluation.images) - len(unread), 'unread': len(unread),
         'tokens_total': evaluation.num_patches}, [row(variant) for variant in variants]
@@ -293,7 +300,3 @@ def main(argv: Optional[List[str]] = None) -> int:
     finally:
         ranks.leave(count)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

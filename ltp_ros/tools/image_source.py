@@ -1,11 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_image_source`: publish a video, a folder, a webcam or the sample images as a camera."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_image_source())
+
 import argparse
 import array
 import math
 import signal
-import sys
 from typing import Iterator, List, Optional, Tuple, Union
 
 import cv2
@@ -27,6 +33,7 @@ from std_msgs.msg import Header
 
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError, Note
+from ltp_ros.ros.images import from_pixels
 from ltp_ros.ros.transport import use_large_images
 from ltp_ros.tools.support.flags import number, positive_int, whole_number
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, is_camera, open_source
@@ -129,10 +136,7 @@ def to_message(header: Header, rgb: np.ndarray,
         _, jpeg = cv2.imencode('.jpg', rgb[..., ::-1])
         return CompressedImage(header=header, format='jpeg', data=array.array('B', jpeg.tobytes()))
     code = ENCODINGS[args.encoding]
-    image = rgb if code is None else cv2.cvtColor(rgb, code)
-    data = array.array('B', np.ascontiguousarray(image).tobytes())
-    return Image(header=header, height=image.shape[0], width=image.shape[1],
-                 encoding=args.encoding, step=image.size // image.shape[0], data=data)
+    return from_pixels(header, rgb if code is None else cv2.cvtColor(rgb, code), args.encoding)
 
 
 def parse_size(text: str) -> Tuple[int, int]:
@@ -226,7 +230,3 @@ def main(argv: Optional[List[str]] = None) -> int:
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -13,6 +13,7 @@ from ltp_ros.frames.latency import (
     NS_PER_MS,
     FrameLatency,
     LatencyWindow,
+    SimulatedFrameLatency,
     StageTimer,
     StampClock,
 )
@@ -95,6 +96,76 @@ def test_a_large_step_back_is_another_clock_and_the_next_stamp_counts_on_it(step
     age, fault = clock.age_ms(first, first + NS_PER_MS)
     assert math.isnan(age) and 'before an earlier one' in fault
     assert clock.age_ms(first + NS_PER_MS, first + 3 * NS_PER_MS) == (2.0, '')
+
+
+def ages_by_a_clock_of(step_ms, transport_ms, fps=30.0, seconds=10.0):
+    """Return the ages of images whose stamps are finer than the steps of /clock."""
+    clock, ages = StampClock(), []
+    for index in range(int(fps * seconds)):
+        stamp_ms = 5000.0 + index * 1000.0 / fps
+        now_ms = (stamp_ms + transport_ms) // step_ms * step_ms
+        ages.append(clock.age_ms(int(stamp_ms * NS_PER_MS), int(now_ms * NS_PER_MS), step_ms)[0])
+    return ages
+
+
+@pytest.mark.parametrize('rate_hz', [1000, 40, 10, 1])
+@pytest.mark.parametrize('transport_ms', [0.0, 3.0])
+def test_images_are_fresh_however_coarse_the_simulated_clock_is(rate_hz, transport_ms):
+    ages = ages_by_a_clock_of(1000.0 / rate_hz, transport_ms)
+    assert all(0.0 <= age <= transport_ms for age in ages)
+
+
+def test_a_stamp_further_ahead_than_a_step_of_the_simulated_clock_has_a_fault():
+    clock = StampClock()
+    for ahead_ms, fault in ((25.0, ''), (29.9, ''), (30.1, 'the stamp is 30 ms in the future')):
+        assert clock.age_ms(NOW_NS + int(ahead_ms * NS_PER_MS), NOW_NS, 25.0)[1] == fault
+    assert clock.faults == {'in the future': 1}
+
+
+def test_in_real_time_no_more_is_allowed_than_before():
+    _, fault = StampClock().age_ms(NOW_NS + 12 * NS_PER_MS, NOW_NS)
+    assert fault == 'the stamp is 12 ms in the future'
+
+
+def test_before_the_first_message_on_clock_no_age_is_known_and_that_is_the_fault():
+    age, fault = StampClock().age_ms(NOW_NS, 0, 1000.0)
+    assert math.isnan(age) and fault == 'use_sim_time is set, and no /clock has come'
+
+
+def test_a_simulation_begins_at_zero():
+    assert StampClock().age_ms(0, 20 * NS_PER_MS, 25.0) == (20.0, '')
+    assert StampClock().age_ms(0, NOW_NS, 25.0)[1] == 'the stamp is zero'
+
+
+def test_a_bag_that_loops_takes_the_stamps_back_with_the_clock():
+    clock = StampClock()
+    for now_s in (1000, 1060, 1000, 1001):
+        now_ns = now_s * 10 ** 9
+        assert clock.age_ms(now_ns - 10 * NS_PER_MS, now_ns, 25.0) == (10.0, '')
+    assert not clock.faults
+
+
+def test_a_stamp_of_another_clock_is_told_with_the_way_out():
+    assert 'set use_sim_time for both, or for neither' in StampClock().age_ms(
+        NOW_NS, 100 * 10 ** 9, 25.0)[1]
+    assert 'play it with --clock and set use_sim_time' in StampClock().age_ms(
+        100 * 10 ** 9, NOW_NS)[1]
+    assert StampClock().age_ms(NOW_NS - 20 * 10 ** 9, NOW_NS)[1] == 'the stamp is 20 s old'
+
+
+def test_faults_are_counted_by_their_kind():
+    clock = StampClock()
+    for stamp_ns in (0, 0, NOW_NS, 1, 2 * NOW_NS, NOW_NS - 2000 * NS_PER_MS):
+        clock.age_ms(stamp_ns, NOW_NS)
+    assert clock.faults == {'zero': 2, 'old': 1, 'in the future': 1, 'set back': 1}
+
+
+def test_simulated_and_real_milliseconds_are_not_added():
+    latency = SimulatedFrameLatency(
+        frame_index=0, keep_ratio=1.0, age_at_receive_ms=30.0, queue_ms=1.0, decode_ms=2.0,
+        inference_ms=8.0, publish_ms=1.0, total_ms=12.0, dropped_since_last=0,
+        deadline_ms=0.0, deadline_met=True, decision=0)
+    assert math.isnan(latency.capture_to_publish_ms)
 
 
 def test_a_window_keeps_the_newest_latencies_only():

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Which frame comes next, and that none is lost uncounted."""
+import dataclasses
 import math
 import threading
 from collections import Counter
@@ -8,7 +9,14 @@ from collections import Counter
 import pytest
 
 from ltp_ros.frames.latency import NS_PER_MS
-from ltp_ros.frames.mailbox import ARRIVALS, Counts, Frame, Mailbox
+from ltp_ros.frames.mailbox import (
+    ARRIVALS,
+    DROP_REASONS,
+    NOTHING,
+    Counts,
+    Frame,
+    Mailbox,
+)
 
 TIMEOUT_S = 30.0  # of a join that returns at once unless the mailbox is broken
 
@@ -201,14 +209,26 @@ def test_counts_are_those_of_all_cameras():
     mailbox.mark_published(mailbox.take())
     mailbox.mark_dropped(mailbox.take(), 'too old')
     assert mailbox.counts() == Counts(3, 1, {
-        'superseded': 1, 'too old': 1, 'bad stamp': 0, 'undecodable': 0, 'inactive': 0},
-        {'left': 1, 'right': 2})
+        **dict.fromkeys(DROP_REASONS, 0), 'superseded': 1, 'too old': 1})
+
+
+def test_counts_are_told_by_camera_too():
+    mailbox = Mailbox()
+    for topic in ('left', 'right', 'right'):
+        mailbox.put(frame(topic))
+    mailbox.mark_published(mailbox.take())
+    mailbox.mark_dropped(mailbox.take(), 'too old')
+    left, right = (mailbox.counts_by_camera()[topic] for topic in ('left', 'right'))
+    assert left == dataclasses.replace(NOTHING, received=1, published=1)
+    assert (right.received, right.published) == (2, 0)
+    assert (right.dropped['superseded'], right.dropped['too old']) == (1, 1)
+    assert left + right == mailbox.counts()
 
 
 def test_a_camera_that_sends_nothing_is_counted_as_well():
     mailbox = Mailbox()
     mailbox.expect('left')
-    assert mailbox.counts().by_topic == {'left': 0}
+    assert mailbox.counts_by_camera() == {'left': NOTHING}
 
 
 def test_a_reason_that_nobody_would_look_for_is_refused():
@@ -251,3 +271,61 @@ def test_discarded_frames_are_inactive_and_the_next_ones_are_taken():
     mailbox.put(frame('image', 2))
     assert mailbox.take().message == 2
     assert mailbox.dropped == {('image', 'inactive'): 1}
+
+
+def stream(mailbox, topic, count, rate=30.0, taking=True):
+    """Put `count` frames at a rate; return those that were taken at once."""
+    taken = []
+    for index in range(count):
+        mailbox.put(Frame(topic, index, int((index + 1) * 1e9 / rate), 0.0))
+        if taking and mailbox._waiting:
+            taken.append(mailbox.take())
+    return taken
+
+
+def test_what_a_camera_sends_above_the_rate_is_dropped_and_counted():
+    mailbox = Mailbox(max_rate=10.0)
+    taken = stream(mailbox, 'image', 90)
+    assert [frame.message for frame in taken] == list(range(0, 90, 3))
+    assert mailbox.dropped == {('image', 'rate'): 60}
+    assert mailbox.received['image'] == len(taken) + 60
+    for frame in taken:
+        mailbox.mark_published(frame)
+    assert mailbox.counts().published == 30
+
+
+def test_the_rate_holds_for_each_camera_by_itself():
+    mailbox = Mailbox(max_rate=10.0)
+    for topic in ('left', 'right'):
+        assert len(stream(mailbox, topic, 30)) == 10
+    assert len(stream(mailbox, 'slow', 10, rate=5.0)) == 10
+
+
+def test_the_newest_frame_is_the_one_that_waits_even_above_the_rate():
+    mailbox = Mailbox(max_rate=10.0)
+    stream(mailbox, 'image', 4, taking=False)
+    assert mailbox.take().message == 3
+    assert mailbox.dropped == {('image', 'superseded'): 3}
+
+
+def test_a_rate_that_is_changed_holds_from_the_next_frame_on():
+    mailbox = Mailbox()
+    assert len(stream(mailbox, 'image', 30)) == 30
+    mailbox.max_rate = 10.0
+    assert len(stream(mailbox, 'image', 30)) <= 11
+
+
+def test_the_period_is_that_of_the_frames_within_the_rate():
+    mailbox = Mailbox(max_rate=10.0)
+    stream(mailbox, 'image', 90)
+    assert mailbox.period_ms == pytest.approx(100.0)
+
+
+def test_a_pause_in_which_nobody_listened_is_not_part_of_the_period():
+    mailbox = Mailbox()
+    stream(mailbox, 'image', 30)
+    mailbox.discard()
+    mailbox.put(Frame('image', 0, int(60e9), 0.0))
+    assert mailbox.period_ms == math.inf
+    mailbox.put(Frame('image', 0, int(60.1e9), 0.0))
+    assert mailbox.period_ms == pytest.approx(100.0)

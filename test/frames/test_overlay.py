@@ -6,6 +6,7 @@ import pytest
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames.overlay import DIMMED, MAX_WIDTH, draw, kept_mask
+from ltp_ros.frames.region import Region
 from ltp_ros.model.preprocessing import DataConfig
 
 GRID = (4, 4)
@@ -134,3 +135,45 @@ def test_a_picture_that_may_not_be_written_is_drawn_on_a_copy():
     rgb = random_picture(64, 64)
     rgb.flags.writeable = False
     assert draw(rgb, prediction_of(range(16)), GRID, config_of()).flags.writeable
+
+
+REGION = Region(160, 320, 240, 320)
+
+
+def test_the_patches_of_a_region_lie_in_it():
+    mask = kept_mask((480, 640), np.array([0, 15]), GRID, config_of('squash'), REGION)
+    expected = np.zeros((480, 640), bool)
+    expected[160:220, 320:400] = expected[340:400, 560:640] = True
+    np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize('crop_mode', ['center', 'squash', 'border'])
+def test_outside_the_region_the_picture_is_grey_and_what_the_model_saw_is_framed(crop_mode):
+    rgb = random_picture(480, 640)
+    picture = draw(rgb, prediction_of(range(16)), GRID, config_of(crop_mode), REGION)
+    left, width = (360, 240) if crop_mode == 'center' else (320, 320)
+    seen = np.zeros((480, 640), bool)
+    seen[160:400, left:left + width] = True
+    outside = ~seen
+    outside[:TEXT_ROWS] = False
+    assert (picture[outside] == picture[outside][:, :1]).all()
+    np.testing.assert_array_equal(picture[161:399, left + 1:left + width - 1],
+                                  rgb[161:399, left + 1:left + width - 1])
+    for edge in (picture[160, left:left + width], picture[399, left:left + width],
+                 picture[160:400, left], picture[160:400, left + width - 1]):
+        assert (edge == 255).all()
+
+
+def test_a_region_is_scaled_down_with_the_picture():
+    rgb = random_picture(960, 1280)
+    picture = draw(rgb, prediction_of(), GRID, config_of('squash'),
+                   Region(320, 640, 480, 640))
+    assert (picture[160, 320:640] == 255).all() and (picture[399, 320:640] == 255).all()
+
+
+@pytest.mark.parametrize('region', [Region(0, 0, 1, 1), Region(719, 1279, 1, 1),
+                                    Region(0, 640, 720, 2), Region(5, 7, 3, 1200)])
+def test_a_tiny_region_of_a_large_picture_is_drawn(region):
+    picture = draw(random_picture(720, 1280), prediction_of(range(16)), GRID,
+                   config_of('squash'), region)
+    assert picture.shape == (360, 640, 3)

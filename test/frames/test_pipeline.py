@@ -11,12 +11,13 @@ from ltp_ros.config import Config, update
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import NS_PER_MS
 from ltp_ros.frames.mailbox import DROP_REASONS, Frame, Mailbox
+from ltp_ros.frames.picture import PictureFault
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
-RGB = np.zeros((4, 6, 3), np.uint8)
+RGB = np.full((4, 6, 3), 128, np.uint8)
 # 30 ms at ratio 1: what the faked classifier takes for every level unless told otherwise
 COSTS = [LevelCost(ratio, 30.0 * ratio, 33.0 * ratio) for ratio in (0.25, 0.45, 0.7, 1.0)]
 
@@ -34,15 +35,16 @@ class Bench:
         self.pipeline = Pipeline(self, COSTS, self.mailbox, self.decode,
                                  lambda: int(self.now_ms * NS_PER_MS), update(Config(), changes))
 
-    def run(self, receive_ms=95.0, age_ms=10.0):
+    def run(self, receive_ms=95.0, age_ms=10.0, simulated=False):
         """Put a frame through mailbox and pipeline; return its latency."""
-        self.processed = self.process(receive_ms, age_ms)
-        self.publish(self.processed.frame, self.processed.prediction)
+        self.processed = self.process(receive_ms, age_ms, simulated)
+        self.publish(self.processed)
         return self.pipeline.finish(self.processed)
 
-    def process(self, receive_ms=95.0, age_ms=10.0):
+    def process(self, receive_ms=95.0, age_ms=10.0, simulated=False):
         """Put a frame through the mailbox and process it."""
-        self.mailbox.put(Frame('image', 'message', int(receive_ms * NS_PER_MS), age_ms))
+        self.mailbox.put(Frame('image', 'message', int(receive_ms * NS_PER_MS), age_ms,
+                               simulated))
         return self.pipeline.process(self.pipeline.take())
 
     def decode(self, message):
@@ -50,14 +52,15 @@ class Bench:
         return RGB
 
     def classify(self, rgb, keep_ratio, top_k, score_threshold):
-        assert rgb is RGB
+        assert np.shares_memory(rgb, RGB)  # no copy
+        self.seen = rgb
         if self.like_the_table:
             self.durations_ms['classify'] = 30.0 * keep_ratio
         self._work('classify', keep_ratio, top_k, score_threshold)
         return Prediction((3,), ('cat',), (0.9,), keep_ratio, 8, 16, np.arange(8))
 
-    def publish(self, frame, prediction):
-        self._work('publish', frame.message, prediction.labels)
+    def publish(self, processed):
+        self._work('publish', processed.frame.message, processed.prediction.labels)
 
     def _work(self, stage, *arguments):
         self.calls.append((stage, *arguments))
@@ -172,6 +175,26 @@ def test_a_new_config_holds_from_the_next_frame_on():
     bench.pipeline.config = update(bench.pipeline.config, {'top_k': 1})
     bench.run()
     assert [call[2] for call in bench.calls if call[0] == 'classify'] == [5, 1]
+
+
+def test_a_dark_picture_is_answered_and_told():
+    bench = Bench()
+    assert bench.process().faults == 0
+    bench.pipeline._decode = lambda message: np.zeros_like(RGB)
+    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    assert bench.process().faults == PictureFault.UNDEREXPOSED
+
+
+def test_the_same_pixels_of_two_cameras_are_not_frozen():
+    bench = Bench()
+    for second in range(40):
+        now_ms = bench.now_ms = 1000.0 * second
+        bench.mailbox.put(Frame(f'camera {second % 20}', 'message', int(now_ms * NS_PER_MS), 0.0))
+        assert bench.pipeline.process(bench.pipeline.take()).faults == 0
+    for second in range(40, 60):
+        bench.now_ms = 1000.0 * second
+        processed = bench.process(bench.now_ms)
+    assert processed.faults == PictureFault.FROZEN
 
 
 def test_a_keep_ratio_set_by_hand_holds_from_the_next_frame_on():
@@ -292,6 +315,55 @@ def test_where_even_a_fresh_image_is_too_slow_it_is_not_the_cameras_fault():
     assert run_like_the_table(bench, 50, age_ms=1500.0)[-1].decision == Decision.FLOOR
 
 
+@pytest.mark.parametrize('factor', [0.0, 0.1, 0.5, 1.0, 10.0])  # real time / simulated
+def test_the_deadline_of_a_simulation_is_that_of_this_machine(factor):
+    bench = Bench(keep_ratio=1.0, deadline_ms=30.0)
+    latencies = run_like_the_table(bench, 50, age_ms=50.0 * factor, simulated=True)
+    assert latencies[-1].keep_ratio == 0.7  # 0.7 x 30 ms, and 2.5 ms of decoding and publishing
+    assert latencies[-1].deadline_met and latencies[-1].decision == Decision.HOLD
+    assert latencies[-1].age_at_receive_ms == 50.0 * factor
+    assert math.isnan(latencies[-1].capture_to_publish_ms)
+
+
+@pytest.mark.parametrize('age_ms, answered', [(19.0, True), (21.0, False)])
+def test_real_milliseconds_in_the_mailbox_do_not_age_a_simulated_image(age_ms, answered):
+    bench = Bench(max_age_ms=20.0)
+    if answered:
+        assert bench.process(receive_ms=20.0, age_ms=age_ms, simulated=True).prediction.labels
+    else:
+        with pytest.raises(FrameDropped, match='21.0 ms old'):
+            bench.process(receive_ms=20.0, age_ms=age_ms, simulated=True)
+
+
 def test_from_the_arrival_the_age_is_of_no_account():
     bench = Bench(keep_ratio=1.0, deadline_ms=100.0, deadline_from='receive')
     assert run_like_the_table(bench, 50, age_ms=1500.0)[-1].decision == Decision.HOLD
+
+
+@pytest.mark.parametrize('roi, seen', [
+    ([], RGB), ([0.5, 0.25, 0.5, 0.5], RGB[1:3, 3:6]), ([2, 0, 4, 3], RGB[0:3, 2:6])])
+def test_the_region_of_interest_alone_is_classified_and_the_whole_image_is_kept(roi, seen):
+    bench = Bench(roi=roi)
+    bench.run()
+    assert bench.seen.shape == seen.shape
+    assert bench.seen.ctypes.data == seen.ctypes.data
+    assert bench.processed.rgb is RGB
+    assert RGB[bench.processed.region.slices].shape == seen.shape
+
+
+def test_an_image_that_does_not_hold_the_region_of_interest_is_dropped_for_that_reason():
+    bench = Bench(roi=[4, 0, 3, 2])
+    with pytest.raises(FrameDropped, match=r'roi \[4, 0, 3, 2\] .* 6x4 pixels') as drop:
+        bench.process()
+    assert drop.value.reason == 'roi'
+    assert bench.mailbox.dropped == {('image', 'roi'): 1}
+    assert bench.stages == ['decode']
+
+
+def test_a_region_of_interest_that_is_changed_holds_from_the_next_frame_on():
+    bench = Bench()
+    bench.run()
+    bench.pipeline.config = update(bench.pipeline.config, {'roi': [0, 0, 2, 2]})
+    bench.now_ms = 100.0
+    bench.run()
+    assert bench.seen.shape == (2, 2, 3)

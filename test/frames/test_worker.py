@@ -43,7 +43,7 @@ class Bench:
 
     # As a listener
 
-    def publish(self, frame, prediction):
+    def publish(self, processed):
         return self.active
 
     def on_answer(self, processed, latency):
@@ -226,3 +226,49 @@ def test_a_worker_that_never_started_can_be_stopped(prepare):
     stopping = prepare(None).stopping()
     stopping.join(TIMEOUT_S)
     assert not stopping.is_alive()
+
+
+def test_requests_are_fulfilled_in_the_worker_s_thread_though_no_frame_comes(start):
+    bench = start(lambda frame: 'answer')
+    asked = [bench.worker.request(threading.current_thread) for _ in range(3)]
+    assert {work.result(TIMEOUT_S).name for work in asked} == {'ltp_worker_0'}
+
+
+def test_a_request_that_fails_is_told_to_whoever_asked_and_the_work_goes_on(start):
+    bench = start(lambda frame: 'answer')
+    with pytest.raises(ZeroDivisionError):
+        bench.worker.request(lambda: 1 / 0).result(TIMEOUT_S)
+    bench.work_on(frame(0))
+    assert bench.handed_back == [('answer', frame(0), 'answer')]
+
+
+def test_frames_and_requests_take_turns(prepare):
+    gate = Gate()
+    bench = prepare(gate)
+    order = []
+    bench.start()
+    bench.mailbox.put(frame(0))
+    gate.wait_until_in_work()
+    bench.note = lambda *what: order.append(what[1].message)
+    asked = [bench.worker.request(lambda index=index: order.append(f'request {index}'))
+             for index in range(2)]
+    bench.mailbox.put(frame(1))
+    gate.let_go()
+    for work in asked:
+        work.result(TIMEOUT_S)
+    assert order == [0, 'request 0', 1, 'request 1']
+
+
+def test_requests_that_wait_when_the_worker_stops_are_cancelled(start):
+    gate = Gate()
+    bench = start(gate)
+    bench.mailbox.put(frame(0))
+    gate.wait_until_in_work()
+    asked = [bench.worker.request(lambda: 'done') for _ in range(2)]
+    stopping = bench.stopping()
+    until_closed = threading.Event()
+    while not bench.mailbox.closed:
+        until_closed.wait(0.001)
+    gate.let_go()
+    stopping.join(TIMEOUT_S)
+    assert asked[1].cancelled() and all(work.done() for work in asked)

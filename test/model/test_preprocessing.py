@@ -146,6 +146,20 @@ def test_two_products_resize_and_crop_to_the_nearest_grey_level(crop_mode, inter
     assert difference.max() <= 1 and difference.mean() < 0.25
 
 
+@pytest.mark.parametrize('size', [(1, 1), (1, 400), (400, 1), (2, 3000), (3000, 2), (9, 7)])
+def test_a_tiny_or_elongated_picture_fits_between_bars_in_both_ways_to_resize(size):
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    preprocessor = Preprocessor(config_of(crop_mode='border', crop_pct=1.0))
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+    product = preprocessor.crop(preprocessor.resize_by_products(image)).float()
+    expected = preprocessor.crop(preprocessor.resize(image)).float()
+    assert product.shape == (1, 3, 224, 224)
+    assert (product - expected).abs().max() <= 1
+    bars = (expected[0].permute(1, 2, 0) == torch.tensor(MEAN).mul(255).round()).all(-1)
+    share_seen = min(size) / max(size)  # of the longer side, whole rows of pixels apart
+    assert (~bars).float().mean() <= min(share_seen + 1 / 224, 1)
+
+
 @pytest.mark.parametrize('size, resized', [(3840, 441), (224, 248), (5, 224), (9000, 3), (1, 7)])
 def test_weights_are_those_that_torch_resizes_with(size, resized, monkeypatch):
     monkeypatch.setattr(preprocessing, '_BLOCK', 2 ** 20)  # in several blocks

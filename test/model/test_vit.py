@@ -140,7 +140,7 @@ def test_weights_that_cannot_be_downloaded_name_the_three_ways_out(monkeypatch):
     def offline(*args, **kwargs):
         raise OSError('name or service not known')
     monkeypatch.setattr(timm, 'create_model', offline)
-    monkeypatch.setattr(vit.hub, 'fetch', lambda repo, progress: '')
+    monkeypatch.setattr('ltp_ros.model.hub.fetch', lambda *args: '')
     with pytest.raises(vit.ModelError, match='checkpoint:=.*HF_HOME.*model:=demo'):
         vit.create_vit('vit_small_patch16_224.augreg_in21k_ft_in1k')
 
@@ -286,3 +286,12 @@ def test_a_tag_that_timm_does_not_know_is_refused(small_model, tmp_path):
 def test_a_folder_given_as_checkpoint_is_refused(checkpoint):
     with pytest.raises(vit.ModelError, match='is not a file'):
         vit.create_vit('vit_tiny_patch16_224', checkpoint)
+
+
+@pytest.mark.parametrize('asked, used', [
+    ('auto', 'squash'), ('center', 'center'), ('squash', 'squash'), ('border', 'border')])
+def test_the_crop_mode_is_that_of_the_model_unless_another_is_asked_for(asked, used):
+    model = vit.create_vit('vit_tiny_patch16_224', pretrained=False, **SMALL)
+    model.pretrained_cfg = {**model.pretrained_cfg, 'crop_mode': 'squash', 'crop_pct': 0.9}
+    config = vit.data_config(model, asked)
+    assert (config.crop_mode, config.crop_pct) == (used, 0.9)

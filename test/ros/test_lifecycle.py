@@ -1,17 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The node under a lifecycle manager: its own process, real DDS."""
-import errno
-import os
 import signal
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from ros_helpers import DEADLINE_S, classifier_process, exchange, picture
-
-CLASSES = 7
+from lifecycle_msgs.srv import ChangeState
+from ros_helpers import DEADLINE_S, Door, change, classifier_process, exchange, picture, state
 
 
 @pytest.fixture
@@ -21,34 +17,9 @@ def start(small_model):
         checkpoint=small_model, autostart=False, **parameters)
 
 
-class Door:
-    """A file of labels that keeps whoever reads it waiting until `open`."""
-
-    def __init__(self, path):
-        self.path = path
-        os.mkfifo(str(path))
-
-    def has_reader(self):
-        try:
-            self._file = os.open(str(self.path), os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            assert error.errno == errno.ENXIO
-            return False
-        return True
-
-    def open(self):
-        os.write(self._file, '\n'.join(f'label {n}' for n in range(CLASSES)).encode())
-        os.close(self._file)
-
-
 @pytest.fixture
 def door(tmp_path):
     return Door(tmp_path / 'labels')
-
-
-def change(listener, transition):
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return listener.call(ChangeState, '/ltp/classifier/change_state', request).success
 
 
 def begin_to_configure(listener, door):
@@ -58,11 +29,6 @@ def begin_to_configure(listener, door):
         transition=Transition(id=Transition.TRANSITION_CONFIGURE)))
     listener.until(door.has_reader)
     return future
-
-
-def state(listener):
-    return listener.call(GetState, '/ltp/classifier/get_state',
-                         GetState.Request()).current_state.label
 
 
 def said(listener, part):
@@ -106,7 +72,7 @@ def test_while_the_model_loads_everything_else_is_answered(listener, start, door
             assert not change(listener, transition)
         assert not configured.done()
 
-        door.open()
+        door.open([f'label {n}' for n in range(7)])
         listener.until(configured.done, program)
         assert configured.result().success and state(listener) == 'inactive'
         assert change(listener, Transition.TRANSITION_ACTIVATE)
@@ -163,12 +129,25 @@ def test_without_a_clock_of_the_simulation_it_is_told_that_no_image_comes(listen
         listener.until(lambda: 'no image for' in said(listener, 'input'), program)
 
 
-def test_a_topic_that_cannot_be_subscribed_to_leaves_the_node_inactive(listener, start):
-    with start(image_topics='["a b"]') as program:
+def test_cameras_that_cannot_be_told_apart_are_refused_until_they_can(listener, start):
+    remap = [f'{side}/compressed:=/camera/compressed' for side in ('left', 'right')]
+    with start(image_topics='[left, right]', image_transport='compressed', remap=remap) as program:
+        for topics, sentence in ([['a b'], 'topic names such as'],
+                                 [['a', '/ltp/a'], 'one topic here']):
+            refused = listener.set_parameter('image_topics', topics)
+            assert not refused.successful and sentence in refused.reason
         assert change(listener, Transition.TRANSITION_CONFIGURE)
         assert not change(listener, Transition.TRANSITION_ACTIVATE)
-        assert state(listener) == 'inactive' and 'a b' in program.output
+        assert state(listener) == 'inactive'
+        assert "remapped to ['/camera/compressed', '/camera/compressed']" in program.output
         assert change(listener, Transition.TRANSITION_CLEANUP)
-        assert listener.set_parameter('image_topics', ['a']).successful
+        assert listener.set_parameter('image_topics', ['left']).successful
         assert change(listener, Transition.TRANSITION_CONFIGURE)
         assert change(listener, Transition.TRANSITION_ACTIVATE)
+
+
+def test_a_bad_topic_at_the_start_ends_the_node_with_a_sentence(start):
+    with start(image_topics='["a b"]') as program:
+        assert program.wait(DEADLINE_S) == 1
+        assert "image_topics 'a b' is not allowed; it must be topic names" in program.output
+        assert 'Traceback' not in program.output

@@ -15,7 +15,10 @@ from std_msgs.msg import Header
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.frames.picture import PictureFault
+from ltp_ros.msg import Classification, Labels
 from ltp_ros.ros import messages
+from ltp_ros.ros.images import from_pixels
 
 PREDICTION = Prediction(
     class_ids=(281, 7), labels=('tabby', 'Käse'), scores=(0.5, 0.25), keep_ratio=0.53,
@@ -44,7 +47,7 @@ def over_the_wire(message):
 @pytest.mark.parametrize('make', [
     lambda header: messages.from_prediction(header, '/image', 'model', PREDICTION),
     lambda header: messages.from_latency(header, '/image', LATENCY),
-    lambda header: messages.from_rgb(header, np.zeros((2, 2, 3), np.uint8)),
+    lambda header: from_pixels(header, np.zeros((2, 2, 3), np.uint8)),
 ], ids=['classification', 'latency', 'image'])
 def test_the_header_is_that_of_the_image_bit_for_bit(make):
     sent = over_the_wire(make(header()))
@@ -59,6 +62,14 @@ def test_a_classification_holds_the_whole_prediction():
     assert tuple(message.scores) == PREDICTION.scores  # short binary fractions: exact
     assert (message.tokens_kept, message.tokens_total) == (104, 196)
     assert message.keep_ratio == pytest.approx(0.53)
+
+
+def test_the_faults_of_a_picture_are_named_as_in_the_message():
+    for fault in PictureFault:
+        assert getattr(Classification, fault.name) == fault
+    both = PictureFault.UNDEREXPOSED | PictureFault.FROZEN
+    message = over_the_wire(messages.from_prediction(header(), '/image', 'demo', PREDICTION, both))
+    assert message.picture_faults == Classification.UNDEREXPOSED + Classification.FROZEN
 
 
 def test_an_empty_prediction_is_a_message_too():
@@ -84,22 +95,22 @@ def test_an_unknown_age_stays_unknown():
 
 
 def test_an_rgb_image_is_not_copied(rgb):
-    message = over_the_wire(messages.from_rgb(header(), rgb))
+    message = over_the_wire(from_pixels(header(), rgb))
     assert np.shares_memory(messages.to_rgb(message), np.frombuffer(message.data, np.uint8))
 
 
 def test_an_image_comes_back_as_it_went(rgb):
     np.testing.assert_array_equal(
-        messages.to_rgb(over_the_wire(messages.from_rgb(header(), rgb))), rgb)
+        messages.to_rgb(over_the_wire(from_pixels(header(), rgb))), rgb)
 
 
 def test_a_view_that_is_not_contiguous_comes_back_as_it_looks(rgb):
     np.testing.assert_array_equal(
-        messages.to_rgb(messages.from_rgb(header(), rgb[::-1, ::2])), rgb[::-1, ::2])
+        messages.to_rgb(from_pixels(header(), rgb[::-1, ::2])), rgb[::-1, ::2])
 
 
 def test_the_pixels_travel_in_an_array_that_rclpy_does_not_check_one_by_one(rgb):
-    message = messages.from_rgb(header(), rgb)
+    message = from_pixels(header(), rgb)
     assert isinstance(message.data, array.array)
     assert message.data.typecode == 'B'
     assert (message.height, message.width, message.step, message.encoding) == (
@@ -157,3 +168,10 @@ def test_the_same_answer_goes_out_as_vision_msgs():
     result = messages.to_vision_msgs(message)
     assert result.header == header()
     assert [(r.class_id, r.score) for r in result.results] == [('tabby', 0.5), ('Käse', 0.25)]
+
+
+def test_the_labels_are_also_label_info():
+    pytest.importorskip('vision_msgs.msg', reason='vision_msgs is not installed')
+    info = messages.to_label_info(Labels(header=header(), labels=['cat', 'dog']), 0.25)
+    assert info.threshold == 0.25 and info.header == header()
+    assert {item.class_id: item.class_name for item in info.class_map} == {0: 'cat', 1: 'dog'}

@@ -112,8 +112,8 @@ def test_cameras_that_are_swapped_by_remapping_keep_their_names(listener, start)
 
 
 def test_a_topic_of_another_type_is_named(listener, start):
-    with start(image_topics='[/jpeg/compressed]') as program:
-        listener.node.create_publisher(CompressedImage, '/jpeg/compressed', 1)
+    with start(image_topics='[/jpeg]') as program:
+        listener.node.create_publisher(CompressedImage, '/jpeg', 1)
         sentence = 'its publisher sends sensor_msgs/msg/CompressedImage, not sensor_msgs/msg/Image'
         listener.until(lambda: sentence in program.output, program)
 

@@ -6,8 +6,9 @@ import os
 
 import pytest
 import rclpy
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, get_parameter_value
 
 from ltp_ros import config
 from ltp_ros.config import Config, ConfigError, update, value_of
@@ -22,7 +23,7 @@ FIXED = [name for name in FIELDS if name not in LIVE]
 def start(monkeypatch):
     """Return a function that makes a node with `-p name:=value` for each item it is given.
 
-    It gives the node and the `Config` that it declared.
+    It gives the node, in the namespace /ltp, and the `Config` that it declared.
     """
     monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -30,9 +31,11 @@ def start(monkeypatch):
     rclpy.init(context=context)
     nodes = []
 
-    def make(*overrides):
+    def make(*overrides, remap=()):
         arguments = [word for override in overrides for word in ('-p', override)]
-        nodes.append(Node('classifier', context=context, cli_args=['--ros-args', *arguments],
+        arguments += [word for rule in remap for word in ('-r', rule)]
+        nodes.append(Node('classifier', namespace='ltp', context=context,
+                          cli_args=['--ros-args', *arguments],
                           automatically_declare_parameters_from_overrides=True))
         return nodes[-1], parameters.declare(nodes[-1])
 
@@ -100,6 +103,7 @@ def test_numbers_with_two_bounds_have_a_range_for_sliders():
     ('model:=demo', 'model', 'demo'), ('publish_debug_image:=false', 'publish_debug_image', False),
     ('keep_ratios:=[0.5, 1.0]', 'keep_ratios', (1.0, 0.5)),
     ('keep_ratios:=[1]', 'keep_ratios', (1.0,)),
+    ('roi:=[0, 0, 640, 480]', 'roi', (0.0, 0.0, 640.0, 480.0)),
     ('image_topics:=[left, /right/image_raw]', 'image_topics', ('left', '/right/image_raw')),
 ])
 def test_a_value_given_at_the_start_is_in_the_config_and_on_the_node(start, override, name, value):
@@ -139,6 +143,19 @@ def test_a_value_that_is_not_allowed_stops_the_start(start, override, sentence):
         start(override)
 
 
+@pytest.mark.parametrize('topics, remap, sentence', [
+    ('[image, /ltp/image]', (), "'image' and '/ltp/image' are one topic here, /ltp/image"),
+    ('[image, "{ns}/image"]', (), 'are one topic here, /ltp/image'),
+    ('[left, right]', ['left:=/camera', 'right:=/camera'], 'one topic here, /camera; name each'),
+    ('[left, right]', ['left:=right'], 'one topic here, /ltp/right; name each camera once'),
+    ('["/{ns}/a"]', (), "must not contain repeated '/'$"),
+    (f'[{"a" * 250}]', (), "'a+ is not allowed: .*length should not exceed"),
+])
+def test_topics_that_are_none_or_one_on_this_node_stop_the_start(start, topics, remap, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        start(f'image_topics:={topics}', remap=remap)
+
+
 def test_parameters_of_rclpy_itself_are_left_to_it(start):
     node, declared = start('use_sim_time:=true')
     assert declared == Config()
@@ -148,6 +165,7 @@ def test_parameters_of_rclpy_itself_are_left_to_it(start):
 @pytest.mark.parametrize('name', LIVE)
 def test_a_live_parameter_may_be_set_while_configured(name):
     value = value_of(Config(), name)
+    value = list(value) if isinstance(value, tuple) else value
     after, stored = changed(Config(), **{name: value})
     assert after == Config()
     assert [(p.name, p.value) for p in stored] == [(name, value)]
@@ -173,6 +191,31 @@ def test_what_is_stored_is_what_is_used():
     assert {p.name: p.value for p in stored} == {'keep_ratio': 0.53, 'max_age_ms': 20.0}
     assert {p.name: p.type_ for p in stored}['max_age_ms'] == Parameter.Type.DOUBLE
     assert (after.classifier.keep_ratio, after.input.max_age_ms) == (0.53, 20.0)
+
+
+@pytest.mark.parametrize('name, text, used', [
+    ('roi', '[0.25, 0, 0.5, 1]', [0.25, 0.0, 0.5, 1.0]),
+    ('roi', '[0, 0, 640, 480]', [0.0, 0.0, 640.0, 480.0]), ('roi', '[]', [0.0, 0.0, 1.0, 1.0]),
+    ('keep_ratios', '[1, 0.5]', [1.0, 0.5])])
+def test_a_list_is_taken_as_ros2_param_set_sends_it(name, text, used):
+    parameter = Parameter.from_parameter_msg(
+        ParameterMessage(name=name, value=get_parameter_value(text)))
+    _, stored = parameters.change(Config(), [parameter], configured=False)
+    assert {p.name: p.value for p in stored}[name] == used
+
+
+@pytest.mark.parametrize('text', ['wide', '[0.5, 0', '{a: 1}', "[0.5, 'a', 1, 1]"])
+def test_text_that_is_not_a_list_of_numbers_is_refused_as_it_came(text):
+    with pytest.raises(ConfigError, match=r'^roi .* expected a (list|number)'):
+        changed(Config(), roi=text)
+
+
+@pytest.mark.parametrize('asked, used', [
+    ([0, 0, 640, 480], [0.0, 0.0, 640.0, 480.0]), ([0.1, 0.3, 0.2, 0.2], [0.1, 0.3, 0.2, 0.2]),
+    ([], [0.0, 0.0, 1.0, 1.0])])
+def test_a_region_of_interest_is_stored_in_the_order_of_its_numbers(asked, used):
+    _, (stored,) = changed(Config(), roi=asked)
+    assert (stored.value, stored.type_) == (used, Parameter.Type.DOUBLE_ARRAY)
 
 
 def test_a_keep_ratio_that_moved_with_the_ladder_is_stored_too():

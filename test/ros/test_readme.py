@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import ltp_ros
+
+SAMPLES = Path(ltp_ros.__file__).parent / 'tools' / 'samples'
 README = Path(__file__).parents[2] / 'README.md'
 SECTION = README.read_text(encoding='utf-8').split('\n## Without the ros2 command\n')[1].split(
     '\n## ')[0]
@@ -52,7 +55,9 @@ def test_the_section_without_the_ros2_command_works_as_it_is_written(listener, r
     listener.until(lambda: answers.exists() and answers.read_text().count('\n') > 2)
     seconds, label, score = answers.read_text().splitlines()[0].split(',')
     assert float(seconds) > 1e9 and 0 < float(score) <= 1 and label
+    shutil.copy(SAMPLES / 'chelsea.jpg', tmp_path / 'picture.jpg')
     tuning_log, process = run(sys.executable, '-c', tuning)
     listener.until(lambda: process.poll() is not None)
-    assert 'successful=True' in tuning_log.read_text()
+    first, second = tuning_log.read_text().splitlines()
+    assert first.endswith(' 0.53') and second == 'cat'
     assert 'rror' not in node_log.read_text()

@@ -75,7 +75,7 @@ def load_data(images: str, val: str = '', *, img_size: int, held_share: float = 
 
 def load_images(image_set: ImageSet, img_size: int, track: Track, note: Note
                 ) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Return the images that can be used, as `stack_middles` does, and their labels (n,) int64."""
+    """Return the images that can be used, as `stack_inputs` does, and their labels (n,) int64."""
     size = (img_size, img_size)
     used: List[int] = []
 
@@ -84,7 +84,7 @@ def load_images(image_set: ImageSet, img_size: int, track: Track, note: Note
                                       middle_of(size).resize_size):
             used.append(index)
             yield rgb
-    pixels = stack_middles(rgb_images(), size)
+    pixels = stack_inputs(rgb_images(), middle_of(size))
     return pixels, torch.from_numpy(image_set.labels[used])
 
 
@@ -93,14 +93,14 @@ def middle_of(size: Tuple[int, int]) -> DataConfig:
     return DataConfig(size, (0.0,) * 3, (1.0,) * 3, crop_pct=1.0)
 
 
-def stack_middles(rgb_images: Iterable[np.ndarray], size: Tuple[int, int]) -> torch.Tensor:
-    """Resize and centre-crop images (H, W, 3) uint8 to `size`; return (n, 3, *size) uint8."""
-    preprocessor = Preprocessor(middle_of(size))
-    middles = [torch.empty(0, 3, *size, dtype=torch.uint8)]
+def stack_inputs(rgb_images: Iterable[np.ndarray], config: DataConfig) -> torch.Tensor:
+    """Resize and crop images (H, W, 3) uint8; return (n, 3, *config.input_size) uint8."""
+    preprocessor = Preprocessor(config)
+    inputs = [torch.empty(0, 3, *config.input_size, dtype=torch.uint8)]
     for rgb in rgb_images:
         image = torch.from_numpy(np.require(rgb, requirements=['C', 'W'])).permute(2, 0, 1)[None]
-        middles.append(preprocessor.crop(preprocessor.resize(image)).to(torch.uint8))
-    return torch.cat(middles)
+        inputs.append(preprocessor.crop(preprocessor.resize(image)).to(torch.uint8))
+    return torch.cat(inputs)
 
 
 def channel_statistics(pixels: torch.Tensor) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:

@@ -47,7 +47,7 @@ from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.telling import teller
 
 NAME = 'choose'
-GIVEN = ('model', 'checkpoint', 'labels', 'input_size', 'papr_checkpoint', 'device',
+GIVEN = ('model', 'checkpoint', 'labels', 'input_size', 'crop_mode', 'papr_checkpoint', 'device',
          'num_threads', 'priority', 'cache')
 PARENTS = [common_flags(GIVEN)]
 LEVELS = [level for level in ClassifierConfig.keep_ratios if level >= TunerConfig.min_keep_ratio]

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.frames.health import Severity
+from ltp_ros.frames.status import Severity
 from ltp_ros.msg import FrameLatency
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.tools.benchmarks.session import (

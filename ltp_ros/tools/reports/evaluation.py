@@ -62,8 +62,8 @@ def write_maps(args: argparse.Namespace, methods: Sequence[str], images: Sequenc
     figure = new_figure(str(path), 5, 4)
     draw_positions(figure, ltp)
     figure.savefig(str(path))
-    pixels = batches(images, data_config(ltp), 1, args.workers, torch.device('cpu'),
-                     torch.float32, Unread(len(images)))
+    pixels = batches(images, data_config(ltp, args.crop_mode), 1, args.workers,
+                     torch.device('cpu'), torch.float32, Unread(len(images)))
     for number, image in enumerate(pixels):
         if image.isnan().any():  # it cannot be read
             continue

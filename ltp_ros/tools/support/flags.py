@@ -19,7 +19,7 @@ from ltp_ros.parameter import finite
 
 N = TypeVar('N', int, float)
 
-MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'device', 'precision')
+MODEL_FLAGS = ('model', 'checkpoint', 'labels', 'input_size', 'crop_mode', 'device', 'precision')
 # For the programs that run the classifier as the node does
 CLASSIFIER_FLAGS = (*MODEL_FLAGS, 'backend', 'method', 'score', 'papr_checkpoint',
                     'num_threads', 'cache')

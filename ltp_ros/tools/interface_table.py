@@ -1,0 +1,132 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m ltp_ros.tools.interface_table`: generate docs/interfaces.md from msg/ and srv/.
+
+Topics and services are listed here, and `test/ros/test_interfaces.py` compares them with a node.
+"""
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Tuple
+
+from rosidl_adapter.parser import (
+    MessageSpecification,
+    parse_message_string,
+    parse_service_string,
+)
+
+SOURCES = Path(__file__).parents[2]
+
+
+class Topic(NamedTuple):
+    """A topic of the node; the name is relative to its namespace unless it begins with /."""
+
+    name: str
+    type: str
+    qos: str  # reliability, durability if it is not volatile, depth
+    when: str
+
+
+class Service(NamedTuple):
+    """A service of the node besides those of every lifecycle node."""
+
+    name: str
+    type: str
+    purpose: str
+
+
+INPUTS: Tuple[Topic, ...] = (
+    Topic('image', 'sensor_msgs/Image', 'best effort, depth 1',
+          'while active; one for each of `image_topics`. `image_reliability:=reliable` asks for '
+          'more'),
+    Topic('image/compressed', 'sensor_msgs/CompressedImage', 'best effort, depth 1',
+          'instead, if `image_transport` is compressed'),
+)
+OUTPUTS: Tuple[Topic, ...] = (
+    Topic('classification', 'ltp_ros/Classification', 'reliable, depth 10',
+          'for every processed image, while active; silence means that there was no image'),
+    Topic('latency', 'ltp_ros/FrameLatency', 'reliable, depth 10',
+          'right after each classification'),
+    Topic('vision_msgs/classification', 'vision_msgs/Classification', 'reliable, depth 10',
+          'with each classification, where vision_msgs is installed'),
+    Topic('debug_image', 'sensor_msgs/Image', 'reliable, depth 1',
+          'at most at `debug_image_rate`, while somebody subscribes to it'),
+    Topic('/diagnostics', 'diagnostic_msgs/DiagnosticArray', 'reliable, depth 10',
+          'once a second, in every lifecycle state'),
+)
+SERVICES: Tuple[Service, ...] = ()
+
+HEAD = """# Topics, services and messages
+
+Generated from `msg/`, `srv/` and `ltp_ros/tools/interface_table.py` by
+`python -m ltp_ros.tools.interface_table`. Names are relative to the namespace of the node, `/ltp`
+unless it is started in another; `~` is the node, `/ltp/classifier`. Parameters:
+[parameters.md](parameters.md).
+
+A subscriber may ask for best effort where reliable is offered, not the other way round. Durability
+is volatile unless the table says otherwise.
+"""
+LIFECYCLE = """
+The node also has what every node has (parameters, `/rosout`, `/parameter_events`) and what every
+lifecycle node has: `~/change_state`, `~/get_state`, `~/get_available_states`,
+`~/get_available_transitions`, `~/get_transition_graph` and `~/transition_event`.
+"""
+
+
+def interface_table() -> str:
+    """Return docs/interfaces.md."""
+    return HEAD + ''.join([*_topics('Subscribed', INPUTS), *_topics('Published', OUTPUTS),
+                           *_services(), LIFECYCLE, *_definitions()])
+
+
+def _topics(title: str, topics: Tuple[Topic, ...]) -> Iterator[str]:
+    yield f'\n## {title}\n\n| topic | type | QoS | when |\n|---|---|---|---|\n'
+    for topic in topics:
+        yield f'| `{topic.name}` | {_link(topic.type)} | {topic.qos} | {topic.when} |\n'
+
+
+def _services() -> Iterator[str]:
+    yield '\n## Services\n'
+    if SERVICES:
+        yield '\n| service | type | purpose |\n|---|---|---|\n'
+    for service in SERVICES:
+        yield f'| `{service.name}` | {_link(service.type)} | {service.purpose} |\n'
+
+
+def _link(type_name: str) -> str:
+    """Return the type, linked to its fields below if it is one of this package."""
+    package, name = type_name.split('/')
+    return f'[{type_name}](#{package}{name.lower()})' if package == 'ltp_ros' else type_name
+
+
+def _definitions() -> Iterator[str]:
+    for path in sorted(SOURCES.glob('msg/*.msg')):
+        message = parse_message_string('ltp_ros', path.stem, path.read_text(encoding='utf-8'))
+        yield f'\n## ltp_ros/{path.stem}\n' + _sentence(message)
+        yield from _fields(message)
+    for path in sorted(SOURCES.glob('srv/*.srv')):
+        service = parse_service_string('ltp_ros', path.stem, path.read_text(encoding='utf-8'))
+        yield f'\n## ltp_ros/{path.stem}\n' + _sentence(service.request) + '\nRequest:\n'
+        yield from _fields(service.request)
+        yield '\nResponse:\n'
+        yield from _fields(service.response)
+
+
+def _sentence(message: MessageSpecification) -> str:
+    text = ' '.join(message.annotations.get('comment', []))
+    return f'\n{text}\n' if text else ''
+
+
+def _fields(message: MessageSpecification) -> Iterator[str]:
+    yield '\n| field | type | meaning |\n|---|---|---|\n'
+    for field in message.fields:
+        yield f'| `{field.name}` | {field.type} | {_meaning(field.annotations)} |\n'
+    for constant in message.constants:
+        yield (f'| `{constant.name}={constant.value}` | {constant.type}, constant '
+               f'| {_meaning(constant.annotations)} |\n')
+
+
+def _meaning(annotations: Dict[str, List[str]]) -> str:
+    return ' '.join(annotations['comment']).replace('|', r'\|')
+
+
+if __name__ == '__main__':
+    print(interface_table(), end='')
