@@ -36,7 +36,7 @@ from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, checked, common_flags,
 from ltp_ros.tools.support.output_files import check_writable, write_json
 
 STYLES = {Level.OK: 'green', Level.SKIP: 'dim', Level.WARN: 'yellow', Level.ERROR: 'bold red'}
-SECONDS = 6.0
+SECONDS = 10.0
 
 
 def build_parser() -> argparse.ArgumentParser:

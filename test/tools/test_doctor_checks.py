@@ -20,7 +20,16 @@ from test_doctor import (
     samples,
 )
 
-from ltp_ros.tools.checks import channels, installation, machine, model, node, transport
+from ltp_ros.tools.checks import (
+    channels,
+    examination,
+    installation,
+    machine,
+    model,
+    node,
+    picture,
+    transport,
+)
 from ltp_ros.tools.checks.camera import (
     COMPRESSED,
     RAW,
@@ -29,6 +38,7 @@ from ltp_ros.tools.checks.camera import (
     judge_camera,
     judge_image,
 )
+from ltp_ros.tools.checks.examination import View
 from ltp_ros.tools.checks.finding import Level
 from ltp_ros.tools.checks.installation import Package
 from ltp_ros.tools.checks.machine import Gpu
@@ -319,7 +329,34 @@ def test_good_photos_are_not_called_spoilt(data):
 
 
 def test_pictures_that_do_not_change_are_frozen():
-    assert [finding.check for finding in bad(of_pictures(samples()[:1] * 4))] == ['frozen picture']
+    found = bad(of_pictures(samples()[:1] * 12))
+    assert [finding.check for finding in found] == ['frozen picture']
+
+
+def test_still_pictures_of_a_simulation_are_not_frozen():
+    assert bad(picture.judge_pictures(samples()[:1] * 12, samples(), simulated=True)) == []
+
+
+def test_only_the_roi_is_saved_as_what_the_model_sees(tmp_path):
+    rgb = samples()[0]
+    half = View([rgb], 'rgb8', {'roi': (0.0, 0.0, 0.5, 1.0)})
+    findings = list(examination.of_view(half, None, 1.0, str(tmp_path / 'seen.png')))
+    assert bad(findings) == []
+    height, width = rgb.shape[:2]
+    assert cv2.imread(str(tmp_path / 'seen.png')).shape[1] == round(width / 2 * 448 / height)
+
+
+def test_a_roi_outside_of_the_image_is_told():
+    outside = View(samples()[:1], 'rgb8', {'roi': (5000.0, 0.0, 20.0, 20.0)})
+    found = bad(examination.of_view(outside, None, 1.0, '/dev/null/no.png'))
+    assert [finding.check for finding in found] == ['roi']
+
+
+def test_a_simulated_clock_may_lag_its_cameras_by_a_step():
+    seen = camera(age_ms=-20)
+    assert bad(judge_camera(seen, ''))
+    simulated = [dataclasses.replace(arrival, step_ms=25.0) for arrival in seen.arrivals]
+    assert bad(judge_camera(dataclasses.replace(seen, arrivals=simulated), '')) == []
 
 
 def test_a_mosaic_published_as_grey_is_told_and_a_grey_picture_is_not():

@@ -18,6 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ltp_ros.config import fields
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.ros import messages
+from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.transport import use_large_images
 from ltp_ros.tools.checks.camera import COMPRESSED, RAW, SUFFIX, Arrival, Camera, Publisher
 from ltp_ros.tools.checks.node import Classifier
@@ -48,6 +49,7 @@ class Observer:
             self._executor = SingleThreadedExecutor(context=self._context)
             self._executor.add_node(self._node)
             stack.callback(self._executor.shutdown)
+            self._clock = NodeClock(self._node)
             self._statuses: Dict[str, DiagnosticStatus] = {}
             self._node.create_subscription(DiagnosticArray, '/diagnostics', self._note, 10)
             self._exit = stack.pop_all()
@@ -145,11 +147,15 @@ class Observer:
                 info.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
                 for info in self._node.get_subscriptions_info_by_topic(topic)
                 if _full_name(info.node_name, info.node_namespace) == node) for topic in topics}
+        # It is not active, or lazy and not asked: then it may name them in its diagnostics
         suffix = SUFFIX if parameters.get('image_transport') == 'compressed' else ''
-        named = parameters.get('image_topics')
-        return {(topic if topic.startswith('/') else f'{namespace}/{topic}') + suffix:
-                parameters.get('image_reliability') == 'reliable'
-                for topic in (named if isinstance(named, tuple) else ())}
+        part = f'{node.lstrip("/")}: camera '
+        told = [name[len(part):] for name in self._statuses if name.startswith(part)]
+        given = parameters.get('image_topics')
+        named = told or [topic if topic.startswith('/') else f'{namespace}/{topic}'
+                         for topic in (given if isinstance(given, tuple) else ())]
+        return {topic + suffix: parameters.get('image_reliability') == 'reliable'
+                for topic in named}
 
     def image_topics(self) -> Dict[str, List[str]]:
         """Return the types of the topics that somebody publishes images on, debug images aside."""
@@ -178,12 +184,12 @@ class Observer:
         """
         arrivals: List[Arrival] = []
         kept: List[ImageMessage] = []
-        clock, every_s = self._node.get_clock(), seconds / KEPT
+        every_s = seconds / KEPT
 
         def receive(message: ImageMessage) -> None:
             received_ns = time.monotonic_ns()
-            arrivals.append(Arrival(messages.stamp_ns(message.header),
-                                    clock.now().nanoseconds, received_ns))
+            arrivals.append(Arrival(messages.stamp_ns(message.header), self._clock.now_ns,
+                                    received_ns, self._clock.step_ms))
             if (received_ns - begun_ns) / 1e9 >= len(kept) * every_s:
                 kept.append(message)
 
