@@ -20,6 +20,9 @@ import time
 from pathlib import Path
 from typing import Iterator, List, Mapping, Optional
 
+# Before torch is loaded: threads that wait must not take the cores that the node needs
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -33,7 +36,7 @@ from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, checked, common_flags,
 from ltp_ros.tools.support.output_files import check_writable, write_json
 
 STYLES = {Level.OK: 'green', Level.SKIP: 'dim', Level.WARN: 'yellow', Level.ERROR: 'bold red'}
-SECONDS = 6.0
+SECONDS = 10.0
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from ltp_ros.backends.onnx_export import VERSION
 from ltp_ros.classifier import Classifier
 from ltp_ros.files import some_of
 from ltp_ros.frames.encodings import ImageError
+from ltp_ros.frames.region import RegionError, region_of
 from ltp_ros.images import ImageFileError, decode_rgb
 from ltp_ros.machine import power_mode
 from ltp_ros.tools.checks import camera, channels, machine, model, node, picture, transport
@@ -131,22 +132,42 @@ def of_view(view: View, classifier: Optional[Classifier], level: float,
     if not view.pictures:
         yield skipped('pictures', 'there is none to look at')
         return
-    newest, samples = view.pictures[-1], _samples()
-    yield model.save_picture(output, newest, classifier.data_config if classifier else None)
+    yield from _of_pixels(view)
+    roi = view.parameters.get('roi')
+    try:
+        parts = [rgb[region_of(roi, *rgb.shape[:2]).slices] if isinstance(roi, tuple) else rgb
+                 for rgb in view.pictures]
+    except RegionError as error:
+        yield Finding('roi', Level.ERROR, str(error), 'set roi to a part of this image, or in '
+                      'shares, such as [0.25, 0.0, 0.5, 1.0]')
+        return
+    yield model.save_picture(output, parts[-1], classifier.data_config if classifier else None)
+    scenes = [[parts[index] for index in scene] for scene in channels.scenes(parts)]
+    evidence = [_evidence(scene, classifier) for scene in scenes]
+    yield channels.judge_channels([odds for odds in evidence if odds is not None], view.encoding,
+                                  classifier is not None)
+    if classifier:
+        yield from model.answers(classifier, parts[-1], level)
+        yield from model.judge_level(classifier, [scene[0] for scene in scenes], level)
+
+
+def _of_pixels(view: View) -> Iterator[Finding]:
     if view.encoding in ('mono8', 'mono16', '8UC1'):
-        yield from picture.judge_mosaic(newest[..., 0], view.encoding)
-    yield from picture.judge_pictures(view.pictures, list(samples.values()))
-    different = [view.pictures[index] for index in channels.different(view.pictures)]
-    evidence = []
-    for rgb in different:
+        yield from picture.judge_mosaic(view.pictures[-1][..., 0], view.encoding)
+    simulated = view.camera is not None and any(
+        arrival.step_ms is not None for arrival in view.camera.arrivals)
+    yield from picture.judge_pictures(view.pictures, list(_samples().values()), simulated)
+
+
+def _evidence(scene: List[np.ndarray], classifier: Optional[Classifier]) -> Optional[float]:
+    """Return the mean log odds that the channels of a scene are in order; None without colour."""
+    found = []
+    for rgb in scene:
         by_colour = channels.colour_evidence(rgb)
         if by_colour is not None:
-            evidence.append(by_colour + (
+            found.append(by_colour + (
                 model.channel_evidence(classifier, rgb) if classifier else 0.0))
-    yield channels.judge_channels(evidence, view.encoding, classifier is not None)
-    if classifier:
-        yield from model.answers(classifier, newest, level)
-        yield from model.judge_level(classifier, different, level)
+    return float(np.mean(found)) if found else None
 
 
 def of_model(parameters: Mapping[str, object]

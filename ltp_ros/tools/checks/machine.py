@@ -88,7 +88,7 @@ def judge_clocks(cores: int, usable: int, power: str, driver: str) -> Finding:
         return Finding('clocks', Level.WARN, f'{message}: the CPU stays at its lowest clock',
                        'echo schedutil | sudo tee '
                        '/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor')
-    if re.search(r'\b\d+ ?W', power) and 'MAXN' not in power:
+    if re.search(r'(?<!\d)\d+ ?W', power) and 'MAXN' not in power:
         return Finding('clocks', Level.OK, message, 'for the highest clocks, in the power mode '
                        'that has most cores: sudo nvpmodel -m 0 && sudo jetson_clocks')
     return Finding('clocks', Level.OK, message)
@@ -165,10 +165,11 @@ def judge_folder(check: str, folder: Optional[Path], parameter: str,
 
 
 def _write(folder: Path) -> None:
-    if not os.access(str(folder), os.W_OK | os.X_OK):
+    # Root passes both questions, but the node may be another user's
+    if not folder.stat().st_mode & 0o222 or not os.access(str(folder), os.W_OK | os.X_OK):
         raise PermissionError(f'it belongs to another user, or is read-only for user '
                               f'{os.geteuid()}')
-    with tempfile.TemporaryFile(dir=str(folder)) as file:  # root passes the question above
+    with tempfile.TemporaryFile(dir=str(folder)) as file:
         file.write(b'x')
 
 

@@ -181,8 +181,10 @@ def _joined_processes() -> Iterator[Tuple[int, Path]]:
 
 def _program_of(pid: int) -> str:
     """Return what people call the program of a process."""
-    words = [word for word in _read(pid, 'cmdline').decode(errors='replace').split('\0')
-             if word and not word.startswith('-')]
+    words = _read(pid, 'cmdline').decode(errors='replace').split('\0')
+    if '-c' in words[:3]:  # then the program itself follows
+        words = words[:1]
+    words = [word for word in words if word and not word.startswith('-')]
     script = len(words) > 1 and re.match(r'python[\d.]*$', os.path.basename(words[0]))
     return os.path.basename(words[1 if script else 0]) if words else 'a program'
 
