@@ -31,6 +31,7 @@ from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from ltp_ros.config import check
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError, Note
 from ltp_ros.ros.images import from_pixels
@@ -161,11 +162,12 @@ def parse_size(text: str) -> Tuple[int, int]:
 def parse_topic(text: str) -> str:
     """Return a topic name, checked: absolute, relative, or private with ~."""
     try:
+        check('image_topics', [text])  # as the node takes it
         validate_full_topic_name(expand_topic_name(text, NODE_NAME, '/'))
     except (NameValidationException, ValueError) as error:
         raise argparse.ArgumentTypeError(
             f'{text!r} is not a topic name; expected words of letters, digits and _, joined by /, '
-            'such as /camera/image_raw') from error
+            'such as /camera/image_raw, without /compressed') from error
     return text
 
 

@@ -121,7 +121,8 @@ def test_as_many_images_are_published_as_were_asked_for(three_pictures, domain, 
     ('--rate', 'fast', "'fast' is not a number; it must be in (0, 1000]"),
     ('--size', '0x0', "'0x0' is not a valid size"),
     *(('--topic', topic, f'{topic!r} is not a topic name; expected words of letters, digits')
-      for topic in ('/my camera', '', 'a//b', '/1st', 'image/', '/caméra', '/' + 300 * 'a'))])
+      for topic in ('/my camera', '', 'a//b', '/1st', 'image/', '/caméra', '/' + 300 * 'a',
+                    '~', '/camera/image_raw/compressed'))])
 def test_the_command_line_refuses_a_value_with_what_is_allowed(flag, value, reason, capsys):
     with pytest.raises(SystemExit):
         main([flag, value])
