@@ -93,7 +93,7 @@ def _examine_further(args: argparse.Namespace,
         views += [view] if view else []
     elif _has_ros(packages):
         views, findings = examination.of_system(args.node, args.topic, args.seconds, given,
-                                                transport.middleware())
+                                                dict(os.environ))
     else:
         findings = [skipped('node and camera', 'ROS is not here, or not sourced; give --image '
                             'FILE to look at a picture')]

@@ -108,13 +108,19 @@ def test_an_import_that_ends_its_process_hides_no_other(tmp_path, monkeypatch):
     (tmp_path / 'fails.py').write_text('raise ImportError("libx.so: undefined symbol")')
     (tmp_path / 'works.py').write_text('__version__ = "1.2"')
     (tmp_path / 'lacks.py').write_text('import of_another_package')
-    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
     found = installation.import_packages(('crashes', 'fails', 'works', 'lacks', 'not_there'))
     assert 'exit code -6' in found['crashes'].error
     assert 'undefined symbol' in found['fails'].error
     assert found['works'] == Package('1.2')
     assert 'of_another_package' in found['lacks'].error and not found['lacks'].missing
     assert found['not_there'].missing
+
+
+def test_a_file_in_the_working_folder_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / 'of_the_user.py').write_text('raise RuntimeError')
+    monkeypatch.chdir(tmp_path)
+    assert installation.import_packages(('of_the_user',))['of_the_user'].missing
 
 
 @pytest.mark.parametrize('gpu, torch, level, message', [
@@ -175,13 +181,13 @@ def test_variables_of_ros_that_cannot_be_meant_are_told(environment, level):
     assert transport.judge_environment(environment)[0].level is level
 
 
-CAMERA_PROCESS = Participant(12, 'usb_cam_node_exe', '')
+CAMERA_PROCESS = Participant(12, 'usb_cam_node_exe', 11 << 20)
 
 
 @pytest.mark.parametrize('rmw, fault, participants, level', [
     ('rmw_fastrtps_cpp', '', [], Level.OK), ('rmw_fastrtps_cpp', 'not set', [], Level.WARN),
     ('rmw_fastrtps_cpp', 'not set', [CAMERA_PROCESS], Level.OK),
-    ('rmw_fastrtps_cpp', '', [CAMERA_PROCESS._replace(fault='small')], Level.WARN),
+    ('rmw_fastrtps_cpp', '', [CAMERA_PROCESS._replace(segment=549_408)], Level.WARN),
     ('rmw_zenoh_cpp', 'not set', [], Level.SKIP), ('', '', [], Level.SKIP)])
 def test_running_processes_are_held_to_the_profile_before_the_shell(rmw, fault, participants,
                                                                     level):
@@ -200,6 +206,18 @@ def test_profiles_that_are_not_there_are_a_fault_and_chosen_transports_are_not(t
 def test_a_shared_memory_that_is_full_is_told_as_one_that_is_small():
     finding = transport.judge_shared_memory(free=20 << 20, total=8 << 30)
     assert finding.level is Level.WARN and 'fastdds shm clean' in finding.remedy
+
+
+def test_a_segment_that_a_process_only_reads_from_is_not_its_own(tmp_path):
+    small, large = '/dev/shm/fastrtps_00000000000000aa', '/dev/shm/fastdds_00000000000000bb'
+    (tmp_path / 'maps').write_text(f'7000000-7086000 rw-s 00000000 00:1 9 {small}\n'
+                                   f'8000000-9000000 rw-s 00000000 00:1 9 {large}\n')
+    (tmp_path / 'fd').mkdir()
+    (tmp_path / 'fd' / '7').symlink_to(f'{small}_el')
+    assert transport.own_segments(tmp_path) == [0x86000]
+    (tmp_path / 'fd' / '8').symlink_to(f'{large}_el')
+    assert sorted(transport.own_segments(tmp_path)) == [0x86000, 0x1000000]
+    assert transport.own_segments(tmp_path / 'none') == []
 
 
 def test_a_guid_of_another_machine_is_no_process_here():

@@ -57,7 +57,7 @@ def of_file(path: str, given: Mapping[str, object]) -> Tuple[Optional[View], Lis
 
 
 def of_system(asked_node: str, asked_topic: str, seconds: float, given: Mapping[str, object],
-              middleware: str) -> Tuple[List[View], List[Finding]]:
+              environment: Mapping[str, str]) -> Tuple[List[View], List[Finding]]:
     """Look at the nodes and cameras of this ROS domain.
 
     Args:
@@ -65,11 +65,11 @@ def of_system(asked_node: str, asked_topic: str, seconds: float, given: Mapping[
         asked_topic: the camera to look at; '' is those of the nodes, or the only one there is.
         seconds: how long each camera is listened to.
         given: parameters from the command line, which override the node's.
-        middleware: as rclpy calls it.
+        environment: of this shell, before this program changed it.
     """
     from ltp_ros.tools.checks.observer import Observer  # noqa: PLC0415  ROS is not everywhere
 
-    domain = os.environ.get('ROS_DOMAIN_ID', '')
+    domain = environment.get('ROS_DOMAIN_ID', '')
     views: List[View] = []
     with Observer() as observer:
         names = observer.classifiers()
@@ -92,7 +92,7 @@ def of_system(asked_node: str, asked_topic: str, seconds: float, given: Mapping[
                                     'no topic has images; start the camera, or give --image FILE'))
         processes = {process for topic in wanted for process in observer.participants(topic)}
         findings.append(transport.judge_profile(
-            middleware, transport.shell_fault(os.environ), sorted(processes)))
+            transport.middleware(), transport.shell_fault(environment), sorted(processes)))
         for topic, (reliable, parameters) in wanted.items():
             seen_camera, messages = observer.watch(topic, seconds, reliable)
             findings += camera.judge_camera(seen_camera, domain)

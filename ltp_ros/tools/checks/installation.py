@@ -25,7 +25,8 @@ _NUMPY_1 = re.compile(r'_ARRAY_API|numpy\.core\.multiarray|compiled using NumPy 
 # In a process of its own: what is broken may end it
 _IMPORT = """
 import importlib, json, sys
-for name in sys.argv[1:]:
+sys.path[:] = json.loads(sys.argv[1])  # else the working folder comes first
+for name in sys.argv[2:]:
     print('ltp_doctor', json.dumps([name]), flush=True)
     try:
         module = importlib.import_module(name)
@@ -61,7 +62,8 @@ def import_packages(names: Sequence[str] = (*NEEDED, *OPTIONAL)) -> Dict[str, Pa
     while len(found) < len(names):
         left = [name for name in names if name not in found]
         try:
-            result = subprocess.run([sys.executable, '-c', _IMPORT, *left], text=True,
+            result = subprocess.run([sys.executable, '-c', _IMPORT, json.dumps(sys.path), *left],
+                                    text=True,
                                     capture_output=True, check=False,
                                     timeout=IMPORT_TIMEOUT_S * len(left))
             lines, end = result.stdout, f'the import ended with exit code {result.returncode}'
