@@ -61,7 +61,8 @@ class Classifier:
     Args:
         config: model, device, threads, precision and ladder; `keep_ratio`, `top_k` and
             `score_threshold` are what `classify` uses unless told otherwise.
-        log: called with the outcome of the choice of a backend.
+        log: called with the outcome of the choice of a backend, and with how far a download of
+            weights is; None: silence, and a bar for the download.
         progress: called now and then while weights are fetched; it may raise to end that.
 
     Raises:
@@ -69,7 +70,7 @@ class Classifier:
         ClassifierError: if the device, the backend or the precision is not there.
     """
 
-    def __init__(self, config: ClassifierConfig, log: Log = _silent,
+    def __init__(self, config: ClassifierConfig, log: Optional[Log] = None,
                  progress: Callable[[], None] = lambda: None):
         self.config = config
         if config.num_threads:
@@ -81,7 +82,8 @@ class Classifier:
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
                                score=config.score, alpha=config.alpha,
                                input_size=config.input_size,
-                               papr_checkpoint=config.papr_checkpoint, progress=progress)
+                               papr_checkpoint=config.papr_checkpoint, labels=config.labels,
+                               progress=progress, log=log)
         weights = vit.weights_of(config.model, config.checkpoint)
         self.labels = vit.label_names(model, weights, config.labels)
         self.model_name = vit.model_name(config.model, config.checkpoint)
@@ -90,7 +92,7 @@ class Classifier:
         self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
         self.model_hash = profile.model_hash(tensors_of(model))
         self._num_keep = {ratio: _num_keep(model, ratio) for ratio in config.ladder}
-        self.backend = self._choose_backend(model, log)
+        self.backend = self._choose_backend(model, log or _silent)
         self.precision: str = self.backend.precision
 
     def _choose_backend(self, model: torch.nn.Module, log: Log) -> Backend:

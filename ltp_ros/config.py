@@ -151,6 +151,9 @@ class InputConfig:
     image_reliability: str = parameter(
         'best_effort', 'reliability of the subscriptions; best_effort also matches reliable '
         'publishers', choices=('best_effort', 'reliable'))
+    lazy: bool = parameter(
+        False, 'listen to the cameras only while somebody subscribes to classification, latency, '
+        'debug_image or vision_msgs/classification', live=True)
     max_rate: float = parameter(
         0.0, 'at most so many images a second of each camera are classified, evenly spaced; the '
         'others are dropped as they come and counted (rate). 0: no limit', live=True, unit='Hz',

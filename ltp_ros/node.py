@@ -1,9 +1,16 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ClassifierNode`: the wiring between ROS and the pipeline."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_classifier())
+
 import gc
 import os
-import sys
+import signal
 import tempfile
 import traceback
 from concurrent import futures
@@ -16,6 +23,7 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import rclpy
 from lifecycle_msgs.msg import Transition
+from rclpy.exceptions import NotInitializedException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
@@ -26,12 +34,12 @@ from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.worker import Worker
 from ltp_ros.ros import arguments, bond
+from ltp_ros.ros.cameras import Cameras
 from ltp_ros.ros.classify_service import ClassifyService
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.node_clock import NodeClock
-from ltp_ros.ros.subscriptions import CameraSubscription
 from ltp_ros.tuner.levels import LevelCost
 
 
@@ -49,12 +57,12 @@ class ClassifierNode(ConfiguredNode):
     def __init__(self, **kwargs: Any):
         super().__init__('classifier', namespace='ltp', **kwargs)
         self._server: Optional[FrameServer] = None
-        self._cameras: List[CameraSubscription] = []
+        self._cameras: Optional[Cameras] = None
         self._worker: Optional[Worker] = None
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
         self._time = NodeClock(self)
-        Diagnostics(self, self._time, self._health)
+        Diagnostics(self, self._time, self._health, lambda: self._idle)
         ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
         self._broke_down = self.create_guard_condition(self._give_up)
@@ -85,19 +93,11 @@ class ClassifierNode(ConfiguredNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras and answer."""
         result = super().on_activate(state)  # the publishers first
-        assert self._server is not None  # the state was inactive
-        self._server.begin()
-        mailbox = self._server.pipeline.mailbox
+        server = self._server
+        assert server is not None  # the state was inactive
+        server.begin()
         try:
-            for topic in self.config.input.image_topics:
-                camera = CameraSubscription(self, self._time, topic, self.config.input,
-                                            mailbox.put)
-                self._cameras.append(camera)
-                self._server.watch(camera.feed)
-            names = [camera.topic for camera in self._cameras]
-            if len(set(names)) < len(names):  # by a remapping of <topic>/compressed
-                raise ConfigError(f'image_topics {list(self.config.input.image_topics)} are '
-                                  f'remapped to {names}; give each camera a topic of its own')
+            self._cameras = Cameras(self, self._time, server)
         except Exception:
             self.on_deactivate(state)
             raise
@@ -110,8 +110,6 @@ class ClassifierNode(ConfiguredNode):
         self._stop_listening()
         if self.fault:
             return TransitionCallbackReturn.ERROR
-        assert self._server is not None  # the state was active
-        self._server.pipeline.mailbox.discard()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -147,9 +145,9 @@ class ClassifierNode(ConfiguredNode):
         if self._bond is not None:
             self._bond.shutdown()
             self._bond = None
-        for camera in self._cameras:
-            camera.destroy()
-        self._cameras = []
+        if self._cameras is not None:
+            self._cameras.close()
+            self._cameras = None
 
     @property
     def loading(self) -> bool:
@@ -166,11 +164,19 @@ class ClassifierNode(ConfiguredNode):
         if self._server is None:
             return
         self._server.configure(self.config)
+        if self._cameras is not None:
+            self._cameras.update()
         if 'keep_ratio' in asked:
             self._server.pipeline.set_keep_ratio(self.config.classifier.keep_ratio)
 
     def _health(self) -> List[Status]:
-        return self._server.health(self._time.paused) if self._server is not None else []
+        if self._server is None:
+            return []
+        return self._server.health(self._idle, self._time.paused)
+
+    @property
+    def _idle(self) -> bool:
+        return self._cameras is not None and self._cameras.idle
 
     def _show_keep_ratio(self) -> None:
         if self._server is not None:
@@ -205,7 +211,8 @@ def main(args: Optional[List[str]] = None) -> int:
         arguments.HELP.print_help()
         return 0
     try:
-        with tempfile.TemporaryDirectory(prefix='ltp_') as folder:
+        with programs.postponed(signal.SIGTERM), tempfile.TemporaryDirectory(
+                prefix='ltp_') as folder:
             rclpy.init(args=arguments.check_arguments(args, folder))
     except ConfigError as error:
         arguments.HELP.error(str(error))
@@ -225,7 +232,7 @@ def main(args: Optional[List[str]] = None) -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # asked to stop
-    except RuntimeError:
+    except (RuntimeError, NotInitializedException):
         if rclpy.ok():  # else the signal to stop came in the middle of a publish or a wait
             raise
     finally:
@@ -238,7 +245,3 @@ def main(args: Optional[List[str]] = None) -> int:
         sys.stdout.flush()
         os._exit(code)
     return code
-
-
-if __name__ == '__main__':
-    sys.exit(main())

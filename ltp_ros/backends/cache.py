@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Mapping
+from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 from ltp_ros.backends.protocol import Log
 
@@ -47,6 +47,17 @@ def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], 
                 path.name: {'sha256': sha256(path), 'origin': dict(origin)}})
         with contextlib.suppress(OSError):  # a cache that is only read
             os.utime(str(path.parent))  # last used
+
+
+def misfits(base: Path, origin: Callable[[bool], Mapping[str, str]]) -> List[str]:
+    """Return a sentence on each exported level in a cache that would be made anew.
+
+    Args:
+        base: the cache.
+        origin: what levels are made of now, for int8 or not.
+    """
+    return [f'{path} {fault}' for path in sorted(base.glob('*/*/keep_*.onnx'))
+            for fault in [_fault(path, origin('_int8' in path.name))] if fault]
 
 
 def drop_damaged(folder: Path, log: Log) -> None:

@@ -17,6 +17,7 @@ from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, numb
 from ltp_ros.tuner.controller import Decision
 
 STUCK_AFTER_MS = 5_000.0  # in work for longer, a frame will not come out
+MAX_CONSECUTIVE_DELAY_MS = 1_000.0  # the usual value of Autoware's nodes
 
 
 class Health:
@@ -38,6 +39,7 @@ class Health:
         self._recent: List[Tuple[str, FrameLatency]] = []  # topic, answer
         self._new = 0  # of them since the last report
         self._started_at_ns = self._reported_at_ns = self._answered_at_ns = start_ns
+        self._in_time_at_ns = start_ns  # when the newest answer was, last
         self._counts = pipeline.mailbox.counts()
         self._cameras: Dict[str, CameraHealth] = {}  # by topic
         for topic in pipeline.mailbox.counts_by_camera():
@@ -52,15 +54,13 @@ class Health:
     def add_drop(self, topic: str, why: str) -> None:
         """Note an image of a topic that was dropped, and a sentence on it."""
         with self._lock:
-            if topic in self._cameras:
-                self._cameras[topic].add_drop(why)
+            self._camera(topic).add_drop(why)
 
     def add(self, topic: str, latency: FrameLatency, faults: Iterable[str] = (),
             size: str = '') -> None:
         """Note an answer to an image of a topic, with the faults and the size of its picture."""
         with self._lock:
-            if topic in self._cameras:
-                self._cameras[topic].add_picture(faults, size)
+            self._camera(topic).add_picture(faults, size)
             self._newest = latency
             self._recent.append((topic, latency))
             self._new += 1
@@ -73,13 +73,10 @@ class Health:
             now_ns: now.
             paused: the cameras are silent because simulated time stands still.
         """
-        by_camera = self._pipeline.mailbox.counts_by_camera()
-        for topic in by_camera:
-            if topic not in self._cameras:
-                self.watch(CameraFeed(topic))
         with self._lock:
+            by_camera = self._pipeline.mailbox.counts_by_camera()
             counts = sum(by_camera.values(), NOTHING)
-            cameras = [self._cameras[topic].report(of_camera, now_ns, paused)
+            cameras = [self._camera(topic).report(of_camera, now_ns, paused)
                        for topic, of_camera in by_camera.items()]
             if self._new:
                 self._answered_at_ns = now_ns
@@ -89,6 +86,12 @@ class Health:
             self._reported_at_ns, self._counts = now_ns, counts
             self._new = 0
             return statuses
+
+    def _camera(self, topic: str) -> CameraHealth:
+        """Return a camera's health; one that was not expected has sent nothing before."""
+        if topic not in self._cameras:
+            self._cameras[topic] = CameraHealth(CameraFeed(topic), NOTHING, self._started_at_ns)
+        return self._cameras[topic]
 
     def _input(self, counts: Counts, cameras: Sequence[Status], now_ns: int) -> Status:
         """Return the sum over the cameras."""
@@ -108,6 +111,7 @@ class Health:
         return Status('latency', Severity.OK, message, {
             **numbers, 'max (ms)': number(self._window.percentile(1.0)),
             'newest, capture to publish (ms)': number(age_ms),
+            'inference_time_ms': number(self._newest.inference_ms if self._newest else math.nan),
             'answers in the window': str(len(self._window))})
 
     def _deadline(self, counts: Counts, now_ns: int) -> Status:
@@ -115,11 +119,24 @@ class Health:
         values = {'deadline (ms)': number(tuner.deadline_ms or math.nan),
                   'keep_ratio': f'{self._pipeline.keep_ratio:g}',
                   'miss rate': number(self._window.miss_rate if tuner.deadline_ms
-                                       else math.nan, digits=3),
-                  'decision': Decision(self._newest.decision).name if self._newest else 'n/a'}
+                                      else math.nan, digits=3),
+                  'decision': Decision(self._newest.decision).name if self._newest else 'n/a',
+                  **self._watchdog(now_ns)}
         dropped = counts.dropped['superseded'] - self._counts.dropped['superseded']
         silent_s = (now_ns - self._answered_at_ns) / 1e9
         return Status('deadline', *self._deadline_state(tuner, dropped, silent_s), values)
+
+    def _watchdog(self, now_ns: int) -> Dict[str, str]:
+        """Return what the diagnostics of Autoware's nodes say of their processing time."""
+        newest = self._newest
+        if newest is None or newest.deadline_met:
+            self._in_time_at_ns = now_ns
+        delay_ms = (now_ns - self._in_time_at_ns) / NS_PER_MS
+        return {'is_processing_time_ms_in_expected_range': str(not newest or newest.deadline_met),
+                'processing_time_ms': number(newest.total_ms if newest else math.nan),
+                'is_consecutive_processing_delay_in_range': str(
+                    delay_ms <= MAX_CONSECUTIVE_DELAY_MS),
+                'consecutive_processing_delay_ms': number(delay_ms if newest else math.nan)}
 
     def _deadline_state(self, tuner: TunerConfig, dropped: int,
                         silent_s: float) -> Tuple[Severity, str]:

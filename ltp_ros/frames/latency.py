@@ -14,6 +14,8 @@ NEW_CLOCK_MS = 1_000.0
 # Clocks of two machines differ; this much into the future is the same moment. In simulated time
 # comes the step of /clock on top.
 FUTURE_TOLERANCE_MS = 5.0
+ANOTHER_DAY_MS = 86_400_000.0
+NO_CLOCK = 'no clock'  # the fault of every stamp while simulated time has not begun
 
 
 class StageTimer:
@@ -143,14 +145,20 @@ class StampClock:
         back_ms = (self._newest_ns - stamp_ns) / NS_PER_MS
         self._newest_ns = stamp_ns if back_ms > NEW_CLOCK_MS else max(self._newest_ns, stamp_ns)
         if step_ms is not None and now_ns == 0:
-            return 'no clock', 'use_sim_time is set, and no /clock has come'
+            return NO_CLOCK, 'use_sim_time is set, and no /clock has come'
         begins = step_ms is not None and age <= MAX_PLAUSIBLE_AGE_MS
         if stamp_ns < 0 or (stamp_ns == 0 and not begins):
             return 'zero', 'the stamp is zero'
         if age < -(FUTURE_TOLERANCE_MS + (step_ms or 0.0)):
-            return 'in the future', f'the stamp is {-age:.0f} ms in the future'
+            advice = '' if step_ms is None or -age < ANOTHER_DAY_MS else (
+                ': the camera tells real time, this node simulated time; set use_sim_time for '
+                'both, or for neither')
+            return 'in the future', f'the stamp is {-age:.0f} ms in the future{advice}'
         if age > MAX_PLAUSIBLE_AGE_MS:
-            return 'old', f'the stamp is {age / 1000.0:.0f} s old'
+            advice = '' if step_ms is not None or age < ANOTHER_DAY_MS else (
+                ': a recording or a simulation; to have it in its own time, play it with --clock '
+                'and set use_sim_time')
+            return 'old', f'the stamp is {age / 1000.0:.0f} s old{advice}'
         if back_ms > NEW_CLOCK_MS:
             return 'set back', f'the stamp is {back_ms / 1000.0:.1f} s before an earlier one'
         return '', ''

@@ -144,8 +144,9 @@ class Mailbox:
                     for topic in self._expected}
 
     def discard(self) -> None:
-        """Give up the frames that wait; they are counted as inactive."""
+        """Give up the frames that wait, counted as inactive; the pause after it is no period."""
         with self._condition:
+            self._arrivals_ns.clear()
             for topic in list(self._waiting):
                 del self._waiting[topic]
                 self._count_drop(topic, 'inactive')

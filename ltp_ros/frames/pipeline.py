@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work on one frame: take, process, (publish,) finish. No ROS."""
 import math
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Callable, Deque, Optional, Sequence
+from typing import Callable, Deque, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ltp_ros.config import Config, TunerConfig
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
+from ltp_ros.frames.picture import PictureFault, PictureWatch
 from ltp_ros.frames.region import Region, RegionError, region_of
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
@@ -37,6 +38,7 @@ class ProcessedFrame:
     prediction: Prediction
     timer: StageTimer
     tuner: TunerConfig  # in force when it was taken
+    faults: PictureFault = PictureFault(0)
 
 
 class Pipeline:
@@ -65,6 +67,7 @@ class Pipeline:
         self._decode = decode
         self._now_ns = now_ns
         self._num_finished = 0
+        self._pictures: Dict[str, PictureWatch] = defaultdict(PictureWatch)  # by topic
         self._manual: Deque[float] = deque(maxlen=1)  # set in another thread, not yet in use
         self._controller = KeepRatioController(costs, config.tuner, config.classifier.keep_ratio)
 
@@ -125,10 +128,12 @@ class Pipeline:
             self._controller.set_keep_ratio(self._manual.pop())
         try:
             rgb = self._decode(frame.message)
-            timer.mark('decode')
             region = region_of(config.input.roi, *rgb.shape[:2])
+            seen = rgb[region.slices]
+            faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
+            timer.mark('decode')
             prediction = self.classifier.classify(
-                rgb[region.slices], self._controller.keep_ratio, config.classifier.top_k,
+                seen, self._controller.keep_ratio, config.classifier.top_k,
                 config.classifier.score_threshold)
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
@@ -137,7 +142,7 @@ class Pipeline:
         except (RuntimeError, OSError, MemoryError) as error:
             raise FrameDropped('failed', str(error) or type(error).__name__) from error
         timer.mark('inference')
-        return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner)
+        return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner, faults)
 
     def finish(self, processed: ProcessedFrame) -> FrameLatency:
         """Time a frame whose prediction was just published, tune, and count it."""
@@ -167,16 +172,20 @@ class Pipeline:
         self.busy_since_ns = None
         return latency
 
-    def classify(self, message: object, keep_ratio: float) -> Prediction:
+    def classify(self, message: object, keep_ratio: float) -> Tuple[Prediction, PictureFault]:
         """Classify an image beside the stream: it is neither counted, nor timed, nor tuned by.
+
+        Returns:
+            The prediction for the whole image, and the faults of the picture.
 
         Raises:
             ltp_ros.frames.encodings.ImageError: if the message is not an image.
             ltp_ros.model.preprocessing.ImageSizeError: if it cannot be resized for the model.
         """
         config = self.config.classifier
-        return self.classifier.classify(self._decode(message), keep_ratio, config.top_k,
-                                        config.score_threshold)
+        rgb = self._decode(message)
+        return self.classifier.classify(rgb, keep_ratio, config.top_k, config.score_threshold), (
+            PictureWatch().judge(rgb, self._now_ns()))
 
     def give_up(self, processed: ProcessedFrame) -> None:
         """Count a frame that was not published, because the node was deactivated meanwhile."""

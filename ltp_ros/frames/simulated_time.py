@@ -9,7 +9,7 @@ from ltp_ros.frames.latency import MAX_PLAUSIBLE_AGE_MS, NEW_CLOCK_MS, NS_PER_MS
 from ltp_ros.frames.status import SILENT_AFTER_S, Severity, Status, number
 
 STEPS = 16  # remembered: some are longer, where the machine is busy or a bag has few messages
-PAUSED_AFTER_S = 1.0
+PAUSED_AFTER_S = 3.0  # /clock may be as slow as once a second
 REMEDY = ('start the simulation, or `ros2 bag play --clock 100`, or set use_sim_time:=false')
 
 
@@ -53,7 +53,8 @@ class SimulatedClock:
             message = 'waiting for /clock'
             if now_ns - self._start_ns > SILENT_AFTER_S * 1e9:
                 level, message = Severity.WARN, (
-                    f'use_sim_time is set, and no /clock comes; {REMEDY}')
+                    'use_sim_time is set, and /clock stands at 0; unpause the simulation'
+                    if num_publishers else f'use_sim_time is set, and no /clock comes; {REMEDY}')
         elif self.paused(now_ns):
             message = f'simulated time stands since {(now_ns - self._stepped_ns) / 1e9:.0f} s'
             if not num_publishers:

@@ -5,7 +5,6 @@ from collections import deque
 from concurrent import futures
 from typing import Any, Callable, Deque, Optional, Protocol, Tuple, TypeVar
 
-from ltp_ros.classifier import Prediction
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
@@ -16,7 +15,7 @@ T = TypeVar('T')
 class FrameListener(Protocol):
     """Receives the outcome of each frame, in the worker's thread."""
 
-    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+    def publish(self, processed: ProcessedFrame) -> bool:
         """Publish a prediction; return False if nothing may be published now."""
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
@@ -93,7 +92,7 @@ def _process(frame: Frame, pipeline: Pipeline, listener: FrameListener) -> None:
     except FrameDropped as drop:
         listener.on_drop(frame, drop)
         return
-    if listener.publish(frame, processed.prediction):
+    if listener.publish(processed):
         listener.on_answer(processed, pipeline.finish(processed))
     else:
         pipeline.give_up(processed)

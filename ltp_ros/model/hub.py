@@ -2,22 +2,69 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hub that timm fetches weights from: asked once, and never in the way of a signal."""
 import contextlib
+import functools
+import inspect
 import socket
 import threading
-from typing import Callable, Iterator, List
+import time
+from typing import Callable, Iterator, List, Optional, Sequence, Type
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
+from tqdm import tqdm
 
-FILES = ('model.safetensors', 'pytorch_model.bin')  # the first that is there is what timm takes
+Log = Callable[[str], None]
+# The first of these that is there is what timm takes
+WEIGHTS = ('model.safetensors', 'pytorch_model.bin')
+CONFIG = ('config.json',)
 CONNECT_S = 5.0
 POLL_S = 0.1
+TELL_EVERY_S = 3.0
+MB = 1e6
+# Older clients show a bar of their own, and only on a terminal
+_TAKES_A_BAR = 'tqdm_class' in inspect.signature(hf_hub_download).parameters
 
 
-def fetch(repo: str, progress: Callable[[], None]) -> str:
-    """Bring the weights of a repository into the hub's cache; return why not, '' if that was done.
+class _Bar(tqdm):
+    """A bar for a terminal or a file: there a line is too much ten times a second."""
+
+    def __init__(self, *args: object, **kwargs: object):
+        super().__init__(*args, **{'mininterval': TELL_EVERY_S, **kwargs})
+
+
+class Download:
+    """How far a download is, as the hub's client tells its bars."""
+
+    def __init__(self) -> None:
+        bars: List[tqdm] = []
+
+        class Counter(tqdm):
+            """A bar that is not drawn; with Xet there is one of the file, and one of packets."""
+
+            def __init__(self, *args: object, **kwargs: object):
+                super().__init__(*args, **{**kwargs, 'disable': True})
+                bars.append(self)
+
+            def update(self, n: float = 1) -> None:
+                self.n += n
+
+        self.bar: Type[tqdm] = Counter
+        self._bars = bars
+
+    def __str__(self) -> str:
+        if not self._bars:
+            return ''
+        done, total = max(bar.n for bar in self._bars), self._bars[0].total
+        if not total:
+            return f'{done / MB:.0f} MB'
+        return f'{min(done, total) / MB:.0f} of {total / MB:.0f} MB'
+
+
+def fetch(repo: str, progress: Callable[[], None], log: Optional[Log] = None,
+          files: Sequence[str] = WEIGHTS) -> str:
+    """Bring a file of a repository into the hub's cache; return why not, '' if it is there.
 
     In a daemon thread, because the client of the hub cannot be interrupted, and the end of the
     program must not wait for it.
@@ -25,13 +72,22 @@ def fetch(repo: str, progress: Callable[[], None]) -> str:
     Args:
         repo: 'user/name' or 'user/name@revision'.
         progress: called several times a second meanwhile; it may raise to end the wait.
+        log: called with how far a download is; None: a bar is shown instead.
+        files: names, of which the first that is there is fetched.
     """
     reasons: List[str] = []
-    thread = threading.Thread(target=lambda: reasons.append(_fetch(repo)), daemon=True)
+    download = Download()
+    bar = download.bar if log else _Bar
+    thread = threading.Thread(target=lambda: reasons.append(_fetch(repo, files, bar)), daemon=True)
     thread.start()
+    tell_s = time.monotonic()
     while thread.is_alive():
         thread.join(POLL_S)
         progress()
+        so_far = str(download)
+        if log and so_far and time.monotonic() >= tell_s:
+            log(f'downloading {repo}: {so_far}')
+            tell_s = time.monotonic() + TELL_EVERY_S
     return reasons[0] if reasons else ''
 
 
@@ -49,12 +105,14 @@ def cache_alone(wanted: bool) -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _fetch(repo: str) -> str:
+def _fetch(repo: str, files: Sequence[str], bar: Type[tqdm]) -> str:
     reason = unreachable()
     name, _, revision = repo.partition('@')
-    for file in () if reason else FILES:
+    download = functools.partial(hf_hub_download, tqdm_class=bar) if _TAKES_A_BAR else (
+        hf_hub_download)
+    for file in () if reason else files:
         try:
-            hf_hub_download(name, file, revision=revision or None)
+            download(name, file, revision=revision or None)
             return ''
         except LocalEntryNotFoundError as error:  # as the network failed
             return str(error)

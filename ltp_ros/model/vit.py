@@ -1,14 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Create a Vision Transformer with timm and put the pruner in its slot."""
-import difflib
-from pathlib import Path
-from typing import Callable, List, Mapping
+from typing import Callable, List, Mapping, Optional
 
 import timm
 import torch
 from timm.data import resolve_model_data_config
-from timm.models import register_model
 from timm.models.vision_transformer import (
     Attention,
     Block,
@@ -19,12 +16,11 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from ltp_ros.config import METHODS
-from ltp_ros.files import expand
-from ltp_ros.model import hub
 from ltp_ros.model.checkpoint import DEMO, ModelError, misfit, read_checkpoint, read_model_card
-from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
+from ltp_ros.model.hub import Log
 from ltp_ros.model.labels import names_in, names_of_timm, numbered_names, read_labels
 from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.model.timm_models import create, outline, vit_demo
 from ltp_ros.reduction.base import TokenReducer
 from ltp_ros.reduction.ltp import TokenPruner
 from ltp_ros.reduction.mixed import QuadMerger
@@ -33,18 +29,6 @@ from ltp_ros.reduction.tome import TokenMerger
 
 MULTI_LABEL = 'multi_label_classification'  # transformers' word in a card
 PAPR_CONV_NET = 'mobileone_s0'
-HUB_PREFIXES = ('hf_hub:', 'hf-hub:')
-LOCAL_PREFIX = 'local-dir:'
-TIMM_PREFIXES = (*HUB_PREFIXES, LOCAL_PREFIX)  # of models that timm does not list
-
-
-@register_model
-def vit_demo(pretrained: bool = False, **kwargs: object) -> VisionTransformer:
-    """Create the architecture of the packaged demo model; timm knows it by this name."""
-    del pretrained  # its weights are a checkpoint inside this package, not a timm download
-    kwargs = {name: value for name, value in kwargs.items()
-              if name not in ('pretrained_cfg', 'pretrained_cfg_overlay', 'cache_dir')}
-    return VisionTransformer(**{**VIT_DEMO, 'embed_layer': ConvStem, **kwargs})
 
 
 def _go_on() -> None:
@@ -53,8 +37,9 @@ def _go_on() -> None:
 
 def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: str = 'srb',
                alpha: float = 0.5, keep_ratio: float = 1.0, pretrained: bool = True,
-               input_size: int = 0, papr_checkpoint: str = '', any_head: bool = False,
-               progress: Callable[[], None] = _go_on, **model_args: object) -> VisionTransformer:
+               input_size: int = 0, papr_checkpoint: str = '', labels: str = '',
+               any_head: bool = False, progress: Callable[[], None] = _go_on,
+               log: Optional[Log] = None, **model_args: object) -> VisionTransformer:
     """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
 
     Args:
@@ -70,36 +55,44 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
             checkpoint was trained at, or the model's own.
         papr_checkpoint: weights of the ConvNet of method 'papr'; empty: timm's.
         pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
+        labels: a file of class names that must fit the model; see `label_names`.
         any_head: whether also to take a model without classes, whose head is to be replaced.
         progress: called now and then while weights are fetched; it may raise to end that.
+        log: called with how far that is; None: a bar is shown instead.
         **model_args: passed on to timm, for instance `img_size` or `num_classes`.
 
     Raises:
         ModelError: if timm has no such model, the weights cannot be read, downloaded or fitted,
-            or the method cannot reduce the tokens of such a model.
+            or the method cannot reduce the tokens of such a model. What the weights are not
+            needed for is judged before they are downloaded.
     """
     checkpoint = weights_of(model, checkpoint)
     if model == DEMO:
         model = vit_demo.__name__
     if input_size:
         model_args['img_size'] = input_size
-    if checkpoint:
-        weights = read_checkpoint(checkpoint)
+    weights = read_checkpoint(checkpoint) if checkpoint else None
+    if weights:
         model = weights.card.get('architecture', model)
-        vit = _create(model, False, {**weights.model_args, **model_args}, progress)
-        check_supported(vit, model, method)
+        model_args = {**weights.model_args, **model_args}
+    # Whatever can be refused is refused before the weights, which may be a download of minutes
+    judged = outline(model, model_args, progress)
+    check_supported(judged, model, method)
+    if not any_head:
+        check_classes(judged, model, checkpoint)
+    if labels:
+        label_names(judged, checkpoint, labels)
+    conv_net = _papr_conv_net(papr_checkpoint, pretrained, progress, log) if (
+        method == 'papr') else None
+    vit = create(model, pretrained and not weights, model_args, progress, log)
+    if weights:
         _load(vit, weights.tensors, checkpoint)
         vit.pretrained_cfg = {**(getattr(vit, 'pretrained_cfg', None) or {}),
                               **weights.card.get('pretrained_cfg', {})}
-    else:
-        vit = _create(model, pretrained, model_args, progress)
-        check_supported(vit, model, method)
-    if not any_head:
-        check_classes(vit, model, checkpoint)
     if method == 'ltp':
         attach_pruner(vit, alpha, keep_ratio, score)
     else:
-        _attach_other(vit, method, keep_ratio, papr_checkpoint, pretrained, progress)
+        _attach_other(vit, method, keep_ratio, conv_net)
     return vit.eval()
 
 
@@ -164,21 +157,26 @@ def _patch_positions(vit: VisionTransformer) -> torch.Tensor:
     return vit.pos_embed[0, 0 if vit.no_embed_class else vit.num_prefix_tokens:]
 
 
-def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float, papr_checkpoint: str,
-                  pretrained: bool, progress: Callable[[], None]) -> None:
+def _papr_conv_net(papr_checkpoint: str, pretrained: bool, progress: Callable[[], None],
+                   log: Optional[Log]) -> nn.Module:
+    conv_net = create(PAPR_CONV_NET, pretrained and not papr_checkpoint, {}, progress, log,
+                      'papr_checkpoint')
+    if papr_checkpoint:
+        _load(conv_net, read_checkpoint(papr_checkpoint).tensors, papr_checkpoint)
+    return conv_net.eval()
+
+
+def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float,
+                  conv_net: Optional[nn.Module]) -> None:
     num_patches, prefix = vit.patch_embed.num_patches, vit.num_prefix_tokens
     grid_size = tuple(vit.patch_embed.grid_size)
     if method == 'mixed':
         vit.patch_drop = QuadMerger(_patch_positions(vit), grid_size, prefix, keep_ratio)
         vit.patch_drop.attach(vit.patch_embed)
-    elif method == 'papr':
-        conv_net = _create(PAPR_CONV_NET, pretrained and not papr_checkpoint, {}, progress,
-                           'papr_checkpoint')
-        if papr_checkpoint:
-            _load(conv_net, read_checkpoint(papr_checkpoint).tensors, papr_checkpoint)
+    elif conv_net is not None:
         seen, wanted = resolve_model_data_config(vit), resolve_model_data_config(conv_net)
         vit.patch_drop = PaPrPruner(
-            reparameterize_model(conv_net.eval()), grid_size, (seen['mean'], seen['std']),
+            reparameterize_model(conv_net), grid_size, (seen['mean'], seen['std']),
             (wanted['mean'], wanted['std']), prefix, keep_ratio)
         vit.patch_drop.attach(vit.patch_embed)
     elif method == 'tome':
@@ -243,46 +241,6 @@ def weights_of(model: str, checkpoint: str = '') -> str:
 def model_name(model: str, checkpoint: str = '') -> str:
     """Return the name of the model that `create_vit` makes: the card's architecture, if any."""
     return model if model == DEMO else read_model_card(checkpoint).get('architecture', model)
-
-
-def _create(model: str, pretrained: bool, model_args: Mapping[str, object],
-            progress: Callable[[], None], parameter: str = 'checkpoint') -> nn.Module:
-    """Create a model of timm; `parameter` is that which names a file of weights for it."""
-    prefix = next(filter(model.startswith, TIMM_PREFIXES), '')
-    if prefix == LOCAL_PREFIX:
-        folder = Path(expand(model[len(prefix):]))
-        if not (folder / 'config.json').is_file():
-            lack = 'has no config.json' if folder.is_dir() else 'is not a folder'
-            raise ModelError(f'{model!r}: {str(folder)!r} {lack}; expected a folder with the '
-                             'config.json and the weights of a timm model')
-        model = f'{prefix}{folder}'
-    repo = model[len(prefix):] if prefix in HUB_PREFIXES else ''
-    if not prefix:
-        if not timm.is_model(model):
-            name = model.split('.')[0]
-            near = difflib.get_close_matches(name, timm.list_models(), n=3)
-            hint = f'; did you mean {" or ".join(near)}?' if near else ''
-            raise ModelError(f'timm has no model {model!r}{hint}')
-        if pretrained and not timm.is_model_pretrained(model):
-            raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
-        repo = timm.get_pretrained_cfg(model).hf_hub_id if pretrained else ''
-    reason = hub.fetch(repo, progress) if repo else ''
-    try:
-        with hub.cache_alone(bool(reason)):
-            return timm.create_model(model, pretrained=pretrained, **model_args)
-    except KeyError as error:  # of a config.json of transformers
-        raise ModelError(f'{model!r} is not a timm model: its config.json has no {error}. Give '
-                         'the name of a model or a repository of timm') from error
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise ModelError(f'timm cannot make {model!r} of {dict(model_args)}: {error}') from error
-    except OSError as error:
-        ways = [f'give a file of them with {parameter}:=FILE, in a program with '
-                f'--{parameter.replace("_", "-")} FILE',
-                'copy a filled cache of the hub here and set HF_HOME to it']
-        if parameter == 'checkpoint':
-            ways.append('take the model inside this package with model:=demo, --model demo')
-        raise ModelError(f'the weights of {model!r} could not be downloaded ({reason or error}). '
-                         f'Either {", or ".join(ways)}') from error
 
 
 def _load(vit: nn.Module, tensors: Mapping[str, torch.Tensor], checkpoint: str) -> None:

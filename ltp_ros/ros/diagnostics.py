@@ -12,6 +12,7 @@ from ltp_ros.ros.managed_node import STEADY, ManagedNode
 from ltp_ros.ros.node_clock import NodeClock
 
 PERIOD_S = 1.0  # REP-107
+IDLE = 'idle: nobody subscribes'
 
 
 class Diagnostics:
@@ -21,11 +22,13 @@ class Diagnostics:
         node: whose state is reported.
         clock: of the node.
         health: returns the statuses of the work.
+        idle: returns whether an active node has nothing to do, since nobody subscribes.
     """
 
-    def __init__(self, node: ManagedNode, clock: NodeClock, health: Callable[[], List[Status]]):
-        self._node, self._clock, self._health = node, clock, health
-        self._clock_fault_told = False
+    def __init__(self, node: ManagedNode, clock: NodeClock, health: Callable[[], List[Status]],
+                 idle: Callable[[], bool]):
+        self._node, self._clock = node, clock
+        self._health, self._idle = health, idle
         self._state, self._since_s = '', 0.0
         self._transport_fault = 'not known yet'
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -41,14 +44,13 @@ class Diagnostics:
         if state != self._state:
             self._state, self._since_s = state, now_s
         fault = self._node.fault
-        yield Status('lifecycle', Severity.ERROR if fault else Severity.OK,
-                     f'{state}: {fault}' if fault else state,
+        said = f'{state}: {fault}' if fault else f'{state}, {IDLE}' if self._idle() else state
+        yield Status('lifecycle', Severity.ERROR if fault else Severity.OK, said,
                      {'for (s)': f'{now_s - self._since_s:.0f}'})
         clock = self._clock.report()
         if clock is not None:
-            if clock.level and not self._clock_fault_told:
-                self._clock_fault_told = True
-                self._node.get_logger().warning(clock.message)
+            if clock.level:
+                self._node.get_logger().warning(clock.message, once=True)
             yield clock
         if self._transport_fault:  # until a segment is seen, of this process or of a camera
             self._transport_fault = transport.shared_memory_fault()

@@ -1,14 +1,16 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
+import dataclasses
 import time
 from concurrent.futures import Future
-from typing import Callable, List, Sequence
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from sensor_msgs.msg import Image
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
+from ltp_ros.frames import picture
 from ltp_ros.frames.camera_health import CameraFeed
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
@@ -21,11 +23,15 @@ from ltp_ros.frames.worker import Worker
 from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.diagnostics import IDLE
+from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
-THROTTLE_S = 5.0
+# Of real time: the system's clock may be set back, and a simulated one stands still
+THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
+OVER_AFTER_NS = 60_000_000_000  # a fault of a picture that was not seen for so long begins anew
 
 
 class FrameServer:
@@ -49,6 +55,7 @@ class FrameServer:
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
         self._outputs = Outputs(node, classifier, config)
+        self._fault_seen_ns: Dict[Tuple[str, str], int] = {}  # of a picture, by topic
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
         logger = node.get_logger()
@@ -68,7 +75,7 @@ class FrameServer:
         self._outputs.destroy()
 
     def begin(self) -> None:
-        """Report anew: the time in which the node was inactive was no silence."""
+        """Report anew: the time in which the node was inactive or idle was no silence."""
         self._health = Health(self.pipeline, time.monotonic_ns())
 
     def watch(self, feed: CameraFeed) -> None:
@@ -76,12 +83,23 @@ class FrameServer:
         self.pipeline.mailbox.expect(feed.topic)
         self._health.watch(feed)
 
-    def health(self, paused: bool) -> List[Status]:
-        """Return how the work goes, while simulated time stands still or while it does not.
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody listens to what is published about a frame."""
+        return self._outputs.subscribed
 
-        Rates are over the time since the last call.
+    def health(self, idle: bool, paused: bool) -> List[Status]:
+        """Return how the work goes; rates are over the time since the last call.
+
+        Args:
+            idle: whether the cameras are not listened to, since nobody wants an answer.
+            paused: whether simulated time stands still.
         """
-        return self._health.report(time.monotonic_ns(), paused)
+        if not idle:
+            return self._health.report(time.monotonic_ns(), paused)
+        self.begin()
+        return [status if status.part == 'device' else dataclasses.replace(status, message=IDLE)
+                for status in self._health.report(time.monotonic_ns(), paused)]
 
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""
@@ -93,31 +111,39 @@ class FrameServer:
         def work() -> Classification:
             return messages.from_prediction(
                 image.header, '', self.pipeline.classifier.model_name,
-                self.pipeline.classify(image, keep_ratio))
+                *self.pipeline.classify(image, keep_ratio))
 
         return self._worker.request(work)
 
-    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+    def publish(self, processed: ProcessedFrame) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile."""
-        return self._outputs.publish_prediction(frame, prediction)
+        return self._outputs.publish_prediction(processed)
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
         self._outputs.publish_latency(processed, latency)
         self._recovery.answered()
-        self._health.add(processed.frame.topic, latency)
+        topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
+        faults = picture.words(processed.faults)
+        self._health.add(topic, latency, faults, f'{width}x{height}')
+        for fault, remedy in faults.items():
+            seen_ns = self._fault_seen_ns.get((topic, fault))
+            self._fault_seen_ns[topic, fault] = processed.frame.receive_ns
+            # Once, until it was gone for a while; a throttle would be shared by the cameras
+            if seen_ns is None or processed.frame.receive_ns - seen_ns > OVER_AFTER_NS:
+                self._node.get_logger().warning(
+                    f'{topic}: the image is {fault}; {remedy}. ltp_doctor shows what the model '
+                    'sees')
         if latency.decision == Decision.LATE_ARRIVAL:
             self._node.get_logger().warning(
-                late_arrival(processed.frame.topic, latency.age_at_receive_ms),
-                throttle_duration_sec=THROTTLE_S)
+                late_arrival(topic, latency.age_at_receive_ms), **THROTTLE)
         self._show_level()
 
     def on_drop(self, frame: Frame, drop: FrameDropped) -> None:
         """Log why a frame was dropped."""
         self._health.add_drop(frame.topic, str(drop))
         self._node.get_logger().warning(
-            f'{frame.topic}: dropped an image ({drop.reason}): {drop}',
-            throttle_duration_sec=THROTTLE_S)
+            f'{frame.topic}: dropped an image ({drop.reason}): {drop}', **THROTTLE)
         if drop.reason == 'failed':
             self._recovery.failed(str(drop))
             self._show_level()

@@ -44,14 +44,14 @@ def stamp_ns(header: Header) -> int:
     return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
 
 
-def from_prediction(header: Header, topic: str, model: str,
-                    prediction: Prediction) -> Classification:
+def from_prediction(header: Header, topic: str, model: str, prediction: Prediction,
+                    picture_faults: int = 0) -> Classification:
     """Return a prediction as a message that carries the image's own header."""
     return Classification(
         header=header, image_topic=topic, model=model, labels=list(prediction.labels),
         class_ids=list(prediction.class_ids), scores=list(prediction.scores),
         keep_ratio=prediction.keep_ratio, tokens_kept=prediction.num_keep,
-        tokens_total=prediction.num_patches)
+        tokens_total=prediction.num_patches, picture_faults=int(picture_faults))
 
 
 def from_latency(header: Header, topic: str, latency: FrameLatency) -> FrameLatencyMsg:

@@ -4,12 +4,11 @@
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
 from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.latency import FrameLatency
-from ltp_ros.frames.mailbox import Frame
 from ltp_ros.frames.pipeline import ProcessedFrame
 from ltp_ros.msg import Classification, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
@@ -56,12 +55,20 @@ class Outputs:
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
 
-    def publish_prediction(self, frame: Frame, prediction: Prediction) -> bool:
+    @property
+    def subscribed(self) -> bool:
+        """Whether somebody listens to what is published about a frame."""
+        return any(publisher is not None and publisher.get_subscription_count() for publisher in (
+            self._classification, self._latency, self._vision, self._debug_image))
+
+    def publish_prediction(self, processed: ProcessedFrame) -> bool:
         """Publish the answer to a frame, under its own header; return False while inactive."""
         if not self._classification.is_activated:
             return False
-        message = messages.from_prediction(frame.message.header, frame.topic,
-                                           self._classifier.model_name, prediction)
+        frame = processed.frame
+        message = messages.from_prediction(
+            frame.message.header, frame.topic, self._classifier.model_name, processed.prediction,
+            processed.faults)
         self._classification.publish(message)
         if self._vision is not None:
             self._vision.publish(messages.to_vision_msgs(message))

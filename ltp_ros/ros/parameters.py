@@ -1,9 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """ROS parameters derived from the config dataclasses: declare, describe, validate."""
+import contextlib
 import dataclasses
 from typing import Dict, List, Sequence, Tuple
 
+import yaml
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -13,6 +15,7 @@ from ltp_ros.config import Config, ConfigError, Value, fields, update, value_of
 # Declared by rclpy itself, or read by it for every node.
 _NOT_OURS = ('use_sim_time', 'start_type_description_service')
 _NAMES = [field.name for _, field in fields()]
+_NUMBERS = {field.name for _, field in fields() if field.type == Tuple[float, ...]}
 _LIVE = {field.name for _, field in fields() if field.metadata['live']}
 
 
@@ -47,7 +50,8 @@ def check_topics(node: Node, topics: Sequence[str]) -> None:
     """Judge camera topics by the names that they have on this node.
 
     Raises:
-        ConfigError: if one is no topic in this namespace, or two are one topic.
+        ConfigError: if one is no topic in this namespace, or what this node draws, or two are
+            one topic.
     """
     cameras: Dict[str, str] = {}
     for topic in topics:
@@ -56,6 +60,9 @@ def check_topics(node: Node, topics: Sequence[str]) -> None:
         except RuntimeError as error:  # rcl's, which says where in its own sources
             reason = str(error).partition(', at ')[0]
             raise ConfigError(f'image_topics {topic!r:.40} is not allowed: {reason}') from error
+        if name == node.resolve_topic_name('debug_image'):
+            raise ConfigError(f"image_topics {topic!r} is this node's own output, {name}; name a "
+                              'camera')
         if name in cameras:
             raise ConfigError(f'image_topics {cameras[name]!r} and {topic!r} are one topic here, '
                               f'{name}; name each camera once')
@@ -95,7 +102,7 @@ def change(config: Config, parameters: List[Parameter],
     Raises:
         ConfigError: if a value is not allowed, or may not change now.
     """
-    ours = {p.name: p.value for p in parameters if not p.name.startswith(_NOT_OURS)}
+    ours = {p.name: _from_ros(p) for p in parameters if not p.name.startswith(_NOT_OURS)}
     changed = update(config, ours)
     for name in ours:
         if configured and name not in _LIVE and value_of(changed, name) != value_of(config, name):
@@ -105,6 +112,15 @@ def change(config: Config, parameters: List[Parameter],
     moved = [n for n in _NAMES if n in ours or value_of(changed, n) != value_of(config, n)]
     return changed, [p for p in parameters if p.name not in ours] + [
         Parameter(name, value=_to_ros(value_of(changed, name))) for name in moved]
+
+
+def _from_ros(parameter: Parameter) -> object:
+    value = parameter.value
+    if parameter.name in _NUMBERS and isinstance(value, str):  # as `ros2 param set` sends [0.5, 1]
+        with contextlib.suppress(yaml.YAMLError):
+            items = yaml.safe_load(value)
+            return items if isinstance(items, list) else value
+    return value
 
 
 def _to_ros(value: Value) -> object:

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ltp_ros.config import InputConfig
 from ltp_ros.frames.camera_health import CameraFeed
+from ltp_ros.frames.latency import NO_CLOCK
 from ltp_ros.frames.mailbox import Frame
 from ltp_ros.ros import messages, transport
 from ltp_ros.ros.managed_node import STEADY
@@ -21,6 +22,18 @@ except ImportError:  # their place on Humble
     from rclpy.qos_event import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 
 SILENCE_S = 5.0
+
+
+def suffix_of(config: InputConfig) -> str:
+    """Return what the transport adds to the name of a camera's topic."""
+    return '/compressed' if config.image_transport == 'compressed' else ''
+
+
+def name_to_subscribe(node: Node, topic: str, config: InputConfig) -> str:
+    """Return the name of a camera's topic for a subscription, which remaps it (again)."""
+    # As image_transport has it, remapping the base topic remaps the compressed one
+    suffix = suffix_of(config)
+    return node.resolve_topic_name(topic) + suffix if suffix else topic
 
 
 class CameraSubscription:
@@ -38,16 +51,15 @@ class CameraSubscription:
                  callback: Callable[[Frame], None]):
         self._node, self._clock = node, clock
         self._callback = callback
-        suffix = '/compressed' if config.image_transport == 'compressed' else ''
+        suffix = suffix_of(config)
         # A queue would only make images older before they are seen: depth 1
         qos = QoSProfile(depth=1, reliability=(
             QoSReliabilityPolicy.RELIABLE if config.image_reliability == 'reliable'
             else QoSReliabilityPolicy.BEST_EFFORT))
-        # As image_transport has it, remapping the base topic remaps the compressed one
-        name = node.resolve_topic_name(topic) + suffix if suffix else topic
         self._type = f'sensor_msgs/msg/{"CompressedImage" if suffix else "Image"}'
         self._subscription = node.create_subscription(
-            CompressedImage if suffix else Image, name, self._receive, qos,
+            CompressedImage if suffix else Image, name_to_subscribe(node, topic, config),
+            self._receive, qos,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._warn_of_qos))
         # Read off the subscription: it is remapped, and remapping a name twice may swap cameras
         name = self._subscription.topic_name
@@ -68,23 +80,27 @@ class CameraSubscription:
         feed = self.feed
         age_ms, fault = feed.stamps.age_ms(messages.stamp_ns(message.header),
                                            self._clock.now_ns, self._clock.step_ms)
-        if len(feed.stamps.faults) > self._stamp_faults_told:  # the first of its kind
-            self._stamp_faults_told = len(feed.stamps.faults)
+        kinds = len(feed.stamps.faults.keys() - {NO_CLOCK})  # which the diagnostics tell
+        if kinds > self._stamp_faults_told:
+            self._stamp_faults_told = kinds
             self._node.get_logger().warning(
                 f'{self.topic}: {fault}; timestamps unusable: measuring latencies and the '
                 'deadline from arrival')
         feed.age_ms, feed.receive_ns, feed.simulated = age_ms, receive_ns, simulated
         feed.encoding = message.encoding if isinstance(message, Image) else message.format
-        feed.incompatible_qos = ''  # of another publisher, or of one that is gone
+        feed.incompatible_qos = feed.silent_because = ''  # or it was another publisher
         self._callback(Frame(self.topic, message, receive_ns, age_ms, simulated))
 
     def _warn_of_silence(self) -> None:
         received, self._received = self._received, False
-        # The mismatch has been logged, and is the cause; a world that stands still is no fault
-        if received or self.feed.incompatible_qos or self._clock.paused:
+        if received or self._clock.paused:  # a world that stands still is no fault
             return
         name = self._subscription.topic_name
         found = self._node.get_publishers_info_by_topic(name)
+        if not found:
+            self.feed.incompatible_qos = ''  # its publisher is gone
+        if self.feed.incompatible_qos:  # the mismatch has been logged, and is the cause
+            return
         publishers = sum(info.topic_type == self._type for info in found)
         if found and not publishers:
             cause = (f'its publisher sends {found[0].topic_type}, not {self._type}; check '
@@ -96,6 +112,7 @@ class CameraSubscription:
                 'check that they publish, and that their process uses the Fast DDS profiles of '
                 'this one; ltp_doctor looks further')
             cause = f'it has {publishers} publisher{"s" if publishers > 1 else ""}; {advice}'
+        self.feed.silent_because = cause
         self._node.get_logger().warning(f'no image for {SILENCE_S:g} s on {name}: {cause}')
 
     def _warn_of_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:

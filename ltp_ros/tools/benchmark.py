@@ -1,11 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_benchmark`: check the claims of this package on this machine."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_benchmark())
+
 import argparse
 import ast
 import importlib
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Optional, Sequence
@@ -81,7 +87,3 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return fail(error)
     except KeyboardInterrupt:
         return 130
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -6,13 +6,22 @@ Looks at the machine, at the running node and its camera, and at what the model 
 without a node (--topic), without ROS (--image FILE), and where packages are broken. The exit code
 is 1 if there is an ERROR; a WARN leaves it at 0. Findings, causes, remedies: docs/doctor.md.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_doctor())
+
 import argparse
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Iterator, List, Mapping, Optional
+
+# Before torch is loaded: threads that wait must not take the cores that the node needs
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +36,7 @@ from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, checked, common_flags,
 from ltp_ros.tools.support.output_files import check_writable, write_json
 
 STYLES = {Level.OK: 'green', Level.SKIP: 'dim', Level.WARN: 'yellow', Level.ERROR: 'bold red'}
-SECONDS = 6.0
+SECONDS = 10.0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -84,7 +93,7 @@ def _examine_further(args: argparse.Namespace,
         views += [view] if view else []
     elif _has_ros(packages):
         views, findings = examination.of_system(args.node, args.topic, args.seconds, given,
-                                                transport.middleware())
+                                                dict(os.environ))
     else:
         findings = [skipped('node and camera', 'ROS is not here, or not sourced; give --image '
                             'FILE to look at a picture')]
@@ -147,7 +156,3 @@ def main(argv: Optional[List[str]] = None) -> int:
         'program': 'ltp_doctor', 'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
         'rows': [{**finding._asdict(), 'level': finding.level.value} for finding in findings]})
     return 1 if counts[Level.ERROR] else 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -4,10 +4,16 @@
 
 To split the images over N GPUs: `torchrun --nproc-per-node N -m ltp_ros.tools.evaluate`.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_evaluate())
+
 import argparse
 import itertools
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -70,8 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser('ltp_evaluate', __doc__, (*MODEL_FLAGS, 'papr_checkpoint'))
     add = parser.add_argument
     add('images', type=expand, help='a folder of class folders, a folder of images with '
-        'labels.csv (columns file, class_index), or an .npz with jpeg, offsets, labels and '
-        'class_names')
+        'labels.csv (file, class_index), or an .npz with jpeg, offsets, labels and class_names')
     add('--no-labels', action='store_true', help='take any folder of unlabelled images and report '
         'only the agreement with the unpruned model')
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],
@@ -295,7 +300,3 @@ def main(argv: Optional[List[str]] = None) -> int:
     finally:
         ranks.leave(count)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -5,9 +5,15 @@
 By default the files go where the `onnx` backend looks for them, so that a node with the same model
 starts without exporting. Use --output to export for trtexec and other tools.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_export())
+
 import argparse
 import functools
-import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypedDict
 
@@ -143,7 +149,3 @@ def main(argv: Optional[List[str]] = None) -> int:
         errors.print('ltp_export: at least one level disagrees with torch; do not use these files')
         return 1
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

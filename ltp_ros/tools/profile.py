@@ -4,9 +4,15 @@
 
 Given a folder of images, also measure how often each level agrees with the unpruned model.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_profile())
+
 import argparse
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple, TypedDict
@@ -47,6 +53,7 @@ class About(TypedDict):
     versions: Dict[str, str]
     rounds: int
     alpha: float
+    crop_mode: str  # which the agreement depends on
     checkpoint: str
     images: Optional[str]
     num_images: int
@@ -97,7 +104,8 @@ def measure(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Profil
         levels.append(LevelTime(ratio, p50_ms, p95_ms, p99_ms, agreement.get(ratio)))
     return Profile(setup_of(classifier), tuple(levels)), {
         'versions': versions(classifier.device.type), 'rounds': args.rounds,
-        'alpha': args.alpha, 'checkpoint': args.checkpoint, 'images': args.images,
+        'alpha': args.alpha, 'crop_mode': classifier.data_config.crop_mode,
+        'checkpoint': args.checkpoint, 'images': args.images,
         'num_images': num_images, 'num_patches': classifier.num_patches}
 
 
@@ -179,7 +187,3 @@ def main(argv: Optional[List[str]] = None) -> int:
     Console().print(f'To use it, start the node with profile:={Path(args.output).absolute()}',
                     soft_wrap=True, highlight=False)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

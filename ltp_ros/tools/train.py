@@ -6,10 +6,16 @@ Every step drops a share of the patch tokens before the first block, half of the
 token-ranking criterion used at inference. The program may be stopped or killed at any time; with
 `--resume` it continues from the last saved step and ends with the same weights.
 """
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_train())
+
 import argparse
 import json
 import signal
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -187,7 +193,3 @@ def main(argv: Optional[List[str]] = None) -> int:
                      model_card(trainer.built, trainer.data.class_names, record))
         write_json(args.json, record)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

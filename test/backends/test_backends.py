@@ -34,7 +34,7 @@ from ltp_ros.backends.onnx_export import _exporter, export_level, level_file, or
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig
 from ltp_ros.model import vit
-from ltp_ros.model.preprocessing import ImageSizeError
+from ltp_ros.model.preprocessing import DataConfig, ImageSizeError, Preprocessor
 from ltp_ros.reduction.base import keep_indices
 from ltp_ros.research.benchmarks.runners import make
 
@@ -505,6 +505,37 @@ def test_from_the_image_to_the_answer_nothing_needs_the_host(model, keep_ratio):
         with Touched() as touched:
             answer = backend.run(preprocessor(image), keep_ratio)
     assert touched.devices == {'cuda'} and answer.device.type == 'cuda'
+
+
+@pytest.mark.parametrize('crop_mode', ['center', 'squash', 'border'])
+@pytest.mark.parametrize('size', [(480, 640), (9, 700), (700, 9)])
+def test_in_every_crop_mode_the_input_is_made_on_the_device(crop_mode, size):
+    mode = FakeTensorMode()
+    try:
+        with mode:
+            torch.empty(1, device='cuda')
+    except RuntimeError:
+        pytest.skip('this torch wants a driver even for fake tensors')
+    config = DataConfig((96, 96), (0.5,) * 3, (0.5,) * 3, crop_mode=crop_mode)
+    preprocessor = on_a_gpu_of_no_substance(mode, Preprocessor(config, torch.float16))
+    with mode, torch.inference_mode():
+        image = torch.empty(*size, 3, dtype=torch.uint8, device='cuda')
+        preprocessor(image)
+        with Touched() as touched:
+            pixels = preprocessor(image)
+    assert touched.devices == {'cuda'} and pixels.shape == (1, 3, 96, 96)
+
+
+@pytest.mark.parametrize('name', ['eager', 'graph', 'onnx'])
+def test_a_part_of_an_image_is_answered_as_a_copy_of_it(name, fake_cuda, tmp_path):
+    if name == 'onnx':
+        pytest.importorskip('onnxruntime')
+    model = vit.create_vit('vit_tiny_patch16_224', pretrained=False, num_classes=7, img_size=96,
+                           depth=2)
+    backend = choice.create(name, 'float32', model, vit.data_config(model, 'border'), CPU,
+                            tmp_path)
+    for part in (RGB[10:50, 20:60], RGB[::2, 5:], RGB[-1:, :7]):
+        assert_identical(backend(part, 0.53, 7), backend(part.copy(), 0.53, 7))
 
 
 def test_a_level_has_nothing_that_the_tensorrt_of_a_jetson_takes_wrongly_or_not_at_all(

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ltp_ros.config import Config, update
+from ltp_ros.frames.camera_health import CameraFeed
 from ltp_ros.frames.health import Health, floor_reason
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
@@ -112,6 +113,58 @@ def test_the_floor_is_an_error_and_recovers(pipeline):
 def test_the_floor_in_use_is_named_and_why_the_tuner_goes_no_lower(keep_ratio, changes, reason):
     assert floor_reason(update(Config(), changes), keep_ratio) == (
         f'keep_ratio {keep_ratio:g}, {reason}')
+
+
+def watchdog(health, second):
+    values = report(health, second * SECOND)['deadline'].values
+    return tuple(values[key] for key in (
+        'is_processing_time_ms_in_expected_range', 'processing_time_ms',
+        'is_consecutive_processing_delay_in_range', 'consecutive_processing_delay_ms'))
+
+
+def test_the_processing_time_is_told_under_the_keys_of_autoware(pipeline):
+    health = Health(pipeline, 0)
+    assert watchdog(health, 1) == ('True', 'n/a', 'True', 'n/a')
+    answers(health, Decision.HOLD)
+    assert watchdog(health, 2) == ('True', '13.0', 'True', '0.0')
+    answers(health, Decision.HOLD, total_ms=25.0, deadline_met=False)
+    assert watchdog(health, 3) == ('False', '25.0', 'True', '1000.0')
+    answers(health, Decision.HOLD, total_ms=26.0, deadline_met=False)
+    assert watchdog(health, 4) == ('False', '26.0', 'False', '2000.0')
+    answers(health, Decision.HOLD)
+    assert watchdog(health, 5) == ('True', '13.0', 'True', '0.0')
+
+
+def test_the_input_is_the_sum_of_the_cameras_and_as_bad_as_the_worst(pipeline):
+    health = Health(pipeline, 0)
+    for topic, reason, count in (('left', 'too old', 3), ('right', 'undecodable', 20)):
+        for _ in range(count):
+            pipeline.mailbox.put(Frame(topic, None, 0, 0.0))
+            taken = pipeline.mailbox.take()
+            pipeline.mailbox.mark_dropped(taken, reason)
+            health.add_drop(topic, 'it is so')
+    for _ in range(40):
+        pipeline.mailbox.put(Frame('left', None, 0, 0.0))
+        pipeline.mailbox.mark_published(pipeline.mailbox.take())
+    statuses = report(health)
+    assert statuses['camera left'].level == Severity.OK
+    assert statuses['camera right'].level == statuses['input'].level == Severity.ERROR
+    assert statuses['input'].message == statuses['camera right'].message
+    values = statuses['input'].values
+    assert (values['received'], values['published']) == ('63', '40')
+    assert (values['dropped (too old)'], values['dropped (undecodable)']) == ('3', '20')
+    assert statuses['camera left'].values['dropped (undecodable)'] == '0'
+
+
+def test_a_camera_that_is_watched_again_starts_anew(pipeline):
+    pipeline.mailbox.put(Frame('left', None, 0, 0.0))
+    health = Health(pipeline, 100 * SECOND)
+    feed = CameraFeed('left', encoding='bgr8')
+    health.watch(feed)
+    health.add('left', LATENCY, ['underexposed'], '640x480')
+    status = report(health, 101 * SECOND)['camera left']
+    assert (status.values['encoding'], status.values['size']) == ('bgr8', '640x480')
+    assert status.values['rate (Hz)'] == '0.0' and status.values['picture'] == 'underexposed'
 
 
 def test_a_single_frame_at_the_floor_makes_no_status_flicker(pipeline):

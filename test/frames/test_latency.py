@@ -145,6 +145,14 @@ def test_a_bag_that_loops_takes_the_stamps_back_with_the_clock():
     assert not clock.faults
 
 
+def test_a_stamp_of_another_clock_is_told_with_the_way_out():
+    assert 'set use_sim_time for both, or for neither' in StampClock().age_ms(
+        NOW_NS, 100 * 10 ** 9, 25.0)[1]
+    assert 'play it with --clock and set use_sim_time' in StampClock().age_ms(
+        100 * 10 ** 9, NOW_NS)[1]
+    assert StampClock().age_ms(NOW_NS - 20 * 10 ** 9, NOW_NS)[1] == 'the stamp is 20 s old'
+
+
 def test_faults_are_counted_by_their_kind():
     clock = StampClock()
     for stamp_ns in (0, 0, NOW_NS, 1, 2 * NOW_NS, NOW_NS - 2000 * NS_PER_MS):

@@ -319,3 +319,13 @@ def test_the_period_is_that_of_the_frames_within_the_rate():
     mailbox = Mailbox(max_rate=10.0)
     stream(mailbox, 'image', 90)
     assert mailbox.period_ms == pytest.approx(100.0)
+
+
+def test_a_pause_in_which_nobody_listened_is_not_part_of_the_period():
+    mailbox = Mailbox()
+    stream(mailbox, 'image', 30)
+    mailbox.discard()
+    mailbox.put(Frame('image', 0, int(60e9), 0.0))
+    assert mailbox.period_ms == math.inf
+    mailbox.put(Frame('image', 0, int(60.1e9), 0.0))
+    assert mailbox.period_ms == pytest.approx(100.0)

@@ -11,12 +11,13 @@ from ltp_ros.config import Config, update
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import NS_PER_MS
 from ltp_ros.frames.mailbox import DROP_REASONS, Frame, Mailbox
+from ltp_ros.frames.picture import PictureFault
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
-RGB = np.zeros((4, 6, 3), np.uint8)
+RGB = np.full((4, 6, 3), 128, np.uint8)
 # 30 ms at ratio 1: what the faked classifier takes for every level unless told otherwise
 COSTS = [LevelCost(ratio, 30.0 * ratio, 33.0 * ratio) for ratio in (0.25, 0.45, 0.7, 1.0)]
 
@@ -37,7 +38,7 @@ class Bench:
     def run(self, receive_ms=95.0, age_ms=10.0, simulated=False):
         """Put a frame through mailbox and pipeline; return its latency."""
         self.processed = self.process(receive_ms, age_ms, simulated)
-        self.publish(self.processed.frame, self.processed.prediction)
+        self.publish(self.processed)
         return self.pipeline.finish(self.processed)
 
     def process(self, receive_ms=95.0, age_ms=10.0, simulated=False):
@@ -58,8 +59,8 @@ class Bench:
         self._work('classify', keep_ratio, top_k, score_threshold)
         return Prediction((3,), ('cat',), (0.9,), keep_ratio, 8, 16, np.arange(8))
 
-    def publish(self, frame, prediction):
-        self._work('publish', frame.message, prediction.labels)
+    def publish(self, processed):
+        self._work('publish', processed.frame.message, processed.prediction.labels)
 
     def _work(self, stage, *arguments):
         self.calls.append((stage, *arguments))
@@ -174,6 +175,37 @@ def test_a_new_config_holds_from_the_next_frame_on():
     bench.pipeline.config = update(bench.pipeline.config, {'top_k': 1})
     bench.run()
     assert [call[2] for call in bench.calls if call[0] == 'classify'] == [5, 1]
+
+
+def test_a_dark_picture_is_answered_and_told():
+    bench = Bench()
+    assert bench.process().faults == 0
+    bench.pipeline._decode = lambda message: np.zeros_like(RGB)
+    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    assert bench.process().faults == PictureFault.UNDEREXPOSED
+
+
+@pytest.mark.parametrize('roi, faults', [
+    ([0, 0, 3, 4], PictureFault.UNDEREXPOSED), ([3, 0, 3, 4], 0), ([0.0, 0.0, 1.0, 1.0], 0)])
+def test_the_part_that_is_classified_is_what_is_judged(roi, faults):
+    bench = Bench(roi=roi)
+    half_dark = RGB.copy()
+    half_dark[:, :3] = 0
+    bench.pipeline._decode = lambda message: half_dark
+    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    assert bench.process().faults == faults
+
+
+def test_the_same_pixels_of_two_cameras_are_not_frozen():
+    bench = Bench()
+    for second in range(40):
+        now_ms = bench.now_ms = 1000.0 * second
+        bench.mailbox.put(Frame(f'camera {second % 20}', 'message', int(now_ms * NS_PER_MS), 0.0))
+        assert bench.pipeline.process(bench.pipeline.take()).faults == 0
+    for second in range(40, 60):
+        bench.now_ms = 1000.0 * second
+        processed = bench.process(bench.now_ms)
+    assert processed.faults == PictureFault.FROZEN
 
 
 def test_a_keep_ratio_set_by_hand_holds_from_the_next_frame_on():

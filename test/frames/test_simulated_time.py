@@ -53,6 +53,17 @@ def test_no_clock_is_a_warning_once_there_was_time_for_it():
     assert status.message.startswith('use_sim_time is set, and no /clock comes; start the sim')
 
 
+def test_a_simulation_that_waits_for_its_start_is_told_from_none():
+    status = SimulatedClock(0).report(6 * SECOND, 1)
+    assert (status.level, status.message) == (
+        Severity.WARN, 'use_sim_time is set, and /clock stands at 0; unpause the simulation')
+
+
+def test_a_clock_of_one_message_a_second_is_not_paused():
+    clock, now_ns = clock_of(1000.0, 1000.0, period_ms=1000)
+    assert not clock.paused(now_ns + 2 * SECOND)
+
+
 def test_a_clock_that_goes_is_told_with_its_step_and_how_fast_it_is():
     clock, now_ns = clock_of(*[12.5] * 40)  # a second of it, at half the speed
     status = clock.report(now_ns, 1)
@@ -68,7 +79,7 @@ def test_a_simulation_that_is_paused_is_no_fault_and_one_that_is_gone_is():
     assert clock.paused(later_ns)
     status = clock.report(later_ns, 1)
     assert (status.level, status.message) == (Severity.OK, 'simulated time stands since 7 s')
-    assert status.values['real-time factor'] == '0.12'
+    assert status.values['real-time factor'] == '0.12'  # over the eight seconds
     status = clock.report(later_ns + SECOND, 0)
     assert status.level == Severity.WARN and 'lost its publisher' in status.message
     clock.advance(25 * NS_PER_MS, later_ns + 2 * SECOND)

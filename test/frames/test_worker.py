@@ -43,7 +43,7 @@ class Bench:
 
     # As a listener
 
-    def publish(self, frame, prediction):
+    def publish(self, processed):
         return self.active
 
     def on_answer(self, processed, latency):

@@ -211,10 +211,10 @@ def test_a_card_in_another_encoding_is_refused_with_what_to_do(tmp_path):
 
 def test_a_model_of_the_hub_is_passed_on_to_timm(monkeypatch):
     asked, model = [], make_model()
-    monkeypatch.setattr(vit.hub, 'fetch', lambda repo, progress: '')
+    monkeypatch.setattr('ltp_ros.model.hub.fetch', lambda *args: '')
     monkeypatch.setattr('timm.create_model', lambda name, **args: asked.append(name) or model)
     assert vit.create_vit('hf_hub:user/name').num_classes == 7
-    assert asked == ['hf_hub:user/name']
+    assert asked == 2 * ['hf_hub:user/name']  # its outline, then itself
 
 
 def test_a_repository_of_transformers_is_refused_as_not_of_timm(tmp_path):

@@ -74,7 +74,7 @@ def download(monkeypatch):
 def test_the_first_file_that_the_repository_has_is_fetched(download):
     asked = []
 
-    def has_the_second(repo, file, revision):
+    def has_the_second(repo, file, revision, tqdm_class=None):
         asked.append((repo, file, revision))
         if len(asked) == 1:
             raise EntryNotFoundError('no such file')

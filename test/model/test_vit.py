@@ -140,7 +140,7 @@ def test_weights_that_cannot_be_downloaded_name_the_three_ways_out(monkeypatch):
     def offline(*args, **kwargs):
         raise OSError('name or service not known')
     monkeypatch.setattr(timm, 'create_model', offline)
-    monkeypatch.setattr(vit.hub, 'fetch', lambda repo, progress: '')
+    monkeypatch.setattr('ltp_ros.model.hub.fetch', lambda *args: '')
     with pytest.raises(vit.ModelError, match='checkpoint:=.*HF_HOME.*model:=demo'):
         vit.create_vit('vit_small_patch16_224.augreg_in21k_ft_in1k')
 

@@ -76,7 +76,7 @@ def test_without_its_weights_the_error_names_the_ways_out(monkeypatch):
     def offline(*args, **kwargs):
         raise OSError('no network')
     monkeypatch.setattr('timm.models._builder.load_pretrained', offline)
-    monkeypatch.setattr('ltp_ros.model.hub.fetch', lambda repo, progress: '')
+    monkeypatch.setattr('ltp_ros.model.hub.fetch', lambda *args: '')
     with pytest.raises(ModelError, match="weights of 'mobileone_s0' could not be downloaded .*"
                        'papr_checkpoint:=FILE, in a program with --papr-checkpoint FILE'):
         create_vit('demo', method='papr')

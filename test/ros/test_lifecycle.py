@@ -139,7 +139,7 @@ def test_cameras_that_cannot_be_told_apart_are_refused_until_they_can(listener, 
         assert change(listener, Transition.TRANSITION_CONFIGURE)
         assert not change(listener, Transition.TRANSITION_ACTIVATE)
         assert state(listener) == 'inactive'
-        assert "remapped to ['/camera', '/camera']" in program.output
+        assert "remapped to ['/camera/compressed', '/camera/compressed']" in program.output
         assert change(listener, Transition.TRANSITION_CLEANUP)
         assert listener.set_parameter('image_topics', ['left']).successful
         assert change(listener, Transition.TRANSITION_CONFIGURE)

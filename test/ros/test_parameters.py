@@ -6,8 +6,9 @@ import os
 
 import pytest
 import rclpy
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, get_parameter_value
 
 from ltp_ros import config
 from ltp_ros.config import Config, ConfigError, update, value_of
@@ -147,6 +148,8 @@ def test_a_value_that_is_not_allowed_stops_the_start(start, override, sentence):
     ('[image, "{ns}/image"]', (), 'are one topic here, /ltp/image'),
     ('[left, right]', ['left:=/camera', 'right:=/camera'], 'one topic here, /camera; name each'),
     ('[left, right]', ['left:=right'], 'one topic here, /ltp/right; name each camera once'),
+    ('[image, debug_image]', (), "'debug_image' is this node's own output, /ltp/debug_image"),
+    ('[image]', ['image:=debug_image'], "'image' is this node's own output, /ltp/debug_image"),
     ('["/{ns}/a"]', (), "must not contain repeated '/'$"),
     (f'[{"a" * 250}]', (), "'a+ is not allowed: .*length should not exceed"),
 ])
@@ -190,6 +193,23 @@ def test_what_is_stored_is_what_is_used():
     assert {p.name: p.value for p in stored} == {'keep_ratio': 0.53, 'max_age_ms': 20.0}
     assert {p.name: p.type_ for p in stored}['max_age_ms'] == Parameter.Type.DOUBLE
     assert (after.classifier.keep_ratio, after.input.max_age_ms) == (0.53, 20.0)
+
+
+@pytest.mark.parametrize('name, text, used', [
+    ('roi', '[0.25, 0, 0.5, 1]', [0.25, 0.0, 0.5, 1.0]),
+    ('roi', '[0, 0, 640, 480]', [0.0, 0.0, 640.0, 480.0]), ('roi', '[]', [0.0, 0.0, 1.0, 1.0]),
+    ('keep_ratios', '[1, 0.5]', [1.0, 0.5])])
+def test_a_list_is_taken_as_ros2_param_set_sends_it(name, text, used):
+    parameter = Parameter.from_parameter_msg(
+        ParameterMessage(name=name, value=get_parameter_value(text)))
+    _, stored = parameters.change(Config(), [parameter], configured=False)
+    assert {p.name: p.value for p in stored}[name] == used
+
+
+@pytest.mark.parametrize('text', ['wide', '[0.5, 0', '{a: 1}', "[0.5, 'a', 1, 1]"])
+def test_text_that_is_not_a_list_of_numbers_is_refused_as_it_came(text):
+    with pytest.raises(ConfigError, match=r'^roi .* expected a (list|number)'):
+        changed(Config(), roi=text)
 
 
 @pytest.mark.parametrize('asked, used', [

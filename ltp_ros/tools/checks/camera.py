@@ -5,7 +5,7 @@ import difflib
 import math
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ltp_ros.files import some_of
 from ltp_ros.frames.encodings import LAYOUTS, ImageError, layout_of
@@ -37,6 +37,7 @@ class Arrival:
     stamp_ns: int
     now_ns: int  # on the clock of the stamps
     received_ns: int  # monotonic
+    step_ms: Optional[float] = None  # of a simulated clock
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _stamps(name: str, camera: Camera) -> Finding:
     clock = StampClock()
     ages, faults = [], []
     for arrival in camera.arrivals:
-        age_ms, fault = clock.age_ms(arrival.stamp_ns, arrival.now_ns)
+        age_ms, fault = clock.age_ms(arrival.stamp_ns, arrival.now_ns, arrival.step_ms)
         if fault:
             faults.append(fault)
         else:

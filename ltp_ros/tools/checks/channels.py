@@ -22,9 +22,10 @@ WEIGHTS = np.array([[-7, -3, 16, 63, -16, 33],  # of the pairs in the upper half
                     [9, 9, 15, 28, -15, 40]])  # and in the lower
 SURENESS = 1.5  # weight of the logarithm of the ratio of the best scores
 THUMBNAIL = 64  # pixels a side
-# Pictures of one scene err together: the mean of n different ones must lie above BOUND / sqrt(n)
-BOUND = 2.5
-DIFFERENT = 12.0  # mean difference of grey levels between pictures of different scenes
+# The mean of n scenes must lie above BOUND / sqrt(n)
+BOUND = 2.0
+# Of the colours in common: views of one scene have 0.82 and more, one pair in 200 photos has 0.75
+SAME_SCENE = 0.75
 COLOURLESS = 0.02  # mean of saturation times value
 
 
@@ -55,23 +56,34 @@ def sureness_evidence(score: float, exchanged_score: float) -> float:
     return SURENESS * min(max(ratio, -1.0), 1.0)  # one sure mistake decides nothing
 
 
-def different(pictures: Sequence[np.ndarray]) -> List[int]:
-    """Return the indices of pictures that differ from one another."""
-    chosen: List[int] = []
-    thumbnails = [cv2.resize(rgb, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32)
-                  for rgb in pictures]
-    for index, thumbnail in enumerate(thumbnails):
-        if all(np.abs(thumbnail - thumbnails[other]).mean() > DIFFERENT for other in chosen):
-            chosen.append(index)
-    return chosen
+def scenes(pictures: Sequence[np.ndarray]) -> List[List[int]]:
+    """Return the indices of pictures by scene: those of one have most of their colours in common.
+
+    A camera that turns or shakes sees one scene; its pictures err together.
+    """
+    found: List[List[int]] = []
+    colours = [_colours(rgb) for rgb in pictures]
+    for index, colour in enumerate(colours):
+        for scene in found:
+            if np.minimum(colour, colours[scene[0]]).sum() > SAME_SCENE:
+                scene.append(index)
+                break
+        else:
+            found.append([index])
+    return found
+
+
+def _colours(rgb: np.ndarray) -> np.ndarray:
+    """Return the shares of 4x4x4 colours."""
+    small = cv2.resize(rgb, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    return cv2.calcHist([small], [0, 1, 2], None, [4, 4, 4], [0, 256] * 3).ravel() / THUMBNAIL ** 2
 
 
 def judge_channels(evidence: Sequence[float], encoding: str, by_model: bool) -> Finding:
     """Return whether red and blue are exchanged.
 
     Args:
-        evidence: log odds that they are in order, of each of several different pictures that
-            have colours.
+        evidence: log odds that they are in order, of each scene that has colours.
         encoding: that they were published with; '' if they are files.
         by_model: whether a classifier was asked too.
     """
@@ -80,7 +92,7 @@ def judge_channels(evidence: Sequence[float], encoding: str, by_model: bool) -> 
         return skipped(check, 'the pictures have no colours')
     mean, needed = float(np.mean(evidence)), BOUND / math.sqrt(len(evidence))
     witnesses = 'the colours and the classifier' if by_model else 'the colours'
-    counted = f'{len(evidence)} different picture{"s" if len(evidence) > 1 else ""}'
+    counted = f'{len(evidence)} scene{"s" if len(evidence) > 1 else ""}'
     if mean < -needed:
         return Finding(check, Level.WARN, 'red and blue seem to be exchanged, by '
                        f'{witnesses} of {counted} (log odds {mean:.1f})', _remedy(encoding))

@@ -8,11 +8,13 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 from huggingface_hub import constants
 
+from ltp_ros.backends import cache as kept
 from ltp_ros.backends import choice
-from ltp_ros.backends.onnx_export import VERSION
+from ltp_ros.backends.onnx_export import origin
 from ltp_ros.classifier import Classifier
 from ltp_ros.files import some_of
 from ltp_ros.frames.encodings import ImageError
+from ltp_ros.frames.region import RegionError, region_of
 from ltp_ros.images import ImageFileError, decode_rgb
 from ltp_ros.machine import power_mode
 from ltp_ros.tools.checks import camera, channels, machine, model, node, picture, transport
@@ -42,7 +44,7 @@ def of_machine(packages: Mapping[str, Package], cache: str) -> Iterator[Finding]
     exported = choice.model_folder(cache, 'any', '0', 'none', '', 0)
     folder = exported.parents[1] if exported else None
     yield machine.judge_folder('cache', folder, 'cache:=FOLDER')
-    yield machine.stale_exports(folder, VERSION)
+    yield machine.judge_exports(kept.misfits(folder, origin) if folder else [])
     yield machine.judge_folder('cache of the hub', Path(constants.HF_HUB_CACHE),
                                'HF_HOME to another folder')
 
@@ -56,7 +58,7 @@ def of_file(path: str, given: Mapping[str, object]) -> Tuple[Optional[View], Lis
 
 
 def of_system(asked_node: str, asked_topic: str, seconds: float, given: Mapping[str, object],
-              middleware: str) -> Tuple[List[View], List[Finding]]:
+              environment: Mapping[str, str]) -> Tuple[List[View], List[Finding]]:
     """Look at the nodes and cameras of this ROS domain.
 
     Args:
@@ -64,11 +66,11 @@ def of_system(asked_node: str, asked_topic: str, seconds: float, given: Mapping[
         asked_topic: the camera to look at; '' is those of the nodes, or the only one there is.
         seconds: how long each camera is listened to.
         given: parameters from the command line, which override the node's.
-        middleware: as rclpy calls it.
+        environment: of this shell, before this program changed it.
     """
     from ltp_ros.tools.checks.observer import Observer  # noqa: PLC0415  ROS is not everywhere
 
-    domain = os.environ.get('ROS_DOMAIN_ID', '')
+    domain = environment.get('ROS_DOMAIN_ID', '')
     views: List[View] = []
     with Observer() as observer:
         names = observer.classifiers()
@@ -91,7 +93,7 @@ def of_system(asked_node: str, asked_topic: str, seconds: float, given: Mapping[
                                     'no topic has images; start the camera, or give --image FILE'))
         processes = {process for topic in wanted for process in observer.participants(topic)}
         findings.append(transport.judge_profile(
-            middleware, transport.shell_fault(os.environ), sorted(processes)))
+            transport.middleware(), transport.shell_fault(environment), sorted(processes)))
         for topic, (reliable, parameters) in wanted.items():
             seen_camera, messages = observer.watch(topic, seconds, reliable)
             findings += camera.judge_camera(seen_camera, domain)
@@ -131,22 +133,42 @@ def of_view(view: View, classifier: Optional[Classifier], level: float,
     if not view.pictures:
         yield skipped('pictures', 'there is none to look at')
         return
-    newest, samples = view.pictures[-1], _samples()
-    yield model.save_picture(output, newest, classifier.data_config if classifier else None)
+    yield from _of_pixels(view)
+    roi = view.parameters.get('roi')
+    try:
+        parts = [rgb[region_of(roi, *rgb.shape[:2]).slices] if isinstance(roi, tuple) else rgb
+                 for rgb in view.pictures]
+    except RegionError as error:
+        yield Finding('roi', Level.ERROR, str(error), 'set roi to a part of this image, or in '
+                      'shares, such as [0.25, 0.0, 0.5, 1.0]')
+        return
+    yield model.save_picture(output, parts[-1], classifier.data_config if classifier else None)
+    scenes = [[parts[index] for index in scene] for scene in channels.scenes(parts)]
+    evidence = [_evidence(scene, classifier) for scene in scenes]
+    yield channels.judge_channels([odds for odds in evidence if odds is not None], view.encoding,
+                                  classifier is not None)
+    if classifier:
+        yield from model.answers(classifier, parts[-1], level)
+        yield from model.judge_level(classifier, [scene[0] for scene in scenes], level)
+
+
+def _of_pixels(view: View) -> Iterator[Finding]:
     if view.encoding in ('mono8', 'mono16', '8UC1'):
-        yield from picture.judge_mosaic(newest[..., 0], view.encoding)
-    yield from picture.judge_pictures(view.pictures, list(samples.values()))
-    different = [view.pictures[index] for index in channels.different(view.pictures)]
-    evidence = []
-    for rgb in different:
+        yield from picture.judge_mosaic(view.pictures[-1][..., 0], view.encoding)
+    simulated = view.camera is not None and any(
+        arrival.step_ms is not None for arrival in view.camera.arrivals)
+    yield from picture.judge_pictures(view.pictures, list(_samples().values()), simulated)
+
+
+def _evidence(scene: List[np.ndarray], classifier: Optional[Classifier]) -> Optional[float]:
+    """Return the mean log odds that the channels of a scene are in order; None without colour."""
+    found = []
+    for rgb in scene:
         by_colour = channels.colour_evidence(rgb)
         if by_colour is not None:
-            evidence.append(by_colour + (
+            found.append(by_colour + (
                 model.channel_evidence(classifier, rgb) if classifier else 0.0))
-    yield channels.judge_channels(evidence, view.encoding, classifier is not None)
-    if classifier:
-        yield from model.answers(classifier, newest, level)
-        yield from model.judge_level(classifier, different, level)
+    return float(np.mean(found)) if found else None
 
 
 def of_model(parameters: Mapping[str, object]

@@ -25,8 +25,9 @@ _NUMPY_1 = re.compile(r'_ARRAY_API|numpy\.core\.multiarray|compiled using NumPy 
 # In a process of its own: what is broken may end it
 _IMPORT = """
 import importlib, json, sys
-for name in sys.argv[1:]:
-    print(json.dumps([name]), flush=True)
+sys.path[:] = json.loads(sys.argv[1])  # else the working folder comes first
+for name in sys.argv[2:]:
+    print('ltp_doctor', json.dumps([name]), flush=True)
     try:
         module = importlib.import_module(name)
         found = {'version': str(getattr(module, '__version__', ''))}
@@ -40,7 +41,7 @@ for name in sys.argv[1:]:
         found = {'error': '' if error.name == name else str(error)}
     except BaseException as error:
         found = {'error': type(error).__name__ + ': ' + str(error)}
-    print(json.dumps([name, found]), flush=True)
+    print('ltp_doctor', json.dumps([name, found]), flush=True)
 """
 
 
@@ -61,7 +62,8 @@ def import_packages(names: Sequence[str] = (*NEEDED, *OPTIONAL)) -> Dict[str, Pa
     while len(found) < len(names):
         left = [name for name in names if name not in found]
         try:
-            result = subprocess.run([sys.executable, '-c', _IMPORT, *left], text=True,
+            result = subprocess.run([sys.executable, '-c', _IMPORT, json.dumps(sys.path), *left],
+                                    text=True,
                                     capture_output=True, check=False,
                                     timeout=IMPORT_TIMEOUT_S * len(left))
             lines, end = result.stdout, f'the import ended with exit code {result.returncode}'
@@ -70,9 +72,9 @@ def import_packages(names: Sequence[str] = (*NEEDED, *OPTIONAL)) -> Dict[str, Pa
             lines, end = (error.stdout or b'').decode(), 'the import did not end'
         begun = left[0]
         for line in lines.splitlines():
-            if not line.startswith('['):  # said by a package
+            if not line.startswith('ltp_doctor '):  # said by a package
                 continue
-            begun, *rest = json.loads(line)
+            begun, *rest = json.loads(line.split(' ', 1)[1])
             if rest:
                 found[begun] = _package(**rest[0])
         if begun not in found:
@@ -142,7 +144,7 @@ def _import_faults(name: str, package: Package,
             remedy += '. This package does not use it; camera drivers in Python may'
         return [Finding(check, level, f'{name} cannot be imported: {first_line(package.error)}',
                         remedy)]
-    if name in MINIMUM and _numbers(package.version) < _numbers(MINIMUM[name]):
+    if name in MINIMUM and package.version and _numbers(package.version) < _numbers(MINIMUM[name]):
         return [Finding(check, Level.ERROR if needed else Level.WARN,
                         f'{name} {package.version} is too old; {MINIMUM[name]} or newer is needed',
                         f"pip install '{_pip_name(name)}>={MINIMUM[name]}'")]

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ltp_ros.tools.checks.finding import Finding, Level, first_line, skipped
+from ltp_ros.files import some_of
+from ltp_ros.tools.checks.finding import Finding, Level, first_line
 from ltp_ros.tools.checks.installation import Package
 
 NVIDIA_MARKS = ('/dev/nvidia0', '/dev/nvhost-gpu', '/dev/nvgpu', '/etc/nv_tegra_release')
@@ -88,7 +89,7 @@ def judge_clocks(cores: int, usable: int, power: str, driver: str) -> Finding:
         return Finding('clocks', Level.WARN, f'{message}: the CPU stays at its lowest clock',
                        'echo schedutil | sudo tee '
                        '/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor')
-    if re.search(r'\b\d+ ?W', power) and 'MAXN' not in power:
+    if re.search(r'(?<!\d)\d+ ?W', power) and 'MAXN' not in power:
         return Finding('clocks', Level.OK, message, 'for the highest clocks, in the power mode '
                        'that has most cores: sudo nvpmodel -m 0 && sudo jetson_clocks')
     return Finding('clocks', Level.OK, message)
@@ -165,10 +166,11 @@ def judge_folder(check: str, folder: Optional[Path], parameter: str,
 
 
 def _write(folder: Path) -> None:
-    if not os.access(str(folder), os.W_OK | os.X_OK):
+    # Root passes both questions, but the node may be another user's
+    if not folder.stat().st_mode & 0o222 or not os.access(str(folder), os.W_OK | os.X_OK):
         raise PermissionError(f'it belongs to another user, or is read-only for user '
                               f'{os.geteuid()}')
-    with tempfile.TemporaryFile(dir=str(folder)) as file:  # root passes the question above
+    with tempfile.TemporaryFile(dir=str(folder)) as file:
         file.write(b'x')
 
 
@@ -184,15 +186,14 @@ def folder_size(folder: Path) -> Tuple[int, int]:
     return sum(sizes), len(sizes)
 
 
-def stale_exports(folder: Optional[Path], version: int) -> Finding:
-    """Return which exported levels in the cache belong to another version of this package."""
+def judge_exports(misfits: Sequence[str]) -> Finding:
+    """Return whether the exported levels in the cache are whole, and of these versions.
+
+    Args:
+        misfits: a sentence on each that is not.
+    """
     check = 'exported models'
-    if folder is None or not folder.is_dir():
-        return skipped(check, 'nothing was exported yet')
-    old = [path for path in folder.glob('*/*-v*') if not path.name.endswith(f'-v{version}')]
-    if not old:
-        return Finding(check, Level.OK, 'all are of this version; they carry the hash of their '
-                       'weights, so that another model never uses them')
-    size = sum(folder_size(path)[0] for path in old)
-    return Finding(check, Level.OK, f'{len(old)} of an earlier version ({size / 1e6:.0f} MB) are '
-                   'not used any more', f'rm -r {" ".join(map(str, old))}')
+    if not misfits:
+        return Finding(check, Level.OK, 'all that are there are whole, and of these versions')
+    return Finding(check, Level.OK, f'{some_of(misfits)}: not used, but made anew',
+                   'nothing; the next start with that model makes it')

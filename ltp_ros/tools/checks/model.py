@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ltp_ros.classifier import Classifier, ClassifierError, Prediction
-from ltp_ros.config import Config, ConfigError, update
+from ltp_ros.config import Config, ConfigError, TunerConfig, update
 from ltp_ros.model.preprocessing import DataConfig, ImageSizeError, Preprocessor
 from ltp_ros.model.vit import ModelError, weights_of
 from ltp_ros.tools.checks.channels import exchanged, sureness_evidence
@@ -39,8 +39,11 @@ def load(parameters: Mapping[str, object],
     """
     findings = []
     try:
-        config = update(Config(), {**parameters, 'profile': '', 'keep_ratio': level,
-                                   'keep_ratios': (1.0, level)}).classifier
+        # Without the tuner's bounds, which need not hold a level of this ladder
+        kept = {name: value for name, value in parameters.items()
+                if not hasattr(TunerConfig, name)}
+        config = update(Config(), {**kept, 'profile': '', 'keep_ratio': level,
+                                   'keep_ratios': tuple(sorted({1.0, level}))}).classifier
         if config.backend != 'onnx' and config.precision != 'int8':
             config = dataclasses.replace(config, backend='eager')
         if config.precision == 'auto':

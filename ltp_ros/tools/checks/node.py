@@ -84,7 +84,8 @@ def _remedy(name: str, message: str) -> str:
 
 # By what the name or the message of a status contains
 REMEDIES = {
-    'no image for': 'see the findings on the camera',
+    ': camera ': 'see the findings on this camera',
+    ': input: ': 'see the findings on the cameras',
     'too slow even': 'lower min_keep_ratio, take a smaller model or precision:=int8, or raise '
                      'deadline_ms; ltp_benchmark choose finds what holds it',
     'missed more often': 'raise deadline_ms, lower min_keep_ratio, or end other programs',

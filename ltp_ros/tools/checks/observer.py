@@ -4,7 +4,7 @@
 import contextlib
 import os
 import time
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -18,18 +18,19 @@ from sensor_msgs.msg import CompressedImage, Image
 from ltp_ros.config import fields
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.ros import messages
+from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.transport import use_large_images
 from ltp_ros.tools.checks.camera import COMPRESSED, RAW, SUFFIX, Arrival, Camera, Publisher
 from ltp_ros.tools.checks.node import Classifier
 from ltp_ros.tools.checks.transport import Participant, participant_of
 
-SETTLED_S = 1.0  # without a change of the graph
-DISCOVERY_S = 6.0
-ANSWER_S = 3.0
-DIAGNOSTICS_S = 3.5  # they come once a second
+SETTLED_S = 1.5  # without a change of the graph
+DISCOVERY_S = 8.0
+ANSWER_S = 10.0  # a busy machine
+DIAGNOSTICS_S = 8.0  # they come once a second
 KEPT = 12  # pictures of a camera
 MARKS = ('keep_ratios', 'image_topics')  # parameters that no other node has
-LIFECYCLE = '/change_state'
+ANSWER = 'ltp_ros/msg/Classification'
 ImageMessage = Union[Image, CompressedImage]
 Response = TypeVar('Response')
 
@@ -48,6 +49,7 @@ class Observer:
             self._executor = SingleThreadedExecutor(context=self._context)
             self._executor.add_node(self._node)
             stack.callback(self._executor.shutdown)
+            self._clock = NodeClock(self._node)
             self._statuses: Dict[str, DiagnosticStatus] = {}
             self._node.create_subscription(DiagnosticArray, '/diagnostics', self._note, 10)
             self._exit = stack.pop_all()
@@ -58,15 +60,20 @@ class Observer:
         self._exit.close()
 
     def _discover(self) -> None:
-        """Spin until the graph stays as it is."""
+        """Spin until there are other nodes and the graph stays as it is."""
         graph: object = None
         changed_s = begun_s = time.monotonic()
-        while time.monotonic() < min(changed_s + SETTLED_S, begun_s + DISCOVERY_S):
+        while time.monotonic() < begun_s + DISCOVERY_S:
             self._executor.spin_once(timeout_sec=0.1)
-            found = (self._node.get_node_names_and_namespaces(),
-                     self._node.get_topic_names_and_types())
+            found = sorted(self._nodes()), self._node.get_service_names_and_types()
             if found != graph:
                 graph, changed_s = found, time.monotonic()
+            elif len(found[0]) > 1 and time.monotonic() > changed_s + SETTLED_S:
+                return
+
+    def _nodes(self) -> Set[str]:
+        """Return the full names of the nodes that are known by now."""
+        return {_full_name(*node) for node in self._node.get_node_names_and_namespaces()}
 
     def _note(self, message: DiagnosticArray) -> None:
         self._statuses.update({status.name: status for status in message.status})
@@ -81,10 +88,15 @@ class Observer:
 
     def classifiers(self) -> List[str]:
         """Return the full names of the nodes of this package, whatever they are called."""
-        names = sorted({name[:-len(LIFECYCLE)]
-                        for name, _ in self._node.get_service_names_and_types()
-                        if name.endswith(LIFECYCLE)})
-        return [name for name in names if set(self._parameters(name, MARKS)) == set(MARKS)]
+        services = {name for name, _ in self._node.get_service_names_and_types()}
+        return [name for name in sorted(self._nodes()) if f'{name}/change_state' in services
+                and (self._answers(name) or set(self._parameters(name, MARKS)) == set(MARKS))]
+
+    def _answers(self, name: str) -> bool:
+        """Return whether a node publishes answers, as it does once the model is loaded."""
+        namespace, _, base = name.rpartition('/')
+        return any(ANSWER in types for _, types in
+                   self._node.get_publisher_names_and_types_by_node(base, namespace or '/'))
 
     def classifier(self, name: str) -> Classifier:
         """Return what can be seen of a node of this package."""
@@ -135,11 +147,15 @@ class Observer:
                 info.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
                 for info in self._node.get_subscriptions_info_by_topic(topic)
                 if _full_name(info.node_name, info.node_namespace) == node) for topic in topics}
+        # It is not active, or lazy and not asked: then it may name them in its diagnostics
         suffix = SUFFIX if parameters.get('image_transport') == 'compressed' else ''
-        named = parameters.get('image_topics')
-        return {(topic if topic.startswith('/') else f'{namespace}/{topic}') + suffix:
-                parameters.get('image_reliability') == 'reliable'
-                for topic in (named if isinstance(named, tuple) else ())}
+        part = f'{node.lstrip("/")}: camera '
+        told = [name[len(part):] for name in self._statuses if name.startswith(part)]
+        given = parameters.get('image_topics')
+        named = told or [topic if topic.startswith('/') else f'{namespace}/{topic}'
+                         for topic in (given if isinstance(given, tuple) else ())]
+        return {topic + suffix: parameters.get('image_reliability') == 'reliable'
+                for topic in named}
 
     def image_topics(self) -> Dict[str, List[str]]:
         """Return the types of the topics that somebody publishes images on, debug images aside."""
@@ -168,12 +184,12 @@ class Observer:
         """
         arrivals: List[Arrival] = []
         kept: List[ImageMessage] = []
-        clock, every_s = self._node.get_clock(), seconds / KEPT
+        every_s = seconds / KEPT
 
         def receive(message: ImageMessage) -> None:
             received_ns = time.monotonic_ns()
-            arrivals.append(Arrival(messages.stamp_ns(message.header),
-                                    clock.now().nanoseconds, received_ns))
+            arrivals.append(Arrival(messages.stamp_ns(message.header), self._clock.now_ns,
+                                    received_ns, self._clock.step_ms))
             if (received_ns - begun_ns) / 1e9 >= len(kept) * every_s:
                 kept.append(message)
 

@@ -2,23 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Light, contrast, sharpness and colour of what a camera sends, against the packaged photos.
 
-The bounds lie beyond all but at most two of 500 photos of every kind (docs/doctor.md).
+The bounds lie beyond all but at most two of 500 photos of every kind (docs/doctor.md); those of
+the light are the node's own.
 """
+from collections import Counter
 from typing import List, NamedTuple, Sequence
 
 import cv2
 import numpy as np
 
+from ltp_ros.frames.picture import PictureFault, PictureWatch
 from ltp_ros.tools.checks.finding import Finding, Level
 
 SHORT_SIDE = 256  # pixels that a picture is looked at in: about what a model is given
-TOO_DARK = 40.0  # grey level that 95 % of the pixels stay below
-TOO_BRIGHT = 220.0  # grey level that 95 % of the pixels stay above
 FLAT = 8.0  # standard deviation of the grey levels
 BLURRED = 0.1  # of the Laplacian, relative to that of the grey levels
 TINTED = 65.0  # mean colour, in CIELAB's a and b
 MOSAIC = 1.5  # how much more neighbours differ than pixels two apart
-FEWEST_FROZEN = 3
+FEWEST_FROZEN = 10
 
 
 class Look(NamedTuple):
@@ -26,8 +27,6 @@ class Look(NamedTuple):
 
     brightness: float  # mean
     contrast: float  # standard deviation
-    low: float  # 5 % of the pixels are darker
-    high: float  # 5 % are brighter
     sharpness: float  # standard deviation of the Laplacian / contrast
     cast: float  # distance of the mean colour from grey, in CIELAB
 
@@ -40,24 +39,25 @@ def look_at(rgb: np.ndarray) -> Look:
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     contrast = float(grey.std())
     lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    low, high = np.quantile(grey, (0.05, 0.95))
     return Look(
-        float(grey.mean()), contrast, float(low), float(high),
+        float(grey.mean()), contrast,
         float(cv2.Laplacian(grey, cv2.CV_64F).std()) / max(contrast, 1.0),
         float(np.hypot(*lab[..., 1:].reshape(-1, 2).mean(axis=0))))
 
 
-def judge_pictures(pictures: Sequence[np.ndarray], samples: Sequence[np.ndarray]) -> List[Finding]:
+def judge_pictures(pictures: Sequence[np.ndarray], samples: Sequence[np.ndarray],
+                   simulated: bool = False) -> List[Finding]:
     """Return what is wrong with the pictures of a camera, each measure by its median.
 
     Args:
         pictures: (H, W, 3) uint8 RGB, at least one.
         samples: the packaged photos, for comparison.
+        simulated: a scene may be still and without noise.
     """
     look = Look(*np.median([look_at(rgb) for rgb in pictures], axis=0))
     good = [look_at(rgb) for rgb in samples]
     low, high = (Look(*ends(good, axis=0)) for ends in (np.min, np.max))
-    findings = [_light(look, low, high)]
+    findings = [_light(pictures, look, low, high)]
     dark = findings[0].level is not Level.OK
     findings.append(_verdict(
         'contrast', look.contrast, low.contrast, high.contrast, look.contrast < FLAT and not dark,
@@ -71,7 +71,7 @@ def judge_pictures(pictures: Sequence[np.ndarray], samples: Sequence[np.ndarray]
         'colour cast', look.cast, low.cast, high.cast, look.cast > TINTED,
         'one colour lies over all of it', 'set the white balance in the driver (automatic, or '
         'that of the light)'))
-    if len(pictures) >= FEWEST_FROZEN and all(
+    if not simulated and len(pictures) >= FEWEST_FROZEN and all(
             np.array_equal(pictures[0], other) for other in pictures[1:]):
         findings.append(Finding(
             'frozen picture', Level.WARN, f'{len(pictures)} pictures have the same pixels, which '
@@ -80,12 +80,13 @@ def judge_pictures(pictures: Sequence[np.ndarray], samples: Sequence[np.ndarray]
     return findings
 
 
-def _light(look: Look, low: Look, high: Look) -> Finding:
+def _light(pictures: Sequence[np.ndarray], look: Look, low: Look, high: Look) -> Finding:
     numbers = (f'{look.brightness:.0f} (packaged photos {low.brightness:.0f} to '
                f'{high.brightness:.0f})')
-    if look.high < TOO_DARK:
+    faults = Counter(PictureWatch().judge(rgb, 0) for rgb in pictures)
+    if 2 * faults[PictureFault.UNDEREXPOSED] > len(pictures):
         fault, remedy = 'underexposed', 'give more light, a longer exposure time or more gain'
-    elif look.low > TOO_BRIGHT:
+    elif 2 * faults[PictureFault.OVEREXPOSED] > len(pictures):
         fault, remedy = 'overexposed', 'give a shorter exposure time or less gain'
     else:
         return Finding('brightness', Level.OK, numbers)

@@ -4,7 +4,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 from ltp_ros.ros import transport
 from ltp_ros.tools.checks.finding import Finding, Level, skipped
@@ -14,7 +14,11 @@ RANGES = ('SUBNET', 'LOCALHOST', 'OFF', 'SYSTEM_DEFAULT')
 MAX_DOMAIN = 232  # above, the ports would be above 65535
 SAFE_DOMAIN = 101  # above, Linux may have given their ports to other programs
 SEGMENT = 11 * 2 ** 20  # bytes of config/fastdds.xml's, with what Fast DDS adds
+HOLDS_AN_IMAGE = 2 ** 20  # bytes: Fast DDS's own segment has half of it
 RECEIVE_BUFFER = Path('/proc/sys/net/core/rmem_max')
+LOCK = '_el'
+SEGMENT_LINE = re.compile(r'^([0-9a-f]+)-([0-9a-f]+) .*?(/\S*/fast(?:rtps|dds)_[0-9a-f]{16})$',
+                          re.MULTILINE)
 LITTLE_BUFFER = 2 ** 21  # bytes; ROS's own advice for images is 2 GB
 DEFAULT_SEGMENT = 'Fast DDS loses most images over half a megabyte'
 
@@ -78,7 +82,7 @@ class Participant(NamedTuple):
 
     pid: int
     name: str  # of its program
-    fault: str  # why it cannot carry images in shared memory; '' if it can
+    segment: int  # bytes of its largest one in shared memory
 
 
 def judge_profile(rmw: str, shell_fault: str,
@@ -97,7 +101,7 @@ def judge_profile(rmw: str, shell_fault: str,
         return judge_receive_buffer(_receive_buffer())
     if not rmw.startswith(FAST):
         return skipped(check, f'{rmw} is not judged')
-    lacking = [participant for participant in participants if participant.fault]
+    lacking = [process for process in participants if process.segment < HOLDS_AN_IMAGE]
     if lacking:
         named = ' and '.join(f'{process.name} (process {process.pid})' for process in lacking)
         return Finding(check, Level.WARN, f'{named} started without shared memory for images: '
@@ -160,29 +164,37 @@ def participant_of(gid: Sequence[int], own_gid: Sequence[int]) -> Optional[Parti
     """
     if list(gid[:4]) != list(own_gid[:4]):  # another machine, another middleware
         return None
-    for pid, maps in _joined_processes():
+    for folder in Path('/proc').glob('[0-9]*'):
+        pid = int(folder.name)
         if pid % 2 ** 16 == gid[4] + 256 * gid[5]:
-            chosen = b'FASTDDS_BUILTIN_TRANSPORTS=' in _read(pid, 'environ')
-            return Participant(pid, _program_of(pid),
-                               '' if chosen else transport.shared_memory_fault(maps))
+            sizes = own_segments(folder)
+            if sizes:  # else another program, or one whose profile has no shared memory
+                return Participant(pid, _program_of(pid), max(sizes))
     return None
 
 
-def _joined_processes() -> Iterator[Tuple[int, Path]]:
-    """Yield the processes of this user that have loaded Fast DDS."""
-    for folder in Path('/proc').glob('[0-9]*'):
-        maps = folder / 'maps'
-        try:
-            if transport.FAST_DDS in maps.read_text(errors='replace'):
-                yield int(folder.name), maps
-        except OSError:  # another user's, or gone
-            continue
+def own_segments(process: Path) -> List[int]:
+    """Return the bytes of each segment that a process has made, not those that it reads from.
+
+    Args:
+        process: its folder in /proc. Fast DDS holds a lock beside each segment of its own.
+    """
+    try:
+        links = [os.readlink(str(file)) for file in (process / 'fd').iterdir()]
+        maps = (process / 'maps').read_text(errors='replace')
+    except OSError:  # another user's, or gone
+        return []
+    own = {link[:-len(LOCK)] for link in links if link.endswith(LOCK)}
+    return [int(end, 16) - int(begin, 16) for begin, end, path in SEGMENT_LINE.findall(maps)
+            if path in own]
 
 
 def _program_of(pid: int) -> str:
     """Return what people call the program of a process."""
-    words = [word for word in _read(pid, 'cmdline').decode(errors='replace').split('\0')
-             if word and not word.startswith('-')]
+    words = _read(pid, 'cmdline').decode(errors='replace').split('\0')
+    if '-c' in words[:3]:  # then the program itself follows
+        words = words[:1]
+    words = [word for word in words if word and not word.startswith('-')]
     script = len(words) > 1 and re.match(r'python[\d.]*$', os.path.basename(words[0]))
     return os.path.basename(words[1 if script else 0]) if words else 'a program'
 

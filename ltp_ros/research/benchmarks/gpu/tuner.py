@@ -9,7 +9,7 @@ from typing import List
 
 import numpy as np
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config, update
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
@@ -49,7 +49,7 @@ class Heard:
     def __init__(self) -> None:
         self.latencies: List[FrameLatency] = []
 
-    def publish(self, frame: Frame, prediction: Prediction) -> bool:
+    def publish(self, processed: ProcessedFrame) -> bool:
         """Accept a prediction."""
         return True
 

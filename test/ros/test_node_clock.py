@@ -1,7 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Simulated time: a clock that goes in steps, stands, goes back, or never comes."""
+import ast
 import math
+from pathlib import Path
 
 import pytest
 import rclpy
@@ -10,10 +12,33 @@ from rclpy.time import Time
 from ros_helpers import classifier_process, exchange, picture
 from rosgraph_msgs.msg import Clock
 
+import ltp_ros
+from ltp_ros.ros import frame_server
+from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.node_clock import NodeClock
 
 MS = 10 ** 6
 START_MS = 100_000
+
+
+PACKAGE = Path(ltp_ros.__file__).parent
+
+
+@pytest.mark.parametrize('path', [*sorted(PACKAGE.glob('ros/*.py')), PACKAGE / 'node.py'],
+                         ids=lambda path: path.name)
+def test_no_timer_of_the_node_stands_still_with_simulated_time(path):
+    for call in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') == 'create_timer':
+            clocks = [keyword.value.id for keyword in call.keywords if keyword.arg == 'clock']
+            assert clocks == ['STEADY'], f'line {call.lineno}'
+
+
+def test_a_throttled_line_is_told_again_though_simulated_time_stands(node_clock, capfd):
+    for _ in range(3):
+        rclpy.logging.get_logger('throttled').warning('again', **{
+            **frame_server.THROTTLE, 'throttle_duration_sec': 1e-9})
+    assert capfd.readouterr().err.count('again') == 3
+    assert frame_server.THROTTLE['throttle_time_source_type'] is STEADY
 
 
 @pytest.fixture
@@ -50,16 +75,17 @@ class World:
 
     def __init__(self, listener, program):
         self._listener, self._program = listener, program
-        self._clock = listener.node.create_publisher(Clock, '/clock', 10)
-        listener.until(self._clock.get_subscription_count, program)
         listener.listen('/diagnostics', DiagnosticArray)
 
-    def step(self, time_ms, times=1, step_ms=100):
-        for index in range(times):
-            message = Clock()
-            message.clock.sec, rest_ms = divmod(int(time_ms + index * step_ms), 1000)
-            message.clock.nanosec = rest_ms * MS
-            self._clock.publish(message)
+    def begin(self):
+        self._clock = self._listener.node.create_publisher(Clock, '/clock', 10)
+        self._listener.until(self._clock.get_subscription_count, self._program)
+
+    def set(self, time_ms):
+        message = Clock()
+        message.clock.sec, rest_ms = divmod(int(time_ms), 1000)
+        message.clock.nanosec = rest_ms * MS
+        self._clock.publish(message)
 
     def until_said(self, part, level, sentence, meanwhile=lambda: None):
         """Wait for a status of the node."""
@@ -87,13 +113,15 @@ def test_a_simulation_from_its_start_to_its_pause(listener, small_model):
         world.until_said('clock', b'\x01', 'use_sim_time is set, and no /clock comes')
         sentence = 'use_sim_time is set, and no /clock comes; start the simulation'
         assert program.output.count(sentence) == 1
+        world.begin()
+        world.until_said('clock', b'\x01', '/clock stands at 0; unpause the simulation')
 
         now_ms = START_MS
 
         def go_on():
             nonlocal now_ms
             now_ms += 100
-            world.step(now_ms)
+            world.set(now_ms)
         world.until_said('clock', b'\x00', "value='100.0'", go_on)
         for ahead_ms in (0, 40, 99):  # stamped between this step of the clock and the next
             _, latency = exchange(listener, camera, image_of(now_ms + ahead_ms), program)
