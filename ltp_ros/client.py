@@ -24,6 +24,7 @@ from ltp_ros.srv import Classify
 
 POLL_S = 0.1
 ANSWER_S = 10.0   # a node that is there answers at once
+AGAIN_S = 2.0     # an answer may be lost while client and server are still finding each other
 CLASSIFY_S = 60.0
 WAITING = 100     # answers that `answers` keeps for a slow reader
 
@@ -124,11 +125,13 @@ class ClassifierClient:
 
     @property
     def state(self) -> str:
-        """The lifecycle state, such as 'configuring' or 'active'; '' if there is no such node."""
-        client = self._clients['get_state']
-        if not client.service_is_ready():
+        """The lifecycle state, such as 'configuring' or 'active'; '' if no such node answers."""
+        if not self._clients['get_state'].service_is_ready():
             return ''
-        return self._call('get_state', GetState.Request(), ANSWER_S).current_state.label
+        try:
+            return self._call('get_state', GetState.Request(), AGAIN_S).current_state.label
+        except TimeoutError:
+            return ''
 
     def wait_until_active(self, timeout_s: Optional[float] = None) -> None:
         """Wait until the node answers images; loading a model may take minutes."""
@@ -166,21 +169,28 @@ class ClassifierClient:
         if isinstance(image, np.ndarray):
             image = from_pixels(Header(), image)
         response = self._call('classify', Classify.Request(image=image, keep_ratio=keep_ratio),
-                              timeout_s)
+                              timeout_s, again_s=math.inf)
         if not response.success:
             raise ClassifierError(response.message)
         return response.classification
 
-    def _call(self, service: str, request: Any, timeout_s: Optional[float]) -> Any:
+    def _call(self, service: str, request: Any, timeout_s: Optional[float],
+              again_s: float = AGAIN_S) -> Any:
         client = self._clients[service]
         self._until(client.service_is_ready, timeout_s, f'the service {service}')
-        future = client.call_async(request)
-        future.add_done_callback(lambda _: self._notify())
-        try:
-            self._until(future.done, timeout_s, f'{service} to be answered')
-        finally:
-            client.remove_pending_request(future)
-        return future.result()
+        ends = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            future = client.call_async(request)
+            future.add_done_callback(lambda _: self._notify())
+            left_s = max(ends - time.monotonic(), 0.0)
+            try:
+                self._until(future.done, min(left_s, again_s), f'{service} to be answered')
+                return future.result()
+            except TimeoutError:
+                if again_s >= left_s:
+                    raise
+            finally:
+                client.remove_pending_request(future)
 
     def _until(self, condition: Callable[[], object], timeout_s: Optional[float],
                awaited: str) -> None:

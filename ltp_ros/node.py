@@ -10,6 +10,7 @@ if __name__ == '__main__':  # before what takes seconds to import
 
 import gc
 import os
+import signal
 import tempfile
 import traceback
 from concurrent import futures
@@ -21,6 +22,7 @@ from typing import Any, Collection, List, Optional, Tuple
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import rclpy
+from rclpy.exceptions import NotInitializedException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
@@ -195,7 +197,8 @@ def main(args: Optional[List[str]] = None) -> int:
         arguments.HELP.print_help()
         return 0
     try:
-        with programs.held(), tempfile.TemporaryDirectory(prefix='ltp_') as folder:
+        with programs.postponed(signal.SIGTERM), tempfile.TemporaryDirectory(
+                prefix='ltp_') as folder:
             rclpy.init(args=arguments.check_arguments(args, folder))
     except ConfigError as error:
         arguments.HELP.error(str(error))
@@ -215,7 +218,7 @@ def main(args: Optional[List[str]] = None) -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # asked to stop
-    except RuntimeError:
+    except (RuntimeError, NotInitializedException):
         if rclpy.ok():  # else the signal to stop came in the middle of a publish or a wait
             raise
     finally:

@@ -7,12 +7,13 @@ import with a traceback. This one imports next to nothing.
 """
 import contextlib
 import functools
+import gc
 import importlib
 import os
 import signal
 import sys
 from types import FrameType
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 STOP = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
@@ -39,21 +40,25 @@ def run(module: str, interrupted: int = INTERRUPTED) -> int:
         code: int = main()
     except KeyboardInterrupt:
         code = interrupted
-    with held():
-        sys.stdout.flush()
-        for number in handled:  # while Python takes everything down
-            signal.signal(number, lambda number, frame: os._exit(code))
+    for number in handled:  # while Python takes everything down
+        signal.signal(number, lambda number, frame: os._exit(code))
+    sys.stdout.flush()
+    gc.freeze()  # or Python's last collection looks through all of torch, for a second or two
     return code
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
-    """Let signals to stop wait for the end of the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+def postponed(number: int) -> Iterator[None]:
+    """Keep a signal until the end of a block that installs a handler for it."""
+    came: List[int] = []
+    before = signal.signal(number, lambda received, frame: came.append(received))
     try:
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    except BaseException:
+        signal.signal(number, before)
+        raise
+    if came:
+        os.kill(os.getpid(), number)
 
 
 ltp_adapt = functools.partial(run, 'ltp_ros.tools.adapt')

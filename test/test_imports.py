@@ -31,6 +31,7 @@ WITHOUT = [
     ('config tuner', (*ROS, 'numpy', 'torch', 'cv2', 'timm')),
     ('images frames/decoding', (*ROS, 'torch', 'timm')),
     ('client', ('torch', 'cv2', 'timm')),
+    ('tools/image_source', ('torch', 'timm')),  # a camera starts at once
     ('reduction model/preprocessing model/conv_stem', (*ROS, 'cv2', 'timm')),
     # Where packages are broken, ltp_doctor says which
     ('tools/doctor tools/checks/installation tools/checks/transport',

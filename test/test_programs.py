@@ -110,13 +110,20 @@ def test_a_background_job_that_ignores_control_c_goes_on_ignoring_it():
     assert program.returncode == 7
 
 
-def test_a_signal_waits_for_the_end_of_a_block():
+def test_a_signal_waits_for_the_handler_that_a_block_installs():
     program = start('-c', '''
 import os, signal
-from ltp_ros.programs import held
-signal.signal(signal.SIGTERM, lambda *_: print('came'))
-with held():
+from ltp_ros.programs import postponed
+with postponed(signal.SIGTERM):
     os.kill(os.getpid(), signal.SIGTERM)
-    print('held')
+    print('begun')
+    signal.signal(signal.SIGTERM, lambda *_: print('came'))
 ''')
-    assert program.communicate(timeout=60) == ('held\ncame\n', '')
+    assert program.communicate(timeout=60) == ('begun\ncame\n', '')
+
+
+def test_a_block_that_fails_leaves_everything_as_it_was():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(RuntimeError), programs.postponed(signal.SIGTERM):
+        raise RuntimeError
+    assert signal.getsignal(signal.SIGTERM) is before

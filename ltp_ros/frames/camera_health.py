@@ -4,13 +4,13 @@
 import math
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
-from typing import Deque, Dict, Iterable, Iterator, Tuple
+from typing import Deque, Dict, Iterable, Iterator, List, Tuple
 
 from ltp_ros.frames.latency import NO_CLOCK, NS_PER_MS, StampClock
 from ltp_ros.frames.mailbox import Counts
 from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, number
 
-UNUSABLE = ('undecodable', 'bad stamp', 'too old')  # drops that are the camera's doing
+UNUSABLE = ('undecodable', 'bad stamp', 'too old', 'roi')  # drops that the camera's images cause
 # Shares of the images at which something begins to be told, and below which it is over
 MANY, FEW = 0.1, 0.05
 ALL, NOT_ALL = 1.0, 0.9
@@ -27,6 +27,7 @@ class CameraFeed:
     receive_ns: int = 0
     simulated: bool = False  # the age is of simulated time
     incompatible_qos: str = ''  # the policy, until an image comes
+    silent_because: str = ''  # as far as can be seen, until an image comes
     stamps: StampClock = field(default_factory=StampClock)
 
 
@@ -125,8 +126,8 @@ class CameraHealth:
                 f'a publisher on {topic} offers a QoS that does not match '
                 f'({self.feed.incompatible_qos}); set image_reliability:=best_effort')
         if silent_s > SILENT_AFTER_S:
-            return Severity.WARN, (f'no image for {silent_s:.0f} s on {topic}; ltp_doctor looks '
-                                   'for the cause')
+            cause = self.feed.silent_because or 'ltp_doctor looks for the cause'
+            return Severity.WARN, f'no image for {silent_s:.0f} s on {topic}; {cause}'
         if paused:
             return Severity.OK, 'simulated time stands still'
         if not self._counts.received:
@@ -144,18 +145,19 @@ class CameraHealth:
             yield (Severity.ERROR if everything else Severity.WARN,
                    f'{100 * share:.0f} % of the images on {topic} are dropped '
                    f'({", ".join(dropped)}), the newest because {self._why}')
-        faulty, share = _share(self._stamps, tuple(self._faults.keys() - {NO_CLOCK}))
+        faulty, share = _share(self._stamps, [kind for kind in self._faults if kind != NO_CLOCK])
         if self._many_stamps.update(share) and 'bad stamp' not in dropped:
             yield Severity.WARN, (
                 f'{100 * share:.0f} % of the stamps on {topic} are unusable '
                 f'({", ".join(faulty)}): latencies and the deadline count from arrival')
         faults = self._picture_faults()
         if faults:
-            yield Severity.WARN, f'the images on {topic} are {" and ".join(faults)}'
+            yield Severity.WARN, (f'the images on {topic} are {" and ".join(faults)}; ltp_doctor '
+                                  'shows what the model sees')
 
-    def _picture_faults(self) -> Tuple[str, ...]:
+    def _picture_faults(self) -> List[str]:
         """Return the faults that most of the newest pictures have."""
-        return tuple(fault for fault, latch in self._most_pictures.items() if latch.on)
+        return [fault for fault, latch in self._most_pictures.items() if latch.on]
 
     def _age_ms(self, now_ns: int) -> float:
         if self.feed.simulated:  # the time since has passed on another clock
@@ -170,8 +172,8 @@ def input_values(rate_hz: float, counts: Counts) -> Dict[str, str]:
             **{f'dropped ({reason})': str(count) for reason, count in counts.dropped.items()}}
 
 
-def _share(window: Iterable[Counter], kinds: Tuple[str, ...]) -> Tuple[Tuple[str, ...], float]:
+def _share(window: Iterable[Counter], kinds: Iterable[str]) -> Tuple[List[str], float]:
     """Return which of these kinds there were, and their share of 'all'."""
     total = sum(window, Counter())
-    found = tuple(kind for kind in kinds if total[kind])
+    found = [kind for kind in kinds if total[kind]]
     return found, min(sum(total[kind] for kind in found) / max(total['all'], 1), 1.0)

@@ -34,7 +34,8 @@ class PictureFault(IntFlag):
 
 
 REMEDIES: Dict[PictureFault, str] = {
-    PictureFault.UNDEREXPOSED: 'check the light, the exposure and the lens cap',
+    PictureFault.UNDEREXPOSED: 'check the light, the exposure and the lens cap; a 16-bit '
+                               'picture must fill its range',
     PictureFault.OVEREXPOSED: "check the camera's exposure and gain",
     PictureFault.FROZEN: f'the same pixels for {FROZEN_AFTER_S:g} s; restart the camera, unless '
                          'it shows a still or synthetic scene'}

@@ -113,11 +113,12 @@ class Pipeline:
             self._controller.set_keep_ratio(self._manual.pop())
         try:
             rgb = self._decode(frame.message)
-            faults = self._pictures[frame.topic].judge(rgb, frame.receive_ns, frame.simulated)
-            timer.mark('decode')
             region = region_of(config.input.roi, *rgb.shape[:2])
+            seen = rgb[region.slices]
+            faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
+            timer.mark('decode')
             prediction = self.classifier.classify(
-                rgb[region.slices], self._controller.keep_ratio, config.classifier.top_k,
+                seen, self._controller.keep_ratio, config.classifier.top_k,
                 config.classifier.score_threshold)
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error

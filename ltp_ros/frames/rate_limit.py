@@ -7,6 +7,7 @@ from statistics import median
 from typing import Deque
 
 ARRIVALS = 10  # images that the camera's period is taken from
+LONGEST_NS = 1e18  # of intervals: decades, but finite whatever the rate
 
 
 class RateLimit:
@@ -32,7 +33,7 @@ class RateLimit:
         self._arrivals_ns.append(now_ns)
         if not max_rate:
             return True
-        interval_ns = 1e9 / max_rate
+        interval_ns = min(1e9 / max_rate, LONGEST_NS)
         tolerance_ns = min(self._period_ns, interval_ns) / 2
         due_ns = self._slot_ns + interval_ns
         if now_ns + tolerance_ns < due_ns:

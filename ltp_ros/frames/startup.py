@@ -46,6 +46,8 @@ def prepare(config: ClassifierConfig, log: Log, warn: Log,
         log(f'warmed up at keep_ratio {keep_ratio:g}')
 
     set_priority(config.priority)
+    if config.profile:
+        read_profile(config.profile)  # or it is refused when the model is ready, minutes later
     log(f'loading {model_name(config.model, config.checkpoint)}')
     classifier = Classifier(config, log, go_on)
     if list(classifier.labels) == numbered_names(len(classifier.labels)):
@@ -113,16 +115,21 @@ def profiled(classifier: Classifier, warn: Log) -> List[LevelCost]:
     config = classifier.config
     if not config.profile:
         return []
-    try:
-        found = ladder_profile.read(config.profile)
-    except ProfileError as error:
-        raise ClassifierError(str(error)) from error
+    found = read_profile(config.profile)
     clauses = ladder_profile.mismatches(found, setup_of(classifier), config.ladder)
     if clauses:
         warn(f'profile {config.profile!r} does not fit: {"; ".join(clauses)}. Timing the ladder '
              'instead; run ltp_profile here')
         return []
     return [cost for cost in found.costs if cost.keep_ratio in config.ladder]
+
+
+def read_profile(path: str) -> ladder_profile.Profile:
+    """Return a profile from a file; ClassifierError if it cannot be read."""
+    try:
+        return ladder_profile.read(path)
+    except ProfileError as error:
+        raise ClassifierError(str(error)) from error
 
 
 def time_ladder(classifier: Classifier, log: Log,

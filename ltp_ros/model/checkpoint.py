@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from ltp_ros.files import expand, read_text, some_of
+from ltp_ros.model.names import DEMO
 
 MODEL_DIRECTORY = Path(__file__).parent / 'weights'
-DEMO = 'demo'
 # Where training programs put the weights in a file of more, the averaged ones first
 CONTAINERS = ('state_dict_ema', 'model_ema', 'model_state_dict', 'state_dict', 'model', 'net',
               'weights')

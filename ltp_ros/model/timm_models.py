@@ -15,10 +15,7 @@ from ltp_ros.files import expand
 from ltp_ros.model import hub
 from ltp_ros.model.checkpoint import ModelError
 from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
-
-HUB_PREFIXES = ('hf_hub:', 'hf-hub:')
-LOCAL_PREFIX = 'local-dir:'
-TIMM_PREFIXES = (*HUB_PREFIXES, LOCAL_PREFIX)  # of models that timm does not list
+from ltp_ros.model.names import LOCAL_PREFIX, TIMM_PREFIXES
 
 
 @register_model

@@ -29,7 +29,6 @@ class Diagnostics:
                  idle: Callable[[], bool]):
         self._node, self._clock = node, clock
         self._health, self._idle = health, idle
-        self._clock_fault_told = False
         self._state, self._since_s = '', 0.0
         self._transport_fault = 'not known yet'
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -48,9 +47,8 @@ class Diagnostics:
                      {'for (s)': f'{now_s - self._since_s:.0f}'})
         clock = self._clock.report()
         if clock is not None:
-            if clock.level and not self._clock_fault_told:
-                self._clock_fault_told = True
-                self._node.get_logger().warning(clock.message)
+            if clock.level:
+                self._node.get_logger().warning(clock.message, once=True)
             yield clock
         if self._transport_fault:  # until a segment is seen, of this process or of a camera
             self._transport_fault = transport.shared_memory_fault()

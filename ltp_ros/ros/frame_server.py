@@ -3,9 +3,8 @@
 """`FrameServer`: all that exists from configure to cleanup, wired together."""
 import dataclasses
 import time
-from collections import defaultdict
 from concurrent.futures import Future
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from sensor_msgs.msg import Image
 
@@ -30,6 +29,7 @@ from ltp_ros.tuner.levels import LevelCost
 
 # Of real time: the system's clock may be set back, and a simulated one stands still
 THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
+OVER_AFTER_NS = 60_000_000_000  # a fault of a picture that was not seen for so long begins anew
 
 
 class FrameServer:
@@ -53,7 +53,7 @@ class FrameServer:
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
         self._outputs = Outputs(node, classifier, config)
-        self._faults: Dict[str, Dict[str, str]] = defaultdict(dict)  # of the newest picture
+        self._fault_seen_ns: Dict[Tuple[str, str], int] = {}  # of a picture, by topic
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
         self.begin()
@@ -119,11 +119,14 @@ class FrameServer:
         topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
         faults = picture.words(processed.faults)
         self._health.add(topic, latency, faults, f'{width}x{height}')
-        for fault in faults.keys() - self._faults[topic].keys():  # it begins
-            self._node.get_logger().warning(
-                f'{topic}: the image is {fault}; {faults[fault]}. ltp_doctor shows what the model '
-                'sees', **THROTTLE)
-        self._faults[topic] = faults
+        for fault, remedy in faults.items():
+            seen_ns = self._fault_seen_ns.get((topic, fault))
+            self._fault_seen_ns[topic, fault] = processed.frame.receive_ns
+            # Once, until it was gone for a while; a throttle would be shared by the cameras
+            if seen_ns is None or processed.frame.receive_ns - seen_ns > OVER_AFTER_NS:
+                self._node.get_logger().warning(
+                    f'{topic}: the image is {fault}; {remedy}. ltp_doctor shows what the model '
+                    'sees')
         if latency.decision == Decision.LATE_ARRIVAL:
             self._node.get_logger().warning(
                 late_arrival(topic, latency.age_at_receive_ms), **THROTTLE)

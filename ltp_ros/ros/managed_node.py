@@ -84,14 +84,20 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self.get_logger().error(f'transition {transition} is not possible while {self.state}')
 
     def _enter(self, transition: int) -> bool:
+        before = self._state_machine.current_state
         try:
             self._state_machine.trigger_transition_by_id(transition, True)
-        except RuntimeError:  # rcl's
-            return False
+        except RuntimeError:  # rcl's; also where the state has changed and its event got lost
+            return self._state_machine.current_state != before
         return True
 
     def _leave(self, result: TransitionCallbackReturn) -> None:
-        self._state_machine.trigger_transition_by_label(result.to_label(), True)
+        before = self._state_machine.current_state
+        try:
+            self._state_machine.trigger_transition_by_label(result.to_label(), True)
+        except RuntimeError:
+            if self._state_machine.current_state == before:
+                raise
 
     async def _pass(self, before: LifecycleState) -> TransitionCallbackReturn:
         """Do what the state is for."""

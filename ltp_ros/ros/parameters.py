@@ -50,7 +50,8 @@ def check_topics(node: Node, topics: Sequence[str]) -> None:
     """Judge camera topics by the names that they have on this node.
 
     Raises:
-        ConfigError: if one is no topic in this namespace, or two are one topic.
+        ConfigError: if one is no topic in this namespace, or what this node draws, or two are
+            one topic.
     """
     cameras: Dict[str, str] = {}
     for topic in topics:
@@ -59,6 +60,9 @@ def check_topics(node: Node, topics: Sequence[str]) -> None:
         except RuntimeError as error:  # rcl's, which says where in its own sources
             reason = str(error).partition(', at ')[0]
             raise ConfigError(f'image_topics {topic!r:.40} is not allowed: {reason}') from error
+        if name == node.resolve_topic_name('debug_image'):
+            raise ConfigError(f"image_topics {topic!r} is this node's own output, {name}; name a "
+                              'camera')
         if name in cameras:
             raise ConfigError(f'image_topics {cameras[name]!r} and {topic!r} are one topic here, '
                               f'{name}; name each camera once')

@@ -88,16 +88,19 @@ class CameraSubscription:
                 'deadline from arrival')
         feed.age_ms, feed.receive_ns, feed.simulated = age_ms, receive_ns, simulated
         feed.encoding = message.encoding if isinstance(message, Image) else message.format
-        feed.incompatible_qos = ''  # of another publisher, or of one that is gone
+        feed.incompatible_qos = feed.silent_because = ''  # or it was another publisher
         self._callback(Frame(self.topic, message, receive_ns, age_ms, simulated))
 
     def _warn_of_silence(self) -> None:
         received, self._received = self._received, False
-        # The mismatch has been logged, and is the cause; a world that stands still is no fault
-        if received or self.feed.incompatible_qos or self._clock.paused:
+        if received or self._clock.paused:  # a world that stands still is no fault
             return
         name = self._subscription.topic_name
         found = self._node.get_publishers_info_by_topic(name)
+        if not found:
+            self.feed.incompatible_qos = ''  # its publisher is gone
+        if self.feed.incompatible_qos:  # the mismatch has been logged, and is the cause
+            return
         publishers = sum(info.topic_type == self._type for info in found)
         if found and not publishers:
             cause = (f'its publisher sends {found[0].topic_type}, not {self._type}; check '
@@ -109,6 +112,7 @@ class CameraSubscription:
                 'check that they publish, and that their process uses the Fast DDS profiles of '
                 'this one; ltp_doctor looks further')
             cause = f'it has {publishers} publisher{"s" if publishers > 1 else ""}; {advice}'
+        self.feed.silent_because = cause
         self._node.get_logger().warning(f'no image for {SILENCE_S:g} s on {name}: {cause}')
 
     def _warn_of_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:

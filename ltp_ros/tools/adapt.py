@@ -38,7 +38,7 @@ from ltp_ros.research.datasets import DatasetError, open_image_set
 from ltp_ros.research.recordings import rgb_images
 from ltp_ros.research.training.adaptation import EVALUATION_BATCH, Adapter, Recipe, gains
 from ltp_ros.research.training.built_model import BuiltModel, model_card, training_precision
-from ltp_ros.research.training.images import hold_out, stack_inputs
+from ltp_ros.research.training.images import before_crop, hold_out, stack_inputs
 from ltp_ros.research.training.state import export_model
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import (
@@ -112,11 +112,10 @@ class Adaptation:
         self.names = vit.label_names(model, weights, args.labels)
         self.config: DataConfig = vit.data_config(model, args.crop_mode)
         self.val = self._open_val(note)
-        size = self.config.resize_size(*self.config.input_size)
         with contextlib.nullcontext() if args.quiet else console.status('reading images'):
             pixels = stack_inputs(
                 rgb_images(args.images, args.limit, note, self.config.resize_size, args.topics),
-                dataclasses.replace(self.config, input_size=size, crop_pct=1.0))
+                before_crop(self.config))
         if len(pixels) < LEAST_IMAGES:
             raise DatasetError(f'{args.images!r} has {len(pixels)} images; expected at least '
                                f'{LEAST_IMAGES}, better a few hundred')

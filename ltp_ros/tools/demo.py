@@ -24,7 +24,7 @@ from ltp_ros.tools.image_source import parse_rate
 from ltp_ros.tools.reports.demo_table import DemoReport
 from ltp_ros.tools.reports.demo_watcher import DemoWatcher
 from ltp_ros.tools.support.flags import absolute_paths, checked, positive_int
-from ltp_ros.tools.support.frame_sources import PAN_FRAMES, SAMPLES
+from ltp_ros.tools.support.frame_sources import PAN_FRAMES, SAMPLES, absolute_source
 from ltp_ros.tools.support.processes import Process, ProcessError, isolate
 
 START_TIMEOUT_S = 300.0  # a slow board loads and warms up a model
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
         stack.callback(watcher.destroy_node)
         classifier = stack.enter_context(Process('ltp_ros.node', ['--ros-args', *given]))
         source = stack.enter_context(Process('ltp_ros.tools.image_source', [
-            os.path.abspath(args.source) if os.path.exists(args.source) else args.source,
+            absolute_source(args.source),
             '--rate', str(args.rate), '--count', str(args.frames), '--loop', '--wait']))
         deadline = time.monotonic() + START_TIMEOUT_S
         while not report.answered_all(args.frames) and time.monotonic() < deadline:

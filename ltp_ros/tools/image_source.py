@@ -31,9 +31,12 @@ from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from ltp_ros.config import check
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError, Note
 from ltp_ros.ros.images import from_pixels
+from ltp_ros.ros.managed_node import STEADY
+from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.transport import use_large_images
 from ltp_ros.tools.support.flags import number, positive_int, whole_number
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, is_camera, open_source
@@ -44,6 +47,7 @@ ENCODINGS = {'bgr8': cv2.COLOR_RGB2BGR, 'rgb8': None, 'mono8': cv2.COLOR_RGB2GRA
 
 NODE_NAME = 'image_source'
 SETTLE_S = 0.5  # from the last match to the first frame
+CLOCK_CHECK_S = 1.0
 NS_PER_S = 1_000_000_000
 MAX_RATE_HZ = 1000.0
 
@@ -71,6 +75,9 @@ class ImageSource(Node):
         rate = self.declare_parameter('rate', args.rate, ParameterDescriptor(
             description='frames per second [Hz]', dynamic_typing=True)).value  # an integer will do
         self._timer = self.create_timer(1.0 / rate, self._tick)
+        self._time = NodeClock(self)
+        if self._time.simulated:  # so is the rate, and the timer stands while the simulation does
+            self.create_timer(CLOCK_CHECK_S, self._check_clock, clock=STEADY)
         # The subscriber may complete the match a moment later than this publisher
         self._ticks_to_settle = math.ceil(SETTLE_S * rate) if args.wait else 0
         if args.wait:
@@ -95,6 +102,11 @@ class ImageSource(Node):
         header = Header(frame_id=name, stamp=self.get_clock().now().to_msg())
         self._publisher.publish(to_message(header, image, self._args))
         self._count += 1
+
+    def _check_clock(self) -> None:
+        status = self._time.report()
+        if status is not None and status.level:
+            self.get_logger().warning(status.message, once=True)
 
     def _report(self) -> None:
         """Log how many images were published and, if that was too few, why."""
@@ -150,11 +162,12 @@ def parse_size(text: str) -> Tuple[int, int]:
 def parse_topic(text: str) -> str:
     """Return a topic name, checked: absolute, relative, or private with ~."""
     try:
+        check('image_topics', [text])  # as the node takes it
         validate_full_topic_name(expand_topic_name(text, NODE_NAME, '/'))
     except (NameValidationException, ValueError) as error:
         raise argparse.ArgumentTypeError(
             f'{text!r} is not a topic name; expected words of letters, digits and _, joined by /, '
-            'such as /camera/image_raw') from error
+            'such as /camera/image_raw, without /compressed') from error
     return text
 
 

@@ -49,10 +49,18 @@ OUTPUTS: Tuple[Topic, ...] = (
           'with each classification, where vision_msgs is installed'),
     Topic('debug_image', 'sensor_msgs/Image', 'reliable, depth 1',
           'at most at `debug_image_rate`, while somebody subscribes to it'),
+    Topic('labels', 'ltp_ros/Labels', 'reliable, transient local, depth 1',
+          'once the model is loaded; whoever subscribes later gets it too'),
+    Topic('vision_msgs/label_info', 'vision_msgs/LabelInfo', 'reliable, transient local, depth 1',
+          'with the labels, where vision_msgs is installed'),
     Topic('/diagnostics', 'diagnostic_msgs/DiagnosticArray', 'reliable, depth 10',
           'once a second, in every lifecycle state'),
 )
-SERVICES: Tuple[Service, ...] = ()
+SERVICES: Tuple[Service, ...] = (
+    Service('~/classify', 'ltp_ros/Classify',
+            'one image in, one answer out, while a model is loaded: also while inactive, and '
+            'between the images of the cameras. The whole image, whatever `roi` is'),
+)
 
 HEAD = """# Topics, services and messages
 

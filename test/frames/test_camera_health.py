@@ -70,6 +70,8 @@ def test_silence_is_a_warning_that_leads_on_and_ends_with_an_image():
     status = bench.report()
     assert (status.level, status.message) == (
         Severity.WARN, 'no image for 6 s on /front; ltp_doctor looks for the cause')
+    bench.feed.silent_because = 'it has no publisher'  # by the subscription's watchdog
+    assert bench.report().message == 'no image for 7 s on /front; it has no publisher'
     bench.answer()
     assert bench.report().message == 'receiving images'
 
@@ -84,7 +86,7 @@ def test_while_a_simulation_is_paused_silence_is_no_fault():
     assert bench.report(seconds=6).level == Severity.WARN
 
 
-@pytest.mark.parametrize('reason', ['undecodable', 'bad stamp', 'too old'])
+@pytest.mark.parametrize('reason', ['undecodable', 'bad stamp', 'too old', 'roi'])
 def test_when_no_image_can_be_used_it_is_an_error_that_says_why(reason):
     bench = Bench()
     bench.drop(reason, 200)
@@ -116,7 +118,7 @@ def test_some_unusable_images_are_borne(dropped, level):
     assert bench.report().level == level
 
 
-@pytest.mark.parametrize('reason', ['superseded', 'inactive'])
+@pytest.mark.parametrize('reason', ['superseded', 'inactive', 'rate'])
 def test_images_that_the_node_had_no_time_for_are_not_the_cameras_fault(reason):
     bench = Bench()
     bench.drop(reason, 100)
@@ -202,7 +204,8 @@ def test_what_most_pictures_have_is_a_warning():
     bench.answer(5)
     status = bench.report()
     assert (status.level, status.message) == (
-        Severity.WARN, 'the images on /front are underexposed and frozen')
+        Severity.WARN, 'the images on /front are underexposed and frozen; ltp_doctor shows what '
+        'the model sees')
     assert status.values['picture'] == 'underexposed, frozen'
 
 

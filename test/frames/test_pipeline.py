@@ -185,6 +185,17 @@ def test_a_dark_picture_is_answered_and_told():
     assert bench.process().faults == PictureFault.UNDEREXPOSED
 
 
+@pytest.mark.parametrize('roi, faults', [
+    ([0, 0, 3, 4], PictureFault.UNDEREXPOSED), ([3, 0, 3, 4], 0), ([0.0, 0.0, 1.0, 1.0], 0)])
+def test_the_part_that_is_classified_is_what_is_judged(roi, faults):
+    bench = Bench(roi=roi)
+    half_dark = RGB.copy()
+    half_dark[:, :3] = 0
+    bench.pipeline._decode = lambda message: half_dark
+    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    assert bench.process().faults == faults
+
+
 def test_the_same_pixels_of_two_cameras_are_not_frozen():
     bench = Bench()
     for second in range(40):

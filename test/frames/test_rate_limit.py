@@ -69,7 +69,8 @@ def test_a_pause_of_the_camera_is_not_made_up_for():
     assert np.diff(after).min() > 0.09
 
 
-@pytest.mark.parametrize('before, now', [(0.1, 10.0), (10.0, 2.0), (0.0, 10.0), (10.0, 0.0)])
+@pytest.mark.parametrize('before, now', [
+    (0.1, 10.0), (1e-300, 10.0), (1e300, 10.0), (10.0, 2.0), (0.0, 10.0), (10.0, 0.0)])
 def test_a_new_rate_holds_from_the_next_image_on(before, now):
     limit = RateLimit()
     passing(arrivals(30.0, 0.0, 5), before, limit)

@@ -54,6 +54,12 @@ def test_a_priority_that_is_not_allowed_is_refused_with_what_to_do(monkeypatch):
         set_priority(20)
 
 
+def test_a_profile_that_cannot_be_read_is_refused_before_the_model_is_loaded(calls):
+    with pytest.raises(ClassifierError, match='nowhere.yaml'):
+        prepare(ClassifierConfig(model='demo', profile='/nowhere.yaml'), pytest.fail, pytest.fail,
+                lambda: True)
+
+
 def test_classes_with_one_name_are_told_with_their_ids(calls, tmp_path):
     labels = tmp_path / 'labels.txt'
     labels.write_text('crane\nplane\ncrane\n' + ''.join(f'other {n}\n' for n in range(7)))

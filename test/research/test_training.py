@@ -14,11 +14,13 @@ from ltp_ros.model.vit import attach_pruner, create_vit
 from ltp_ros.research.training.built_model import TrainingPruner, draw_pruning, pruned_accuracy
 from ltp_ros.research.training.images import (
     augment,
+    before_crop,
     channel_statistics,
     epoch_order,
     hold_out,
     load_data,
     normalise,
+    stack_inputs,
 )
 from ltp_ros.research.training.optim import make_optimizers, one_cycle, split_parameters
 
@@ -167,3 +169,17 @@ def test_classes_without_images_and_pictures_that_are_not_read_are_told(tmp_path
     assert data.class_names == ['cat', 'dog', 'emu']
     assert told[0] == 'without images, so never an answer: emu'
     assert told[1].startswith('left out: 1 .heic, which are not read')
+
+
+@pytest.mark.parametrize('size', [(168, 299), (299, 168), (299, 299), (40, 30)])
+@pytest.mark.parametrize('crop_mode', ['center', 'squash', 'border'])
+def test_the_middle_of_what_is_trained_on_is_what_the_node_sees(crop_mode, size):
+    config = DataConfig((224, 224), (0.48, 0.45, 0.40), (0.27, 0.26, 0.25), crop_pct=0.9,
+                        crop_mode=crop_mode)
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    preprocessor = Preprocessor(config)
+    seen = preprocessor.crop(preprocessor.resize(torch.from_numpy(rgb).permute(2, 0, 1)[None]))
+    trained = preprocessor.crop(stack_inputs([rgb], before_crop(config)))
+    # The halves of an odd number of pixels may be rounded the other way: shifted by one
+    assert any(torch.equal(seen[..., 1:-1, 1:-1], trained.roll((down, right), (-2, -1))[
+        ..., 1:-1, 1:-1]) for down in (-1, 0, 1) for right in (-1, 0, 1))

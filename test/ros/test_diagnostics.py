@@ -10,6 +10,7 @@ from sensor_msgs.msg import Image
 
 from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
+from ltp_ros.ros.images import from_pixels
 
 
 def test_every_camera_is_told_with_its_own_trouble(listener, small_model):
@@ -31,12 +32,12 @@ def test_every_camera_is_told_with_its_own_trouble(listener, small_model):
                             image_reliability='reliable') as program:
         dark = listener.publisher('/dark', program=program)
         damaged = listener.publisher('/damaged', program=program)
-        listener.node.create_publisher(Image, '/lossy', QoSProfile(
+        lossy = listener.node.create_publisher(Image, '/lossy', QoSProfile(
             depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT))
 
         header = picture(0).header
         header.stamp = listener.node.get_clock().now().to_msg()
-        night = messages.from_rgb(header, messages.to_rgb(picture(0)) // 16)
+        night = from_pixels(header, messages.to_rgb(picture(0)) // 16)
         answer, _ = exchange(listener, dark, night, program)
         assert answer.picture_faults == Classification.UNDEREXPOSED
         status = until_said('camera /dark', DiagnosticStatus.WARN, 'are underexposed',
@@ -60,6 +61,8 @@ def test_every_camera_is_told_with_its_own_trouble(listener, small_model):
         assert total.level == DiagnosticStatus.ERROR and '/lossy' in total.message
         assert total.hardware_id == statuses()['lifecycle'].hardware_id == platform.node()
 
+        listener.node.destroy_publisher(lossy)
+        until_said('camera /lossy', DiagnosticStatus.WARN, 'it has no publisher')
         lossy = listener.publisher('/lossy', program=program)  # one that matches
         until_said('camera /lossy', DiagnosticStatus.OK, 'receiving images', lambda: lossy.publish(
-            messages.from_rgb(header, messages.to_rgb(picture(2)))))
+            from_pixels(header, messages.to_rgb(picture(2)))))

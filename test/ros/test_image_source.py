@@ -10,6 +10,8 @@ import pytest
 import rclpy
 from rclpy.parameter import Parameter
 
+from ltp_ros.frames import simulated_time
+from ltp_ros.tools import image_source
 from ltp_ros.tools.image_source import ImageSource, build_parser, is_rate, main
 
 PNG = cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes()
@@ -74,6 +76,22 @@ def test_a_damaged_picture_is_told_at_the_end(domain, tmp_path, capfd):
     assert 'left out: 1 of 3 images cannot be used: ' in said and 'published 2 images' in said
 
 
+def test_in_simulated_time_without_a_clock_it_says_why_nothing_is_published(
+        domain, monkeypatch, capfd):
+    monkeypatch.setattr(image_source, 'CLOCK_CHECK_S', 0.01)
+    monkeypatch.setattr(simulated_time, 'SILENT_AFTER_S', 0.0)
+    rclpy.init(args=['--ros-args', '-p', 'use_sim_time:=true'])
+    try:
+        node = ImageSource(itertools.repeat(('black', np.zeros((4, 4, 3), np.uint8))),
+                           build_parser().parse_args(['--rate', '500']))
+        for _ in range(3):
+            rclpy.spin_once(node, timeout_sec=10.0)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+    assert capfd.readouterr().err.count('use_sim_time is set, and no /clock comes') == 1
+
+
 def test_the_bounds_of_a_rate():
     assert is_rate(1000) and is_rate(1e-9)
     assert not is_rate(0)
@@ -103,7 +121,8 @@ def test_as_many_images_are_published_as_were_asked_for(three_pictures, domain, 
     ('--rate', 'fast', "'fast' is not a number; it must be in (0, 1000]"),
     ('--size', '0x0', "'0x0' is not a valid size"),
     *(('--topic', topic, f'{topic!r} is not a topic name; expected words of letters, digits')
-      for topic in ('/my camera', '', 'a//b', '/1st', 'image/', '/caméra', '/' + 300 * 'a'))])
+      for topic in ('/my camera', '', 'a//b', '/1st', 'image/', '/caméra', '/' + 300 * 'a',
+                    '~', '/camera/image_raw/compressed'))])
 def test_the_command_line_refuses_a_value_with_what_is_allowed(flag, value, reason, capsys):
     with pytest.raises(SystemExit):
         main([flag, value])

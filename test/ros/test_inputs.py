@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.ros import messages
 from ltp_ros.ros.diagnostics import IDLE
+from ltp_ros.ros.images import from_pixels
 
 OUTPUTS = [('/ltp/classification', Classification), ('/ltp/latency', FrameLatency),
            ('/ltp/debug_image', Image)]
@@ -61,7 +62,7 @@ def test_the_base_topic_is_remapped_for_either_transport_in_a_namespace_too(
 
 def cut(message, rows, columns):
     rgb = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
-    return messages.from_rgb(message.header, np.ascontiguousarray(rgb[rows, columns]))
+    return from_pixels(message.header, np.ascontiguousarray(rgb[rows, columns]))
 
 
 def test_region_and_rate_hold_from_the_next_image_on_and_what_they_leave_out_is_counted(
@@ -143,17 +144,9 @@ def change(listener, transition):
     return listener.call(ChangeState, '/ltp/classifier/change_state', request).success
 
 
-def test_a_lazy_node_refuses_a_bad_topic_at_once_and_listens_to_nothing_while_inactive(
-        listener, start):
-    silence(listener)
-    with start(lazy=True, autostart=False, image_topics='["a b"]') as program:
+def test_a_lazy_node_listens_to_nothing_while_it_is_inactive(listener, start):
+    with start(lazy=True, autostart=False) as program:
         camera = listener.node.create_publisher(Image, '/ltp/image', 10)
-        assert change(listener, Transition.TRANSITION_CONFIGURE)
-        assert not change(listener, Transition.TRANSITION_ACTIVATE)
-        assert 'a b' in program.output
-        assert change(listener, Transition.TRANSITION_CLEANUP)
-        assert listener.set_parameter('image_topics', ['image']).successful
-        listener.listen('/ltp/classification', Classification)
         assert change(listener, Transition.TRANSITION_CONFIGURE)
         for _ in range(3):
             assert change(listener, Transition.TRANSITION_ACTIVATE)

@@ -87,7 +87,8 @@ def test_the_node_subscribes_to_what_the_page_lists(node):
 
 
 def test_the_node_serves_what_the_page_lists(node):
-    served = {(service.srv_name, type_of(service.srv_type)) for service in node.services
+    served = {(node.resolve_service_name(service.srv_name), type_of(service.srv_type))
+              for service in node.services
               if not type_of(service.srv_type).startswith(COMMON)}
     assert served == {(node.resolve_service_name(service.name), service.type)
                       for service in interface_table.SERVICES}

@@ -144,6 +144,32 @@ def test_a_fault_of_the_program_goes_by_on_error_and_the_node_may_start_over(
     assert change(node, CONFIGURE, ACTIVATE) and node.state == 'active'
 
 
+class EventsLost:
+    """A state machine whose events cannot be published: rcl changes the state, then complains."""
+
+    def __init__(self, machine):
+        self._machine = machine
+
+    def __getattr__(self, name):
+        attribute = getattr(self._machine, name)
+        if not name.startswith('trigger_'):
+            return attribute
+
+        def trigger(*args):
+            attribute(*args)
+            raise RuntimeError('Could not publish transition: cannot publish data')
+
+        return trigger
+
+
+def test_an_event_that_cannot_be_published_stops_no_transition(node, change):
+    node._state_machine = EventsLost(node._state_machine)
+    assert change(node, CONFIGURE) and change(node, ACTIVATE) and node.state == 'active'
+    assert not change(node, CONFIGURE) and node.state == 'active'
+    node.faults['on_deactivate'] = KeyError('a fault of the program')
+    assert not change(node, DEACTIVATE) and node.state == 'unconfigured'
+
+
 def test_a_fault_in_on_error_too_is_the_end(node, change):
     node.faults.update(on_configure=KeyError('one'), on_error=KeyError('another'))
     assert not change(node, CONFIGURE) and node.state == 'finalized'

@@ -12,13 +12,18 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ltp_ros.classifier import Prediction
+from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.picture import PictureFault
+from ltp_ros.images import decode_rgb, image_files
 from ltp_ros.msg import Classification, Labels
 from ltp_ros.ros import messages
 from ltp_ros.ros.images import from_pixels
+from ltp_ros.tools.image_source import build_parser, to_message
+
+PHOTOS = 30  # a second or two on a CPU
 
 PREDICTION = Prediction(
     class_ids=(281, 7), labels=('tabby', 'Käse'), scores=(0.5, 0.25), keep_ratio=0.53,
@@ -136,6 +141,19 @@ def test_a_compressed_image_is_decoded(rgb):
     png = cv2.imencode('.png', rgb[..., ::-1])[1].tobytes()
     message = over_the_wire(CompressedImage(format='png', data=array.array('B', png)))
     np.testing.assert_array_equal(messages.to_rgb(message), rgb)
+
+
+def test_a_jpeg_gets_the_answer_of_the_raw_image(data, deit_tiny):
+    classifier = Classifier(ClassifierConfig(
+        **deit_tiny, device='cpu', backend='eager', precision='float32', num_threads=1,
+        keep_ratios=(1.0,)))
+    pictures = [decode_rgb(path) for path in image_files(data / 'photos500')[:PHOTOS]]
+    raw, jpeg = (
+        [classifier.classify(messages.to_rgb(over_the_wire(
+            to_message(header(), picture, build_parser().parse_args(flags))))).class_ids[0]
+         for picture in pictures] for flags in ([], ['--compressed']))
+    # Of 300 photos 98.7 % agree; in the others two classes are within a few hundredths
+    assert sum(a == b for a, b in zip(raw, jpeg)) >= PHOTOS - 1
 
 
 @pytest.mark.parametrize('message', [

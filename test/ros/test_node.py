@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node as a user meets it: its own process, real DDS, a small model with random weights."""
 import signal
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -229,3 +231,20 @@ def test_a_bad_parameter_stops_the_start_with_a_sentence(listener, start, parame
         assert program.wait(DEADLINE_S) == 1
         assert sentence in program.output
         assert 'Traceback' not in program.output
+
+
+@pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_ros_starts_ends_the_node_cleanly(listener, stop):
+    program = subprocess.run([sys.executable, '-c', f"""
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import rclpy
+from ltp_ros import programs
+start = rclpy.init
+def init(**kwargs):
+    os.kill(os.getpid(), {int(stop)})
+    start(**kwargs)
+rclpy.init = init
+sys.exit(programs.ltp_classifier())
+"""], capture_output=True, text=True, timeout=DEADLINE_S)
+    assert (program.returncode, 'Traceback' in program.stderr) == (0, False), program.stderr

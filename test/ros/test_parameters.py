@@ -148,6 +148,8 @@ def test_a_value_that_is_not_allowed_stops_the_start(start, override, sentence):
     ('[image, "{ns}/image"]', (), 'are one topic here, /ltp/image'),
     ('[left, right]', ['left:=/camera', 'right:=/camera'], 'one topic here, /camera; name each'),
     ('[left, right]', ['left:=right'], 'one topic here, /ltp/right; name each camera once'),
+    ('[image, debug_image]', (), "'debug_image' is this node's own output, /ltp/debug_image"),
+    ('[image]', ['image:=debug_image'], "'image' is this node's own output, /ltp/debug_image"),
     ('["/{ns}/a"]', (), "must not contain repeated '/'$"),
     (f'[{"a" * 250}]', (), "'a+ is not allowed: .*length should not exceed"),
 ])

@@ -5,6 +5,7 @@ import argparse
 
 import pytest
 
+from ltp_ros.config import Config, fields, value_of
 from ltp_ros.tools import demo
 from ltp_ros.tools.support import flags
 
@@ -43,3 +44,44 @@ def test_a_program_refuses_a_number_out_of_range(program, arguments, capsys):
     with pytest.raises(SystemExit):
         program.build_parser().parse_args(arguments)
     assert 'it must be ' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('field', [
+    field for group, field in fields() if group == 'classifier'], ids=lambda field: field.name)
+def test_the_help_of_a_flag_is_the_description_of_its_parameter_whatever_it_holds(field):
+    told = flags.common_flags([field.name]).format_help().split()
+    assert set(field.metadata['description'].split()) <= set(told)
+
+
+@pytest.fixture
+def namesakes(tmp_path, monkeypatch):
+    """Work in a folder that has a file of the name of every default and choice."""
+    monkeypatch.chdir(tmp_path)
+    for _, field in fields():
+        for word in (*field.metadata['allowed'].choices, value_of(Config(), field.name)):
+            if isinstance(word, str) and word:
+                (tmp_path / word).touch()
+    (tmp_path / 'demo').touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize('command', ['deadline', 'overload', 'node'])
+def test_a_value_that_is_also_the_name_of_a_file_is_no_path(command, namesakes):
+    pytest.importorskip('rclpy')
+    from ltp_ros.tools.benchmark import build_parser
+    from ltp_ros.tools.benchmarks.session import model_parameters
+    assert (namesakes / 'ltp').exists()
+    parameters = model_parameters(build_parser(command).parse_args([command]))
+    assert parameters['method'] == 'ltp'
+    assert not [value for value in parameters.values() if str(namesakes) in str(value)]
+
+
+def test_paths_alone_are_made_absolute_and_need_not_exist(namesakes):
+    given = {'model': 'demo', 'checkpoint': 'x.pth', 'labels': 'ltp', 'method': 'ltp', 'cache': ''}
+    assert flags.absolute_paths(given) == {
+        **given, 'checkpoint': f'{namesakes}/x.pth', 'labels': f'{namesakes}/ltp'}
+
+
+def test_the_packaged_checkpoint_is_no_path_and_a_model_in_a_folder_is_one(namesakes):
+    assert flags.absolute_paths({'model': 'local-dir:x', 'checkpoint': 'demo'}) == {
+        'model': f'local-dir:{namesakes}/x', 'checkpoint': 'demo'}

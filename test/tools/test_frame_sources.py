@@ -12,7 +12,7 @@ import pytest
 
 from ltp_ros.images import ImageFileError
 from ltp_ros.tools.support import frame_sources
-from ltp_ros.tools.support.frame_sources import SAMPLES, open_source, pan
+from ltp_ros.tools.support.frame_sources import SAMPLES, absolute_source, open_source, pan
 
 
 def save(path, grey):
@@ -241,3 +241,12 @@ def test_a_stream_that_is_not_there_is_refused_by_its_address(source):
 def test_a_source_that_names_nothing_is_refused(source):
     with pytest.raises(ImageFileError, match='is neither a file nor a folder'):
         open_source(source, loop=False, samples=())
+
+
+@pytest.mark.parametrize('source', ['samples', '0', '/dev/video0', 'rtsp://host/path', ''])
+def test_what_is_no_path_stays_so_beside_a_file_of_its_name(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('samples', '0'):
+        (tmp_path / name).touch()
+    assert absolute_source(source) == source
+    assert absolute_source('photos') == f'{tmp_path}/photos'

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Training images as tensors: decoding, hold-out split, and augmentation per batch."""
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, List, Tuple
@@ -91,6 +92,12 @@ def load_images(image_set: ImageSet, img_size: int, track: Track, note: Note
 def middle_of(size: Tuple[int, int]) -> DataConfig:
     """Return how to resize and crop an image to `size`, losing as little as possible."""
     return DataConfig(size, (0.0,) * 3, (1.0,) * 3, crop_pct=1.0)
+
+
+def before_crop(config: DataConfig) -> DataConfig:
+    """Return how to make the pictures that `config` crops the middle of."""
+    return dataclasses.replace(config, input_size=config.resize_size(*config.input_size),
+                               crop_pct=1.0)
 
 
 def stack_inputs(rgb_images: Iterable[np.ndarray], config: DataConfig) -> torch.Tensor:

@@ -32,7 +32,7 @@ from ltp_ros.research.benchmarks.gpu import PARTS
 from ltp_ros.research.benchmarks.gpu.parts import Settings
 from ltp_ros.research.benchmarks.gpu.report import now
 from ltp_ros.research.benchmarks.gpu.runner import failures, run_parts
-from ltp_ros.tools.support.flags import common_flags, positive
+from ltp_ros.tools.support.flags import absolute_paths, common_flags, positive
 from ltp_ros.tools.support.output_files import write_json
 from ltp_ros.tools.support.provenance import provenance
 
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
     if device.index:  # each part is a process, which would have to select it
         raise BenchmarkError(f'--device {device} is not possible here: use '
                              f'CUDA_VISIBLE_DEVICES={device.index} and --device cuda')
-    settings = Settings(device.type, args.model, args.checkpoint and
-                        os.path.abspath(args.checkpoint), args.photos and
+    given = absolute_paths({'model': args.model, 'checkpoint': args.checkpoint})
+    settings = Settings(device.type, str(given['model']), str(given['checkpoint']), args.photos and
                         os.path.abspath(args.photos), str(folder), args.input_size)
     head: Dict[str, object] = {'program': 'ltp_benchmark gpu', **provenance(settings.device),
                             'minutes': args.minutes, 'started': now()}

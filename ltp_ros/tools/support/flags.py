@@ -15,6 +15,7 @@ from ltp_ros.config import (
     value_of,
 )
 from ltp_ros.files import expand
+from ltp_ros.model.names import DEMO, LOCAL_PREFIX
 from ltp_ros.parameter import finite
 
 N = TypeVar('N', int, float)
@@ -40,7 +41,7 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
         parser.add_argument(f'--{name.replace("_", "-")}', type=checked(name),
                             default=getattr(ClassifierConfig, name),
                             choices=None if allowed.pattern else allowed.choices or None,
-                            help=metadata['description'])
+                            help=metadata['description'].replace('%', '%%'))  # argparse formats
     parser.add_argument('--json', type=expand, metavar='FILE', help='write the results as JSON')
     parser.add_argument('--quiet', action='store_true', help='hide the progress bar')
     return parser
@@ -63,11 +64,18 @@ def checked(name: str) -> Callable[[str], Value]:
 
 
 def absolute_paths(values: Mapping[str, object]) -> Dict[str, object]:
-    """Return node parameters by name, with every file path made absolute."""
-    from ltp_ros.model.checkpoint import DEMO  # noqa: PLC0415  ltp_doctor runs where torch is broken
+    """Return node parameters by name, with every file path made absolute.
+
+    What a path is does not depend on the files that happen to be here.
+    """
     paths = {field.name for _, field in fields() if field.metadata['path']}
-    return {name: os.path.abspath(str(value)) if name in paths and value not in ('', DEMO)
-            else value for name, value in values.items()}
+
+    def absolute(name: str, value: object) -> object:
+        text = str(value)
+        if name == 'model' and text.startswith(LOCAL_PREFIX):
+            return LOCAL_PREFIX + os.path.abspath(expand(text[len(LOCAL_PREFIX):]))
+        return os.path.abspath(text) if name in paths and text not in ('', DEMO) else value
+    return {name: absolute(name, value) for name, value in values.items()}
 
 
 def program_parser(prog: str, doc: Optional[str], names: Sequence[str]) -> argparse.ArgumentParser:

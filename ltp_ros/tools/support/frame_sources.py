@@ -30,6 +30,7 @@ SAMPLES: Dict[str, Tuple[str, ...]] = {
     'coffee': ('coffee', 'espresso', 'cup'),
     'rocket': ('rocket', 'missile', 'shuttle'),
 }
+PACKAGED = 'samples'  # the source that is all of them
 SAMPLE_FOLDER = Path(__file__).parents[1] / 'samples'
 PAN_FRAMES = 30  # per sample image, from the first view back to it
 PAN_ZOOM = 1.2   # size of a sample image relative to the view
@@ -50,7 +51,7 @@ def open_source(source: str, loop: bool, samples: Iterable[str], note: Note = ig
         ImageFileError: if the source is not one of these, or yields no frame.
     """
     read: Callable[[], Iterator[NamedImage]]
-    if source == 'samples':
+    if source == PACKAGED:
         read = functools.partial(panned_samples, samples)
     elif is_camera(source):
         _check_device(source)
@@ -65,6 +66,12 @@ def open_source(source: str, loop: bool, samples: Iterable[str], note: Note = ig
             "of images, a camera's number or device such as /dev/video0, a stream such as "
             "rtsp://HOST/PATH, or 'samples'")
     return _frames(source, read, loop and not is_camera(source))
+
+
+def absolute_source(source: str) -> str:
+    """Return a source for a process in another folder: its path absolute, if it is one."""
+    named = source in ('', PACKAGED) or is_camera(source) or '://' in source
+    return source if named else os.path.abspath(source)
 
 
 def is_camera(source: str) -> bool:
