@@ -21,7 +21,6 @@ from launch.actions import (
     OpaqueFunction,
     SetEnvironmentVariable,
 )
-from launch.conditions import IfCondition
 from launch.events import matches_action
 from launch.events.process import ProcessExited, ShutdownProcess
 from launch.substitutions import EnvironmentVariable, TextSubstitution
@@ -41,6 +40,7 @@ NODE_NAME = 'classifier'
 NAMESPACE = 'ltp'
 NO_SOURCE, SAMPLES = 'none', 'samples'
 RESPAWN_DELAY_S = 2.0
+TRUTH = {'true': True, '1': True, 'false': False, '0': False}
 # Launch itself reads these, for every process that it starts
 OF_LAUNCH = {'launch-prefix', 'launch-prefix-filter', 'emulate_tty', 'sigterm_timeout',
              'sigkill_timeout'}
@@ -110,9 +110,12 @@ def refuse_unknown(context: LaunchContext, action: Optional[IncludeLaunchDescrip
                 f'ros2 launch ltp_ros {Path(__file__).name} --show-args lists all of them')
 
 
-def is_true(text: str, context: LaunchContext) -> bool:
-    """Return what a condition of launch makes of a text; it raises at other words."""
-    return IfCondition(text).evaluate(context)
+def is_true(given: Dict[str, str], name: str) -> bool:
+    """Return the truth value of an argument, false by default; ConfigError at other words."""
+    text = given.get(name, 'false')
+    if text.lower() not in TRUTH:
+        raise ConfigError(f'{name} {text!r} is not allowed; it must be true or false')
+    return TRUTH[text.lower()]
 
 
 def value_of(text: str, default: object) -> object:
@@ -138,8 +141,7 @@ def start(context: LaunchContext) -> List[Node]:
                                 'a parameter file, or params_file:= for none')
     pushed = given.get('ros_namespace', '')  # by PushRosNamespace
     namespace = given.get('namespace', '' if pushed else NAMESPACE)
-    clock = {'use_sim_time': is_true(given['use_sim_time'], context)
-             } if 'use_sim_time' in given else {}
+    clock = {'use_sim_time': is_true(given, 'use_sim_time')} if 'use_sim_time' in given else {}
 
     cameras = []
     source = given.get('source', NO_SOURCE)
@@ -152,7 +154,7 @@ def start(context: LaunchContext) -> List[Node]:
         transport = check('image_transport', given.get('image_transport', used['image_transport']))
         cameras = [camera(source, topic, transport, namespace, clock)
                    for topic in check('image_topics', used['image_topics'])]
-    respawn = is_true(given.get('respawn', 'false'), context)
+    respawn = is_true(given, 'respawn')
     node = Node(
         package='ltp_ros', executable='ltp_classifier', name=NODE_NAME, namespace=namespace,
         output='screen', emulate_tty=True, parameters=[*params_files, {**parameters, **clock}],

@@ -60,7 +60,7 @@ def create(model: str, pretrained: bool, model_args: Mapping[str, object],
         ModelError: as `outline`, or if there are no such weights.
     """
     name, repo = _known(model)
-    if pretrained and name == model and not repo:
+    if pretrained and timm.is_model(name):  # which hub's models and folders are not
         if not timm.is_model_pretrained(model):
             raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
         repo = timm.get_pretrained_cfg(model).hf_hub_id

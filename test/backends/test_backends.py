@@ -322,8 +322,9 @@ def test_without_onnxruntime_auto_does_without_and_onnx_says_so(monkeypatch, tmp
 
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_goes_down_its_ladder(method, monkeypatch, tmp_path):
-    monkeypatch.setattr(vit, '_create', lambda model, pretrained, *args, _=vit._create: _(
-        model, False, *args))  # MobileOne's weights are on the hub
+    create = vit.create  # MobileOne's weights are on the hub
+    monkeypatch.setattr(vit, 'create', lambda model, pretrained, *args, **kwargs: create(
+        model, False, *args, **kwargs))
     classifier = Classifier(ClassifierConfig(
         model='demo', device='cpu', backend='eager', precision='float32', method=method,
         cache=str(tmp_path)))

@@ -79,13 +79,14 @@ def launch(prefix, caplog):
 
     logging.reset()  # or it writes to the screen of an earlier test
 
-    def run(file=CHECKOUT / 'launch' / 'classify.launch.py', cameras=0, **arguments):
-        """Run until all programs have ended; if `cameras` are expected, until they have."""
+    def run(file=CHECKOUT / 'launch' / 'classify.launch.py', cameras=0, nodes=0, **arguments):
+        """Run until all programs have ended; if numbers are given, until so many have."""
         gone = []
 
         def on_exit(event, context):
-            gone.append(event.process_name)
-            return [Shutdown()] if sum('image_source' in name for name in gone) == cameras else []
+            gone.append(event.process_name.partition('-')[0])
+            over = gone.count('ltp_image_source' if cameras else 'ltp_classifier')
+            return [Shutdown()] if over == (cameras or nodes) else []
 
         service = LaunchService(argv=[f'{name}:={value}' for name, value in arguments.items()])
         including = IncludeLaunchDescription(
@@ -96,6 +97,7 @@ def launch(prefix, caplog):
                 node.write(ENDLESS)
             with open(prefix / 'lib' / 'ltp_ros' / 'ltp_image_source', 'a') as camera:
                 camera.write(WAITS_FOR_THE_NODE)
+        if cameras or nodes:
             service.include_launch_description(LaunchDescription([
                 RegisterEventHandler(OnProcessExit(on_exit=on_exit))]))
         service.include_launch_description(LaunchDescription([including]))
@@ -315,9 +317,15 @@ def test_the_clock_and_the_log_level_of_a_larger_file_are_taken(launch, tmp_path
     assert node.parameters['use_sim_time'] is True and node.log_level == ['WARN']
 
 
-def test_a_word_that_is_not_a_truth_value_is_refused(launch):
-    assert not launch(respawn='maybe')
-    assert 'maybe' in launch.told and launch.code
+@pytest.mark.parametrize('name', ['respawn', 'use_sim_time'])
+def test_a_word_that_is_not_a_truth_value_is_refused(launch, name):
+    assert not launch(**{name: 'maybe'})
+    assert f"{name} 'maybe' is not allowed; it must be true or false" in launch.told
+    assert launch.code
+
+
+def test_a_node_that_died_is_started_again_if_asked_for(launch):
+    assert len(launch(nodes=2, respawn='true')) == 2
 
 
 # The environment

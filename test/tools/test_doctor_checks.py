@@ -4,6 +4,7 @@
 import dataclasses
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -216,6 +217,7 @@ def test_a_segment_that_a_process_only_reads_from_is_not_its_own(tmp_path):
     (tmp_path / 'fd' / '7').symlink_to(f'{small}_el')
     assert transport.own_segments(tmp_path) == [0x86000]
     (tmp_path / 'fd' / '8').symlink_to(f'{large}_el')
+    (tmp_path / 'fd' / '3').write_text('')  # as one that is closed before it is looked at: no link
     assert sorted(transport.own_segments(tmp_path)) == [0x86000, 0x1000000]
     assert transport.own_segments(tmp_path / 'none') == []
 
@@ -426,6 +428,31 @@ def test_labels_in_another_order_are_found_out_by_the_packaged_photos(tmp_path):
     shifted = model.load({'model': 'demo', 'device': 'cpu',
                           'labels': str(tmp_path / 'labels.txt')}, 1.0)[0]
     assert bad(model.judge_samples(shifted, pictures))
+
+
+class Fickle:
+    """Stands in for a classifier that is sure, and of another label with fewer tokens."""
+
+    labels = ('cattle', 'horse')
+
+    def classify(self, rgb, keep_ratio, top_k, score_threshold):
+        return SimpleNamespace(class_ids=(int(keep_ratio < self.changes_below),), scores=(0.9,),
+                               labels=('horse',))
+
+    def __init__(self, changes_below):
+        self.changes_below = changes_below
+
+
+def test_a_level_that_changes_most_sure_answers_is_told():
+    pictures = samples() + samples()
+    assert bad(model.judge_level(Fickle(0.5), pictures, 0.45))
+    assert bad(model.judge_level(Fickle(0.5), pictures, 0.7)) == []
+    assert model.judge_level(Fickle(0.5), pictures[:3], 0.45) == []  # too few to tell
+
+
+def test_a_class_whose_name_only_contains_a_photo_s_word_is_not_asked_for():
+    from ltp_ros.tools.support.frame_sources import SAMPLES
+    assert model.judge_samples(Fickle(0.5), dict(zip(SAMPLES, samples()))) == []
 
 
 def test_a_reliable_publisher_serves_a_reliable_subscription():

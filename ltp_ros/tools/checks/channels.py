@@ -24,7 +24,7 @@ SURENESS = 1.5  # weight of the logarithm of the ratio of the best scores
 THUMBNAIL = 64  # pixels a side
 # The mean of n scenes must lie above BOUND / sqrt(n)
 BOUND = 2.0
-# Of the colours in common: views of one scene have 0.82 and more, one pair in 200 photos has 0.75
+# Of the colours in common: views of one scene have 0.82 and more, of two photos one pair in 200
 SAME_SCENE = 0.75
 COLOURLESS = 0.02  # mean of saturation times value
 

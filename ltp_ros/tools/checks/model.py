@@ -3,6 +3,7 @@
 """What the model sees of a picture, and what it says of it."""
 import dataclasses
 import math
+import re
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence, Tuple
 
@@ -24,6 +25,7 @@ HEIGHT = 448  # pixels, of both pictures in the file
 GAP = 8  # pixels between them
 FRAME = (255, 160, 0)  # RGB, around the region that the model sees
 TOP_K = 5
+SURE = 0.5  # score
 FEWEST = 4  # pictures that the agreement of two levels is judged by
 
 
@@ -147,13 +149,18 @@ def _named(prediction: Prediction) -> List[str]:
 
 def judge_level(classifier: Classifier, pictures: Sequence[np.ndarray],
                 level: float) -> List[Finding]:
-    """Return whether most pictures get another answer at the level in use than with all tokens."""
-    if level == 1.0 or len(pictures) < FEWEST:
+    """Return whether a level changes most of the answers that are sure with all tokens."""
+    if level == 1.0:
         return []
-    changed = sum(classifier.classify(rgb, 1.0, 1, 0.0).class_ids
-                  != classifier.classify(rgb, level, 1, 0.0).class_ids for rgb in pictures)
-    message = f'{changed} of {len(pictures)} pictures get another label than with all tokens'
-    if 2 * changed > len(pictures):
+    sure = [(rgb, answer.class_ids) for rgb in pictures
+            for answer in [classifier.classify(rgb, 1.0, 1, SURE)] if answer.class_ids]
+    if len(sure) < FEWEST:
+        return []
+    changed = sum(classifier.classify(rgb, level, 1, 0.0).class_ids != class_ids
+                  for rgb, class_ids in sure)
+    message = (f'{changed} of {len(sure)} pictures that are sure with all tokens get another '
+               'label')
+    if 2 * changed > len(sure):
         return [Finding(f'keep_ratio {level:g}', Level.WARN, message,
                         'raise min_keep_ratio or keep_ratio, take method:=mixed, or run ltp_adapt '
                         'on your images')]
@@ -171,19 +178,21 @@ def judge_samples(classifier: Classifier, samples: Mapping[str, np.ndarray]) -> 
              if any(_is_one_of(label, SAMPLES[name]) for label in classifier.labels)}
     if not known:
         return []
-    told = {name: classifier.classify(samples[name], 1.0, 1, 0.0).labels for name in known}
-    wrong = [f'{name} is called {labels[0].split(",")[0]}' for name, labels in told.items()
-             if labels and not _is_one_of(labels[0], known[name])]
-    if len(wrong) == len(known):
-        return [Finding('packaged photos', Level.WARN, f'{"; ".join(wrong)}: the weights or the '
-                        'labels may not belong to this model', 'check labels:=FILE (its order and '
-                        'number) and the checkpoint; ltp_evaluate measures it on your images')]
+    told = {name: classifier.classify(samples[name], 1.0, 1, 0.0) for name in known}
+    wrong = {name: answer for name, answer in told.items()
+             if not any(_is_one_of(label, known[name]) for label in answer.labels)}
+    if len(wrong) == len(known) and any(max(answer.scores) > SURE for answer in wrong.values()):
+        named = '; '.join(f'{name} is called {answer.labels[0].split(",")[0]}'
+                          for name, answer in wrong.items())
+        return [Finding('packaged photos', Level.WARN, f'{named}: the weights or the labels may '
+                        'not belong to this model', 'check labels:=FILE (its order and number) '
+                        'and the checkpoint; ltp_evaluate measures it on your images')]
     return [Finding('packaged photos', Level.OK,
                     f'{len(known) - len(wrong)} of {len(known)} are named right')]
 
 
 def _is_one_of(label: str, words: Sequence[str]) -> bool:
-    return any(word in label.lower() for word in words)
+    return any(re.search(rf'\b{word}\b', label.lower()) for word in words)  # no 'cattle'
 
 
 def channel_evidence(classifier: Classifier, rgb: np.ndarray) -> float:

@@ -25,7 +25,8 @@ from ltp_ros.tools.checks.node import Classifier
 from ltp_ros.tools.checks.transport import Participant, participant_of
 
 SETTLED_S = 1.5  # without a change of the graph
-DISCOVERY_S = 8.0
+ANNOUNCED_S = 4.0  # Fast DDS repeats a lost announcement after 3
+DISCOVERY_S = 10.0
 ANSWER_S = 10.0  # a busy machine
 DIAGNOSTICS_S = 8.0  # they come once a second
 KEPT = 12  # pictures of a camera
@@ -60,15 +61,17 @@ class Observer:
         self._exit.close()
 
     def _discover(self) -> None:
-        """Spin until there are other nodes and the graph stays as it is."""
+        """Spin until there is a managed node and the graph stays as it is."""
         graph: object = None
         changed_s = begun_s = time.monotonic()
         while time.monotonic() < begun_s + DISCOVERY_S:
             self._executor.spin_once(timeout_sec=0.1)
-            found = sorted(self._nodes()), self._node.get_service_names_and_types()
+            services = self._node.get_service_names_and_types()
+            found, now_s = (sorted(self._nodes()), services), time.monotonic()
             if found != graph:
-                graph, changed_s = found, time.monotonic()
-            elif len(found[0]) > 1 and time.monotonic() > changed_s + SETTLED_S:
+                graph, changed_s = found, now_s
+            elif now_s > max(changed_s + SETTLED_S, begun_s + ANNOUNCED_S) and any(
+                    name.endswith('/change_state') for name, _ in services):
                 return
 
     def _nodes(self) -> Set[str]:

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Whether images can travel: ROS's environment, the middleware, shared memory."""
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -179,8 +180,11 @@ def own_segments(process: Path) -> List[int]:
     Args:
         process: its folder in /proc. Fast DDS holds a lock beside each segment of its own.
     """
+    links = []
     try:
-        links = [os.readlink(str(file)) for file in (process / 'fd').iterdir()]
+        for file in (process / 'fd').iterdir():
+            with contextlib.suppress(OSError):  # closed since it was listed
+                links.append(os.readlink(str(file)))
         maps = (process / 'maps').read_text(errors='replace')
     except OSError:  # another user's, or gone
         return []
