@@ -108,9 +108,13 @@ class CameraSubscription:
         elif not publishers:
             cause = 'it has no publisher; check image_topics and image_transport'
         else:
+            segment = transport.largest_segment()
+            limit = (f'; images of more than {segment / 1e6:.0f} MB, the size of its segment, get '
+                     'lost: publish smaller or compressed ones, or give the profiles of both a '
+                     'larger segment_size' if segment else '')
             advice = transport.shared_memory_fault() or (
                 'check that they publish, and that their process uses the Fast DDS profiles of '
-                'this one; ltp_doctor looks further')
+                f'this one{limit}; ltp_doctor looks further')
             cause = f'it has {publishers} publisher{"s" if publishers > 1 else ""}; {advice}'
         self.feed.silent_because = cause
         self._node.get_logger().warning(f'no image for {SILENCE_S:g} s on {name}: {cause}')

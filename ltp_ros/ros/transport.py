@@ -50,6 +50,17 @@ def use_large_images() -> None:
     os.environ.update(dict.fromkeys(PROFILES_VARIABLES, chosen))
 
 
+def largest_segment(maps: Path = Path('/proc/self/maps')) -> int:
+    """Return the bytes of the largest segment of Fast DDS that a process has mapped; 0 if none.
+
+    Args:
+        maps: the mappings of the process, as in proc(5).
+    """
+    text = maps.read_text(errors='replace') if maps.exists() else ''
+    return max((int(end, 16) - int(begin, 16) for begin, end in _SEGMENT.findall(text)),
+               default=0)
+
+
 def shared_memory_fault(maps: Path = Path('/proc/self/maps')) -> str:
     """Return why Fast DDS cannot carry images in shared memory, and what to do; '' if it can.
 
@@ -59,9 +70,7 @@ def shared_memory_fault(maps: Path = Path('/proc/self/maps')) -> str:
     text = maps.read_text(errors='replace') if maps.exists() else ''
     if FAST_DDS not in text or os.environ.get('FASTDDS_BUILTIN_TRANSPORTS'):  # chosen knowingly
         return ''
-    largest = max((int(end, 16) - int(begin, 16) for begin, end in _SEGMENT.findall(text)),
-                  default=0)
-    if largest >= _HOLDS_AN_IMAGE:
+    if largest_segment(maps) >= _HOLDS_AN_IMAGE:
         return ''
     chosen = _chosen_profiles()
     if not Path(chosen).is_file():  # Path('') is a folder

@@ -142,3 +142,8 @@ def test_a_process_that_joins_with_our_profiles_has_its_segment(listener, name):
         stderr=subprocess.STDOUT, text=True, timeout=90, cwd=Path(transport.__file__).parents[2],
         env={**os.environ, **dict.fromkeys(PROFILES_VARIABLES, profiles)})
     assert result.stdout.strip() == "['']"
+
+
+@pytest.mark.parametrize('sizes, largest', [((), 0), ((600_000, 10 * MB), 10 * MB)])
+def test_the_largest_segment_says_how_large_an_image_may_be(mapped, sizes, largest):
+    assert transport.largest_segment(mapped(*sizes)) == largest
