@@ -79,13 +79,19 @@ class Classifier:
         if self.device.index is not None:
             torch.cuda.set_device(self.device)  # for code in this thread that names no device
         resolve_precision(config.precision, self.device)
+        weights = vit.weights_of(config.model, config.checkpoint)
+        names: List[str] = []
+
+        def name_classes(outline: torch.nn.Module) -> None:
+            if config.labels:  # once: it may be a pipe
+                names.extend(vit.label_names(outline, weights, config.labels))
+
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
                                score=config.score, alpha=config.alpha,
                                input_size=config.input_size,
-                               papr_checkpoint=config.papr_checkpoint, labels=config.labels,
+                               papr_checkpoint=config.papr_checkpoint, judge=name_classes,
                                progress=progress, log=log)
-        weights = vit.weights_of(config.model, config.checkpoint)
-        self.labels = vit.label_names(model, weights, config.labels)
+        self.labels = names or vit.label_names(model, weights)
         self.model_name = vit.model_name(config.model, config.checkpoint)
         self.data_config = vit.data_config(model, config.crop_mode)
         self.num_patches = model.patch_drop.num_patches

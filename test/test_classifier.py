@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """RGB in, `Prediction` out: against stock timm with random weights, and on real photos."""
 import csv
+import os
+import threading
 
 import cv2
 import numpy as np
@@ -289,3 +291,12 @@ def test_real_photos_are_classified_as_well_as_the_model_can(data, deit_tiny, de
         answer = model.classify(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), top_k=1)
         right += answer.class_ids[0] == int(row['class_index'])
     assert 79 <= 100 * right / len(rows) <= 90  # 86 % on all 500
+
+
+def test_labels_may_come_through_a_pipe(make, tmp_path):
+    pipe = tmp_path / 'labels'
+    os.mkfifo(str(pipe))
+    names = [f'name {index}' for index in range(len(make().labels))]
+    writer = threading.Thread(target=pipe.write_text, args=('\n'.join(names),), daemon=True)
+    writer.start()
+    assert list(make(labels=str(pipe)).labels) == names

@@ -37,9 +37,10 @@ def _go_on() -> None:
 
 def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: str = 'srb',
                alpha: float = 0.5, keep_ratio: float = 1.0, pretrained: bool = True,
-               input_size: int = 0, papr_checkpoint: str = '', labels: str = '',
-               any_head: bool = False, progress: Callable[[], None] = _go_on,
-               log: Optional[Log] = None, **model_args: object) -> VisionTransformer:
+               input_size: int = 0, papr_checkpoint: str = '', any_head: bool = False,
+               judge: Callable[[VisionTransformer], None] = lambda outline: None,
+               progress: Callable[[], None] = _go_on, log: Optional[Log] = None,
+               **model_args: object) -> VisionTransformer:
     """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
 
     Args:
@@ -55,8 +56,9 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
             checkpoint was trained at, or the model's own.
         papr_checkpoint: weights of the ConvNet of method 'papr'; empty: timm's.
         pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
-        labels: a file of class names that must fit the model; see `label_names`.
         any_head: whether also to take a model without classes, whose head is to be replaced.
+        judge: called with the model without its weights, before they are fetched; it may raise
+            ModelError.
         progress: called now and then while weights are fetched; it may raise to end that.
         log: called with how far that is; None: a bar is shown instead.
         **model_args: passed on to timm, for instance `img_size` or `num_classes`.
@@ -80,8 +82,7 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
     check_supported(judged, model, method)
     if not any_head:
         check_classes(judged, model, checkpoint)
-    if labels:
-        label_names(judged, checkpoint, labels)
+    judge(judged)
     conv_net = _papr_conv_net(papr_checkpoint, pretrained, progress, log) if (
         method == 'papr') else None
     vit = create(model, pretrained and not weights, model_args, progress, log)
