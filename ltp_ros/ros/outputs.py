@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything the node publishes about a frame, and the labels that say what it means."""
 import contextlib
+from typing import Dict
 
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.publisher import Publisher
@@ -9,7 +10,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import Config
+from ltp_ros.config import Config, ConfigError
 from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.latency import FrameLatency
@@ -29,6 +30,9 @@ class Outputs:
         node: not yet active.
         classifier: the source of the answers.
         config: replace the attribute to change the live parameters.
+
+    Raises:
+        ConfigError: if two topics are remapped to one.
     """
 
     def __init__(self, node: ManagedNode, classifier: Classifier, config: Config):
@@ -36,12 +40,23 @@ class Outputs:
         self._classifier = classifier
         self.config = config
 
+        topics: Dict[str, str] = {}
+
+        def judge(topic: str) -> None:
+            name = node.resolve_topic_name(topic)
+            if name in topics:  # DDS would refuse it in words of its own
+                raise ConfigError(f'{topics[name]} and {topic} are both remapped to {name}; give '
+                                  'each a topic of its own')
+            topics[name] = topic
+
         def lifecycle_publisher(message_type: type, topic: str, qos: int) -> LifecyclePublisher:
+            judge(topic)
             publisher = node.create_lifecycle_publisher(message_type, topic, qos)
             undo.callback(node.destroy_lifecycle_publisher, publisher)
             return publisher
 
         def latched_publisher(message_type: type, topic: str) -> Publisher:
+            judge(topic)
             publisher = node.create_publisher(message_type, topic, LATCHED)
             undo.callback(node.destroy_publisher, publisher)
             return publisher
