@@ -26,7 +26,7 @@ class Cameras:
         server: takes the images, and knows whether somebody subscribes to the answers.
 
     Raises:
-        ConfigError: if two topics are remapped to one.
+        ConfigError: if two topics are remapped to one, or one is an output of the node.
     """
 
     def __init__(self, node: ConfiguredNode, clock: NodeClock, server: FrameServer):
@@ -39,6 +39,10 @@ class Cameras:
         if len(set(names)) < len(names):  # by a remapping of <topic>/compressed
             raise ConfigError(f'image_topics {list(config.image_topics)} are remapped to {names}; '
                               'give each camera a topic of its own')
+        own = {publisher.topic_name for publisher in node.publishers}.intersection(names)
+        if own:
+            raise ConfigError(f'image_topics {list(config.image_topics)}: this node publishes on '
+                              f'{", ".join(sorted(own))} itself; name the topic of a camera')
         self.update()
         self._timer = node.create_timer(CHECK_PERIOD_S, self.update, clock=STEADY)
 

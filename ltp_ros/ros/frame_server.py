@@ -54,7 +54,6 @@ class FrameServer:
         self._node, self._worker = node, worker
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
-        self._outputs = Outputs(node, classifier, config)
         self._fault_seen_ns: Dict[Tuple[str, str], int] = {}  # of a picture, by topic
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
@@ -63,6 +62,7 @@ class FrameServer:
             self.pipeline, lambda config: prepare(config, logger.info, logger.warning,
                                                   node.context.ok), logger.warning)
         self.begin()
+        self._outputs = Outputs(node, classifier, config)
         worker.start(self.pipeline, self)
         logger.info(
             f'{classifier.model_name} on {classifier.device}, {classifier.backend.name} '

@@ -1,11 +1,16 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Everything the node publishes about a frame, and the labels that say what it means."""
+import contextlib
+from typing import Dict
+
+from rclpy.lifecycle import LifecyclePublisher
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import Config
+from ltp_ros.config import Config, ConfigError
 from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.latency import FrameLatency
@@ -25,35 +30,56 @@ class Outputs:
         node: not yet active.
         classifier: the source of the answers.
         config: replace the attribute to change the live parameters.
+
+    Raises:
+        ConfigError: if two topics are remapped to one.
     """
 
     def __init__(self, node: ManagedNode, classifier: Classifier, config: Config):
         self._node = node
         self._classifier = classifier
-        self._classification = node.create_lifecycle_publisher(
-            Classification, 'classification', 10)
-        self._latency = node.create_lifecycle_publisher(FrameLatencyMsg, 'latency', 10)
-        self._vision = messages.VisionClassification and node.create_lifecycle_publisher(
-            messages.VisionClassification, 'vision_msgs/classification', 10)
-        self._debug_image = node.create_lifecycle_publisher(
-            Image, 'debug_image', 1)  # reliable: rviz2, image_view and web_video_server ask for it
-        self._labels = node.create_publisher(Labels, 'labels', LATCHED)
-        self._label_info = messages.LabelInfo and node.create_publisher(
-            messages.LabelInfo, 'vision_msgs/label_info', LATCHED)
-        # In a thread of its own: drawing takes longer than some frames have
-        self._drawing = Background(self._publish_debug_image)
         self.config = config
-        self._publish_labels()
+
+        topics: Dict[str, str] = {}
+
+        def judge(topic: str) -> None:
+            name = node.resolve_topic_name(topic)
+            if name in topics:  # DDS would refuse it in words of its own
+                raise ConfigError(f'{topics[name]} and {topic} are both remapped to {name}; give '
+                                  'each a topic of its own')
+            topics[name] = topic
+
+        def lifecycle_publisher(message_type: type, topic: str, qos: int) -> LifecyclePublisher:
+            judge(topic)
+            publisher = node.create_lifecycle_publisher(message_type, topic, qos)
+            undo.callback(node.destroy_lifecycle_publisher, publisher)
+            return publisher
+
+        def latched_publisher(message_type: type, topic: str) -> Publisher:
+            judge(topic)
+            publisher = node.create_publisher(message_type, topic, LATCHED)
+            undo.callback(node.destroy_publisher, publisher)
+            return publisher
+
+        with contextlib.ExitStack() as undo:  # of what was opened, if the rest cannot be
+            self._classification = lifecycle_publisher(Classification, 'classification', 10)
+            self._latency = lifecycle_publisher(FrameLatencyMsg, 'latency', 10)
+            self._vision = messages.VisionClassification and lifecycle_publisher(
+                messages.VisionClassification, 'vision_msgs/classification', 10)
+            self._debug_image = lifecycle_publisher(
+                Image, 'debug_image', 1)  # reliable: rviz2, image_view and web_video_server ask
+            self._labels = latched_publisher(Labels, 'labels')
+            self._label_info = messages.LabelInfo and latched_publisher(
+                messages.LabelInfo, 'vision_msgs/label_info')
+            # In a thread of its own: drawing takes longer than some frames have
+            self._drawing = Background(self._publish_debug_image)
+            undo.callback(self._drawing.stop)
+            self._publish_labels()
+            self._close = undo.pop_all()
 
     def destroy(self) -> None:
         """Close every topic."""
-        self._drawing.stop()
-        for publisher in (self._classification, self._latency, self._vision, self._debug_image):
-            if publisher is not None:
-                self._node.destroy_lifecycle_publisher(publisher)
-        for publisher in (self._labels, self._label_info):
-            if publisher is not None:
-                self._node.destroy_publisher(publisher)
+        self._close.close()
 
     @property
     def subscribed(self) -> bool:

@@ -141,6 +141,13 @@ def test_cameras_that_cannot_be_told_apart_are_refused_until_they_can(listener, 
         assert state(listener) == 'inactive'
         assert "remapped to ['/camera/compressed', '/camera/compressed']" in program.output
         assert change(listener, Transition.TRANSITION_CLEANUP)
+        for name, value in [('image_transport', 'raw'), ('image_topics', ['latency'])]:
+            assert listener.set_parameter(name, value).successful
+        assert listener.set_parameter('lazy', True).successful  # refused now, not on demand
+        assert change(listener, Transition.TRANSITION_CONFIGURE)
+        assert not change(listener, Transition.TRANSITION_ACTIVATE)
+        assert 'this node publishes on /ltp/latency itself' in program.output
+        assert change(listener, Transition.TRANSITION_CLEANUP)
         assert listener.set_parameter('image_topics', ['left']).successful
         assert change(listener, Transition.TRANSITION_CONFIGURE)
         assert change(listener, Transition.TRANSITION_ACTIVATE)
