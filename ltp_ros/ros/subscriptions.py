@@ -116,8 +116,9 @@ class CameraSubscription:
                 'check that they publish, and that their process uses the Fast DDS profiles of '
                 f'this one{limit}; ltp_doctor looks further')
             cause = f'it has {publishers} publisher{"s" if publishers > 1 else ""}; {advice}'
+        if cause != self.feed.silent_because:  # once; /diagnostics goes on telling
+            self._node.get_logger().warning(f'no image for {SILENCE_S:g} s on {name}: {cause}')
         self.feed.silent_because = cause
-        self._node.get_logger().warning(f'no image for {SILENCE_S:g} s on {name}: {cause}')
 
     def _warn_of_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
         self.feed.incompatible_qos = qos_policy_name_from_kind(event.last_policy_kind)
