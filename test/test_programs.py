@@ -12,9 +12,9 @@ import pytest
 import ltp_ros
 from ltp_ros import programs
 
-CHECKOUT = Path(ltp_ros.__file__).parents[1]
+FOLDER = Path(ltp_ros.__file__).parents[1]  # that of the installed package, if it is installed
 NAMES = re.findall(r'^(ltp_\w+) = "ltp_ros\.programs:\1"$', (
-    CHECKOUT / 'pyproject.toml').read_text(), re.MULTILINE)
+    Path(__file__).parents[1] / 'pyproject.toml').read_text(), re.MULTILINE)
 NODES = {'ltp_classifier', 'ltp_image_source'}  # run until they are told to stop
 STOP = (signal.SIGINT, signal.SIGTERM)
 MAIN = '''
@@ -33,7 +33,7 @@ def start(*words):
     """Start Python, with SIGINT not ignored as in a background job."""
     return subprocess.Popen(
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd=str(CHECKOUT), preexec_fn=lambda: signal.signal(
+        cwd=str(FOLDER), preexec_fn=lambda: signal.signal(
             signal.SIGINT, signal.default_int_handler))
 
 
@@ -106,7 +106,7 @@ def test_a_background_job_that_ignores_control_c_goes_on_ignoring_it():
     program = subprocess.run([sys.executable, '-c', 'import signal; signal.signal('
                               'signal.SIGINT, signal.SIG_IGN)' + MAIN.format(main='''
     os.kill(os.getpid(), signal.SIGINT)
-    return 7''', code=130)], cwd=str(CHECKOUT), timeout=60)
+    return 7''', code=130)], cwd=str(FOLDER), timeout=60)
     assert program.returncode == 7
 
 

@@ -13,7 +13,10 @@ from rosidl_adapter.parser import (
     parse_service_string,
 )
 
-SOURCES = Path(__file__).parents[2]
+from ltp_ros.ros.transport import share_directory
+
+CHECKOUT = Path(__file__).parents[2]
+SOURCES = CHECKOUT if (CHECKOUT / 'msg').is_dir() else share_directory()
 
 
 class Topic(NamedTuple):
