@@ -85,11 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
         help='token-ranking criteria of the ltp method')
     add_ladder_flags(parser, 'keep ratios to evaluate', several_alphas=True)
     add('--batch', type=positive_int, default=64, help='images per batch')
-    add('--workers', type=whole_number, default=0, metavar='N',
-        help='decoder processes; 0: decode in the main process')
+    add('--workers', type=whole_number, default=0, metavar='N', help='decoder processes; 0: none')
     add('--limit', type=positive_int, metavar='N', help='use only N of the images, evenly spaced')
-    add('--state', type=expand, metavar='FILE', help='save the answers in this .npz; after an '
-        'interruption the same command resumes from it')
+    add('--state', type=expand, metavar='FILE', help='save the answers here, and go on from them')
     add('--rounds', type=whole_number, default=0, metavar='N', help='also time each variant on '
         'one image in N interleaved rounds; 0: no timing')
     add('--backend', choices=('eager', 'graph', 'onnx'), default='eager',
