@@ -25,7 +25,7 @@ try:
 except ImportError:  # its place on Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
-CYCLES = int(os.environ.get('LTP_TEST_CYCLES', '12'))
+CYCLES = int(os.environ.get('LTP_TEST_CYCLES', '8'))
 SETTLED = 5  # cycles after which nothing may grow any more
 CAMERAS = ('/ltp/left', '/ltp/right')
 RATE_HZ = 60.0
