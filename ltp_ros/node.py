@@ -135,10 +135,10 @@ class ClassifierNode(ConfiguredNode):
             server.close()
         if self._worker is not None:
             self._worker.stop(wait=not self.loading)
+        gc.unfreeze()  # undo `prepare`: models and nodes contain cycles
 
     def _unload(self) -> None:
         self.release()
-        gc.unfreeze()  # undo `prepare`; the model may contain cycles
         gc.collect()
 
     def _stop_listening(self) -> None:

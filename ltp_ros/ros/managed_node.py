@@ -45,6 +45,12 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """The label of the lifecycle state, such as 'configuring' or 'active'."""
         return self._state_machine.current_state[1]
 
+    def destroy_node(self) -> None:
+        """Leave ROS, and with it the services of the lifecycle, which rclpy's own leaves behind."""
+        super().destroy_node()
+        # They hold the participant, and a node is a cycle that may never be collected
+        self._state_machine.destroy_when_not_in_use()
+
     async def change_state(self, transition: int) -> bool:
         """Go through a transition of lifecycle_msgs/Transition; return whether it succeeded."""
         before = LifecycleState(*self._state_machine.current_state)

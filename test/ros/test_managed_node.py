@@ -173,3 +173,19 @@ def test_an_event_that_cannot_be_published_stops_no_transition(node, change):
 def test_a_fault_in_on_error_too_is_the_end(node, change):
     node.faults.update(on_configure=KeyError('one'), on_error=KeyError('another'))
     assert not change(node, CONFIGURE) and node.state == 'finalized'
+
+
+def test_a_destroyed_node_leaves_no_service_behind_though_somebody_still_holds_it(listener):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    held = Managed(context=context)
+    name = '/managed/change_state'
+
+    def services():
+        return {service for service, _ in listener.node.get_service_names_and_types()}
+
+    listener.until(lambda: name in services())
+    held.destroy_node()
+    rclpy.shutdown(context=context)
+    listener.until(lambda: name not in services())
+    assert held.faults == {}
