@@ -46,7 +46,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         return self._state_machine.current_state[1]
 
     def destroy_node(self) -> None:
-        """Leave ROS, and with it the services of the lifecycle, which rclpy's own leaves behind."""
+        """Leave ROS, with the services of the lifecycle, which rclpy itself leaves behind."""
         super().destroy_node()
         # They hold the participant, and a node is a cycle that may never be collected
         self._state_machine.destroy_when_not_in_use()
