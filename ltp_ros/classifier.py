@@ -189,7 +189,8 @@ class Classifier:
             raise ValueError(f'top_k {top_k} is not allowed; it must be at least 1')
         threshold = config.score_threshold if score_threshold is None else score_threshold
         scores, class_ids, keep_indices = self.backend(rgb, keep_ratio, top_k)
-        if not np.isfinite(scores).all():  # NaN is above no threshold: it would look like nothing
+        # NaN is above no threshold, and not among the best: it would look like nothing recognised
+        if len(scores) < top_k or not np.isfinite(scores).all():
             raise NotFiniteError(f'{self.model_name} gave NaN for an answer at keep_ratio '
                                  f'{keep_ratio:g} in {self.precision}')
         confident = int((scores >= threshold).sum())  # scores descend

@@ -183,10 +183,12 @@ def test_weights_that_give_no_numbers_are_told_while_warming_up(make):
         broken.warm_up()
 
 
-def test_an_answer_that_is_not_finite_is_a_failure_and_not_an_empty_one(make, rgb):
+@pytest.mark.parametrize('number', [float('inf'), float('nan')])
+@pytest.mark.parametrize('where', [(3, 5), 3, slice(None)])
+def test_an_answer_that_is_not_finite_is_a_failure_and_not_an_empty_one(make, rgb, where, number):
     broken = make()
     with torch.no_grad():
-        broken.backend.model.head.weight[3, 5] = float('inf')
+        broken.backend.model.head.weight[where] = number
     with pytest.raises(NotFiniteError, match='gave NaN for an answer at keep_ratio'):
         broken.classify(rgb)
 
