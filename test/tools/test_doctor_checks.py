@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from test_doctor import (
     DISTRIBUTIONS,
     DRIVER,
@@ -458,3 +459,13 @@ def test_a_class_whose_name_only_contains_a_photo_s_word_is_not_asked_for():
 def test_a_reliable_publisher_serves_a_reliable_subscription():
     reliable = dataclasses.replace(DRIVER, best_effort=False)
     assert bad(judge_camera(camera(publishers=[reliable], wants_reliable=True), '')) == []
+
+
+def test_weights_that_give_no_numbers_are_told(small_model, tmp_path):
+    tensors = load_file(small_model)
+    broken = tmp_path / 'broken.safetensors'
+    save_file({**tensors, 'head.bias': tensors['head.bias'] * float('nan')}, broken)
+    broken.with_suffix('.json').write_text(Path(small_model).with_suffix('.json').read_text())
+    classifier, findings = model.load({'device': 'cpu', 'checkpoint': str(broken)}, 0.7)
+    (finding,) = bad(findings)
+    assert classifier is None and finding.level is Level.ERROR and 'gives NaN' in finding.message

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the model sees of a picture, and what it says of it."""
 import dataclasses
-import math
 import re
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence, Tuple
@@ -54,6 +53,7 @@ def load(parameters: Mapping[str, object],
         if available and Path(weights).is_file():
             findings.append(judge_memory(Path(weights).stat().st_size, available))
         classifier = Classifier(config)
+        classifier.warm_up()  # it may fail, or give NaN: then there is nothing to ask it
     except (ConfigError, ModelError, ClassifierError, ImportError, RuntimeError, OSError,
             MemoryError) as error:
         return None, [*findings, Finding(CHECK, Level.ERROR, first_line(error), _remedy(error))]
@@ -134,9 +134,6 @@ def answers(classifier: Classifier, rgb: np.ndarray, level: float) -> List[Findi
         found = {ratio: classifier.classify(rgb, ratio, TOP_K, 0.0) for ratio in levels}
     except ImageSizeError as error:
         return [Finding('answer', Level.ERROR, str(error), 'crop the image upstream')]
-    if not found[1.0].scores or math.isnan(found[1.0].scores[0]):
-        return [Finding('answer', Level.ERROR, f'the model gives NaN in {classifier.precision}',
-                        'set precision:=float32; if that is NaN too, the weights are broken')]
     return [Finding(f'answer with {"all tokens" if ratio == 1.0 else f"keep_ratio {ratio:g}"}',
                     Level.OK, ', '.join(_named(prediction)))
             for ratio, prediction in found.items()]
