@@ -43,8 +43,9 @@ class Cameras:
         if own:
             raise ConfigError(f'image_topics {list(config.image_topics)}: this node publishes on '
                               f'{", ".join(sorted(own))} itself; name the topic of a camera')
+        self._follow_demand()
+        self._timer = node.create_timer(CHECK_PERIOD_S, self._follow_demand, clock=STEADY)
         self.update()
-        self._timer = node.create_timer(CHECK_PERIOD_S, self.update, clock=STEADY)
 
     @property
     def idle(self) -> bool:
@@ -52,10 +53,18 @@ class Cameras:
         return not self._subscriptions
 
     def update(self) -> None:
+        """Do as the parameters say now; only a lazy node has to look at the demand again."""
+        if self._node.config.input.lazy:
+            self._timer.reset()
+        else:
+            self._timer.cancel()
+        self._follow_demand()
+
+    def _follow_demand(self) -> None:
         """Listen, or stop listening, as is wanted now."""
         if self._closed:
             return  # the executor may call a timer once more that is destroyed
-        if self._server.wanted or not self._node.config.input.lazy:
+        if not self._node.config.input.lazy or self._server.wanted:
             if self.idle:
                 self._listen()
         elif not self.idle:

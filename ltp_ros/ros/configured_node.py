@@ -54,7 +54,8 @@ class ConfiguredNode(ManagedNode):
         try:
             config, parameter_list = parameters.change(self.config, parameter_list,
                                                        self.configured)
-            parameters.check_topics(self, config.input.image_topics)
+            if config.input.image_topics != self.config.input.image_topics:
+                parameters.check_topics(self, config.input.image_topics)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         result = super().set_parameters_atomically(parameter_list)

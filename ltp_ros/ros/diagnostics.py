@@ -49,8 +49,6 @@ class Diagnostics:
                      {'for (s)': f'{now_s - self._since_s:.0f}'})
         clock = self._clock.report()
         if clock is not None:
-            if clock.level:
-                self._node.get_logger().warning(clock.message, once=True)
             yield clock
         if self._transport_fault:  # until a segment is seen, of this process or of a camera
             self._transport_fault = transport.shared_memory_fault()

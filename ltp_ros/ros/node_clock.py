@@ -47,10 +47,13 @@ class NodeClock:
         return self.simulated and self._simulated.paused(time.monotonic_ns())
 
     def report(self) -> Optional[Status]:
-        """Return the status of simulated time; None in real time."""
+        """Return the status of simulated time, and log a fault of it once; None in real time."""
         if not self.simulated:
             return None
-        return self._simulated.report(time.monotonic_ns(), self._node.count_publishers('/clock'))
+        status = self._simulated.report(time.monotonic_ns(), self._node.count_publishers('/clock'))
+        if status.level:
+            self._node.get_logger().warning(status.message, once=True)
+        return status
 
     def _advance(self, jump: TimeJump) -> None:
         self._simulated.advance(jump.delta.nanoseconds, time.monotonic_ns())
