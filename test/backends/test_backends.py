@@ -487,16 +487,22 @@ def on_a_gpu_of_no_substance(mode, module):
     return module
 
 
-@pytest.mark.parametrize('keep_ratio', LEVELS)
-def test_from_the_image_to_the_answer_nothing_needs_the_host(model, keep_ratio):
-    # No size that depends on values, no number read, no tensor of the CPU's: torch's fake tensors
-    # refuse the first two, so what passes here can be captured in a CUDA graph
+@pytest.fixture
+def mode():
+    """Return torch's mode of fake tensors, which have a GPU; skip where it must be a real one."""
     mode = FakeTensorMode()
     try:
         with mode:
             torch.empty(1, device='cuda')
     except RuntimeError:
         pytest.skip('this torch wants a driver even for fake tensors')
+    return mode
+
+
+@pytest.mark.parametrize('keep_ratio', LEVELS)
+def test_from_the_image_to_the_answer_nothing_needs_the_host(mode, model, keep_ratio):
+    # No size that depends on values, no number read, no tensor of the CPU's: torch's fake tensors
+    # refuse the first two, so what passes here can be captured in a CUDA graph
     backend = EagerBackend(model, vit.data_config(model), CPU, 'float32')
     on_a_gpu_of_no_substance(mode, backend.model)
     preprocessor = on_a_gpu_of_no_substance(mode, backend.transfer.preprocessor)
@@ -510,13 +516,7 @@ def test_from_the_image_to_the_answer_nothing_needs_the_host(model, keep_ratio):
 
 @pytest.mark.parametrize('crop_mode', ['center', 'squash', 'border'])
 @pytest.mark.parametrize('size', [(480, 640), (9, 700), (700, 9)])
-def test_in_every_crop_mode_the_input_is_made_on_the_device(crop_mode, size):
-    mode = FakeTensorMode()
-    try:
-        with mode:
-            torch.empty(1, device='cuda')
-    except RuntimeError:
-        pytest.skip('this torch wants a driver even for fake tensors')
+def test_in_every_crop_mode_the_input_is_made_on_the_device(mode, crop_mode, size):
     config = DataConfig((96, 96), (0.5,) * 3, (0.5,) * 3, crop_mode=crop_mode)
     preprocessor = on_a_gpu_of_no_substance(mode, Preprocessor(config, torch.float16))
     with mode, torch.inference_mode():
