@@ -105,12 +105,12 @@ class Classifier:
         config = self.config
         folder = choice.model_folder(config.cache, self.model_name, self.model_hash,
                                      config.method, config.score, config.alpha)
-        if folder is not None:
-            cache.prune(folder.parents[1], folder)
         try:
+            pairs = choice.candidates(config.backend, config.precision, self.device)
+            if folder is not None and 'onnx' in dict(pairs):  # which alone keeps anything
+                cache.prune(folder.parents[1], folder)
             return choice.fastest(
-                choice.candidates(config.backend, config.precision, self.device),
-                lambda name, precision: choice.create(
+                pairs, lambda name, precision: choice.create(
                     name, precision, model, self.data_config, self.device, folder, log),
                 _test_frame(), snap(TRIAL_LEVEL, config.ladder), log)
         except (ImportError, RuntimeError, OSError) as error:
