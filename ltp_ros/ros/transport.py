@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Iterator, Mapping, Optional, Tuple
 
 # The name before Kilted, and since; whichever is not known is ignored
 PROFILES_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
@@ -14,8 +14,9 @@ SHARED_MEMORY = '/dev/shm'
 ROOMY = 2 ** 29  # bytes: a dozen processes with the segments of fastdds_4k.xml
 SCARCE = 2 ** 26  # bytes free: a segment may not fit in less
 # Bytes: Fast DDS's own segment has half of it, ours ten times as much
-_HOLDS_AN_IMAGE = 2 ** 20
-_SEGMENT = re.compile(r'^([0-9a-f]+)-([0-9a-f]+) .*/fast(?:rtps|dds)_[0-9a-f]{16}$', re.MULTILINE)
+HOLDS_AN_IMAGE = 2 ** 20  # bytes: Fast DDS's own segment has half of it
+_SEGMENT = re.compile(r'^([0-9a-f]+)-([0-9a-f]+) .*?(/\S*/fast(?:rtps|dds)_[0-9a-f]{16})$',
+                      re.MULTILINE)
 
 
 def share_directory() -> Path:
@@ -46,7 +47,7 @@ def use_large_images() -> None:
     With the default transports three of four images are lost, since an image is larger than the
     512 KiB shared-memory segment. Call this before rclpy.init; child processes inherit it.
     """
-    chosen = _chosen_profiles() or str(profiles_file())
+    chosen = chosen_profiles(os.environ) or str(profiles_file())
     os.environ.update(dict.fromkeys(PROFILES_VARIABLES, chosen))
 
 
@@ -56,9 +57,16 @@ def largest_segment(maps: Path = Path('/proc/self/maps')) -> int:
     Args:
         maps: the mappings of the process, as in proc(5).
     """
-    text = maps.read_text(errors='replace') if maps.exists() else ''
-    return max((int(end, 16) - int(begin, 16) for begin, end in _SEGMENT.findall(text)),
-               default=0)
+    return _largest(maps.read_text(errors='replace') if maps.exists() else '')
+
+
+def segments(maps: str) -> Iterator[Tuple[str, int]]:
+    """Yield path and bytes of each segment of Fast DDS among the mappings of a process."""
+    return ((path, int(end, 16) - int(begin, 16)) for begin, end, path in _SEGMENT.findall(maps))
+
+
+def _largest(maps: str) -> int:
+    return max((size for _, size in segments(maps)), default=0)
 
 
 def shared_memory_fault(maps: Path = Path('/proc/self/maps')) -> str:
@@ -70,9 +78,9 @@ def shared_memory_fault(maps: Path = Path('/proc/self/maps')) -> str:
     text = maps.read_text(errors='replace') if maps.exists() else ''
     if FAST_DDS not in text or os.environ.get('FASTDDS_BUILTIN_TRANSPORTS'):  # chosen knowingly
         return ''
-    if largest_segment(maps) >= _HOLDS_AN_IMAGE:
+    if _largest(text) >= HOLDS_AN_IMAGE:
         return ''
-    chosen = _chosen_profiles()
+    chosen = chosen_profiles(os.environ)
     if not Path(chosen).is_file():  # Path('') is a folder
         found = f'name {chosen}, which does not exist' if chosen else 'are not set'
         return (f'{" and ".join(PROFILES_VARIABLES)} {found}, and Fast DDS loses most images '
@@ -87,9 +95,9 @@ def shared_memory_fault(maps: Path = Path('/proc/self/maps')) -> str:
             'too')
 
 
-def _chosen_profiles() -> str:
+def chosen_profiles(environment: Mapping[str, str]) -> str:
     """Return the file that the user has chosen; '' if none."""
-    return next(filter(None, map(os.environ.get, PROFILES_VARIABLES)), '')
+    return next(filter(None, map(environment.get, PROFILES_VARIABLES)), '')
 
 
 def _space(folder: str) -> Tuple[int, int]:

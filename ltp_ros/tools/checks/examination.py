@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The rounds of `ltp_doctor` that need the packages: machine, node and camera, pictures, model."""
+import functools
 import os
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
@@ -12,6 +13,7 @@ from ltp_ros.backends import cache as kept
 from ltp_ros.backends import choice
 from ltp_ros.backends.onnx_export import origin
 from ltp_ros.classifier import Classifier
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import some_of
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.region import RegionError, region_of
@@ -22,8 +24,6 @@ from ltp_ros.tools.checks.camera import SUFFIX, Camera
 from ltp_ros.tools.checks.finding import Finding, Level, skipped
 from ltp_ros.tools.checks.installation import Package
 from ltp_ros.tools.support.frame_sources import SAMPLE_FOLDER, SAMPLES
-
-KEEP_RATIO = 0.7  # the node's default, where no node says
 
 
 class View(NamedTuple):
@@ -174,7 +174,7 @@ def _evidence(scene: List[np.ndarray], classifier: Optional[Classifier]) -> Opti
 def of_model(parameters: Mapping[str, object]
              ) -> Tuple[Optional[Classifier], float, List[Finding]]:
     """Load the classifier of these parameters; return it, the keep ratio in use, the findings."""
-    level = float(str(parameters.get('keep_ratio', KEEP_RATIO)))
+    level = float(str(parameters.get('keep_ratio', ClassifierConfig.keep_ratio)))
     if parameters.get('method') == 'none':
         level = 1.0
     classifier, findings = model.load(parameters, level)
@@ -183,5 +183,6 @@ def of_model(parameters: Mapping[str, object]
     return classifier, level, findings
 
 
+@functools.lru_cache(maxsize=None)
 def _samples() -> Dict[str, np.ndarray]:
     return {name: decode_rgb(SAMPLE_FOLDER / f'{name}.jpg') for name in SAMPLES}

@@ -11,7 +11,7 @@ from typing import List, NamedTuple, Sequence
 import cv2
 import numpy as np
 
-from ltp_ros.frames.picture import PictureFault, PictureWatch
+from ltp_ros.frames.picture import FROZEN_PICTURES, PictureFault, PictureWatch
 from ltp_ros.tools.checks.finding import Finding, Level
 
 SHORT_SIDE = 256  # pixels that a picture is looked at in: about what a model is given
@@ -19,7 +19,6 @@ FLAT = 8.0  # standard deviation of the grey levels
 BLURRED = 0.1  # of the Laplacian, relative to that of the grey levels
 TINTED = 65.0  # mean colour, in CIELAB's a and b
 MOSAIC = 1.5  # how much more neighbours differ than pixels two apart
-FEWEST_FROZEN = 10
 
 
 class Look(NamedTuple):
@@ -71,7 +70,7 @@ def judge_pictures(pictures: Sequence[np.ndarray], samples: Sequence[np.ndarray]
         'colour cast', look.cast, low.cast, high.cast, look.cast > TINTED,
         'one colour lies over all of it', 'set the white balance in the driver (automatic, or '
         'that of the light)'))
-    if not simulated and len(pictures) >= FEWEST_FROZEN and all(
+    if not simulated and len(pictures) >= FROZEN_PICTURES and all(
             np.array_equal(pictures[0], other) for other in pictures[1:]):
         findings.append(Finding(
             'frozen picture', Level.WARN, f'{len(pictures)} pictures have the same pixels, which '

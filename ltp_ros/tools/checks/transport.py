@@ -15,11 +15,8 @@ RANGES = ('SUBNET', 'LOCALHOST', 'OFF', 'SYSTEM_DEFAULT')
 MAX_DOMAIN = 232  # above, the ports would be above 65535
 SAFE_DOMAIN = 101  # above, Linux may have given their ports to other programs
 SEGMENT = 11 * 2 ** 20  # bytes of config/fastdds.xml's, with what Fast DDS adds
-HOLDS_AN_IMAGE = 2 ** 20  # bytes: Fast DDS's own segment has half of it
 RECEIVE_BUFFER = Path('/proc/sys/net/core/rmem_max')
 LOCK = '_el'
-SEGMENT_LINE = re.compile(r'^([0-9a-f]+)-([0-9a-f]+) .*?(/\S*/fast(?:rtps|dds)_[0-9a-f]{16})$',
-                          re.MULTILINE)
 LITTLE_BUFFER = 2 ** 21  # bytes; ROS's own advice for images is 2 GB
 DEFAULT_SEGMENT = 'Fast DDS loses most images over half a megabyte'
 
@@ -102,7 +99,7 @@ def judge_profile(rmw: str, shell_fault: str,
         return judge_receive_buffer(_receive_buffer())
     if not rmw.startswith(FAST):
         return skipped(check, f'{rmw} is not judged')
-    lacking = [process for process in participants if process.segment < HOLDS_AN_IMAGE]
+    lacking = [process for process in participants if process.segment < transport.HOLDS_AN_IMAGE]
     if lacking:
         named = ' and '.join(f'{process.name} (process {process.pid})' for process in lacking)
         return Finding(check, Level.WARN, f'{named} started without shared memory for images: '
@@ -126,7 +123,7 @@ def shell_fault(environment: Mapping[str, str]) -> str:
     if environment.get('FASTDDS_BUILTIN_TRANSPORTS'):  # chosen knowingly
         return ''
     names = transport.PROFILES_VARIABLES
-    chosen = next(filter(None, map(environment.get, names)), '')
+    chosen = transport.chosen_profiles(environment)
     if not chosen:
         return f'{" and ".join(names)} are not set'
     if not Path(chosen).is_file():
@@ -189,8 +186,7 @@ def own_segments(process: Path) -> List[int]:
     except OSError:  # another user's, or gone
         return []
     own = {link[:-len(LOCK)] for link in links if link.endswith(LOCK)}
-    return [int(end, 16) - int(begin, 16) for begin, end, path in SEGMENT_LINE.findall(maps)
-            if path in own]
+    return [size for path, size in transport.segments(maps) if path in own]
 
 
 def _program_of(pid: int) -> str:
