@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from ros_helpers import DEADLINE_S, classifier_process, picture
+from ros_helpers import DEADLINE_S, change, classifier_process, picture
 from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier
@@ -41,11 +40,6 @@ def reference(small_model):
 @pytest.fixture
 def rgb():
     return np.random.default_rng(3).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-
-
-def change(listener, transition):
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return listener.call(ChangeState, '/ltp/classifier/change_state', request).success
 
 
 def test_a_script_sees_answers_sets_parameters_and_has_images_classified(

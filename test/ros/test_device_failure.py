@@ -8,9 +8,8 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from ros_helpers import picture
+from ros_helpers import change, picture
 
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.onnx import OnnxBackend
@@ -19,8 +18,8 @@ from ltp_ros.node import ClassifierNode
 
 
 @pytest.fixture
-def start(small_model):
-    """Return a function that starts the node in a thread, with parameters of the test's choice."""
+def start(listener, small_model):
+    """Return a function that starts the node in a thread: it, and a publisher of its images."""
     running = []
 
     def make(**parameters):
@@ -35,7 +34,8 @@ def start(small_model):
         thread = threading.Thread(target=spin, args=(executor,), daemon=True)
         thread.start()
         running.append((node, executor, thread))
-        return node
+        listener.until(lambda: node.state == 'active')
+        return node, listener.publisher('/ltp/image')
 
     yield make
     for node, executor, thread in running:
@@ -97,9 +97,7 @@ def statuses(listener):
 
 def test_a_failure_costs_an_image_and_the_answers_after_it_are_those_before(
         listener, start, device, camera):
-    node = start()
-    listener.until(lambda: node.state == 'active')
-    publisher = listener.publisher('/ltp/image')
+    node, publisher = start()
     camera(node, publisher)
     listener.until(lambda: listener.classifications)
     before = listener.classifications[-1]
@@ -115,9 +113,7 @@ def test_a_failure_costs_an_image_and_the_answers_after_it_are_those_before(
 def test_a_device_that_goes_on_failing_is_left_for_another_which_is_told(
         listener, start, device, camera):
     listener.listen('/diagnostics', DiagnosticArray)
-    node = start()
-    listener.until(lambda: node.state == 'active')
-    publisher = listener.publisher('/ltp/image')
+    node, publisher = start()
     camera(node, publisher)
     listener.until(lambda: listener.classifications)
     device.failing = (EagerBackend,)
@@ -139,9 +135,7 @@ def test_a_device_that_goes_on_failing_is_left_for_another_which_is_told(
 def test_where_nothing_helps_the_node_lets_go_of_the_model_and_can_be_configured_again(
         listener, start, device, camera):
     listener.listen('/diagnostics', DiagnosticArray)
-    node = start()
-    listener.until(lambda: node.state == 'active')
-    publisher = listener.publisher('/ltp/image')
+    node, publisher = start()
     camera(node, publisher)
     device.failing = (EagerBackend, OnnxBackend)
     listener.until(lambda: publisher.publish(picture(99)) or node.state == 'unconfigured')
@@ -150,15 +144,12 @@ def test_where_nothing_helps_the_node_lets_go_of_the_model_and_can_be_configured
     assert not node.failed and rclpy.ok()
 
     device.failing = ()
-    assert listener.call(ChangeState, '/ltp/classifier/change_state', ChangeState.Request(
-        transition=Transition(id=Transition.TRANSITION_CONFIGURE))).success
+    assert change(listener, Transition.TRANSITION_CONFIGURE)
     listener.until(lambda: statuses(listener)['lifecycle'] == (0, 'inactive'))
 
 
 def test_where_it_is_asked_for_the_process_ends(listener, start, device, camera):
-    node = start(on_failure='exit')
-    listener.until(lambda: node.state == 'active')
-    publisher = listener.publisher('/ltp/image')
+    node, publisher = start(on_failure='exit')
     device.failing = (EagerBackend, OnnxBackend)
     with pytest.raises(RuntimeError):  # the context is gone
         listener.until(lambda: publisher.publish(picture(99)))

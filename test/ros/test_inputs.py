@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from ros_helpers import classifier_process, exchange, picture
+from ros_helpers import change, classifier_process, exchange, picture
 from sensor_msgs.msg import CompressedImage, Image
 
 from ltp_ros.msg import Classification, FrameLatency
@@ -137,11 +136,6 @@ def test_a_lazy_node_listens_to_its_cameras_only_while_somebody_listens_to_it(
         listener.until(lambda: statuses('lifecycle').message == 'active', program)
         assert listener.set_parameter('lazy', True).successful
         listener.until(lambda: not camera.get_subscription_count(), program)
-
-
-def change(listener, transition):
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return listener.call(ChangeState, '/ltp/classifier/change_state', request).success
 
 
 def test_a_lazy_node_listens_to_nothing_while_it_is_inactive(listener, start):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from launch_helpers import CHECKOUT, install
 
 from ltp_ros.config import fields
 from ltp_ros.ros.transport import PROFILES_VARIABLES
 
 pytest.importorskip('launch_ros', reason='launch and launch_ros come with ROS; not in the wheels')
-CHECKOUT = Path(__file__).parents[2]
 STAND_IN = '''#!/bin/sh
 started="$STARTED/$(basename "$0") $$"
 env > "$started.env"
@@ -51,15 +51,7 @@ class Started:
 @pytest.fixture
 def prefix(tmp_path, monkeypatch):
     """Install the package with stand-ins for its programs; return where they write."""
-    share, programs = tmp_path / 'share', tmp_path / 'lib' / 'ltp_ros'
-    for folder in (share / 'ltp_ros', share / 'ament_index/resource_index/packages', programs):
-        folder.mkdir(parents=True)
-    (share / 'ament_index/resource_index/packages/ltp_ros').touch()
-    for name in ('launch', 'config'):
-        (share / 'ltp_ros' / name).symlink_to(CHECKOUT / name)
-    for name in ('ltp_classifier', 'ltp_image_source'):
-        (programs / name).write_text(STAND_IN)
-        (programs / name).chmod(0o755)
+    install(tmp_path, (STAND_IN, STAND_IN))
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path))
     monkeypatch.setenv('STARTED', str(tmp_path))

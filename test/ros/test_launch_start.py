@@ -4,14 +4,13 @@
 import sys
 import types
 import unittest
-from pathlib import Path
 
 import pytest
+from launch_helpers import CHECKOUT, install
 
 pytest.importorskip('launch_ros', reason='launch_ros comes with ROS; it is not in the wheels')
 launch_testing = pytest.importorskip(
     'launch_testing', reason='launch_testing comes with ROS; it is not in the wheels')
-CHECKOUT = Path(__file__).parents[2]
 PROGRAM = '#!/bin/sh\nexec {python} -m {module} "$@"\n'
 ARGUMENTS = {'model': 'demo', 'source': 'samples', 'device': 'cpu', 'backend': 'eager',
              'precision': 'float32', 'log_level': 'warn', 'image_transport': 'compressed',
@@ -21,15 +20,8 @@ ARGUMENTS = {'model': 'demo', 'source': 'samples', 'device': 'cpu', 'backend': '
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """Install the package from this checkout."""
-    share, programs = tmp_path / 'share', tmp_path / 'lib' / 'ltp_ros'
-    for folder in (share / 'ltp_ros', share / 'ament_index/resource_index/packages', programs):
-        folder.mkdir(parents=True)
-    (share / 'ament_index/resource_index/packages/ltp_ros').touch()
-    (share / 'ltp_ros' / 'config').symlink_to(CHECKOUT / 'config')
-    for name, module in (('ltp_classifier', 'ltp_ros.node'),
-                         ('ltp_image_source', 'ltp_ros.tools.image_source')):
-        (programs / name).write_text(PROGRAM.format(python=sys.executable, module=module))
-        (programs / name).chmod(0o755)
+    install(tmp_path, [PROGRAM.format(python=sys.executable, module=module)
+                       for module in ('ltp_ros.node', 'ltp_ros.tools.image_source')])
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path), prepend=':')
     monkeypatch.setenv('PYTHONPATH', str(CHECKOUT), prepend=':')
 
