@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`~/classify`: one image in, one answer out, beside the stream of the cameras."""
 from concurrent.futures import CancelledError
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 
@@ -25,8 +25,9 @@ class ClassifyService:
     def __init__(self, node: ManagedNode, server: Callable[[], Optional[FrameServer]]):
         self._node, self._server = node, server
         # An answer that waits for the model must keep no other callback waiting. rclpy awaits a
-        # coroutine, though its types do not say so
-        node.create_service(Classify, '~/classify', self._answer,  # type: ignore[misc]
+        # coroutine, though its types do not say so.
+        answer: Callable[..., Any] = self._answer
+        node.create_service(Classify, '~/classify', answer,
                             callback_group=ReentrantCallbackGroup())
 
     async def _answer(self, request: Classify.Request,
