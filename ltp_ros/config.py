@@ -182,7 +182,9 @@ class OutputConfig:
         above_minimum=True)
     on_failure: str = parameter(
         'degrade', "when the model cannot be run in any way any more: 'degrade' releases it, and "
-        "the node waits, unconfigured, for who manages it; 'exit' ends the process with code 1",
+        "the node waits, unconfigured, for who manages it; 'exit' ends the process with code 1. "
+        "When it hangs in an image: 'degrade' loads it anew beside the one that hangs, 'exit' "
+        'ends the process',
         choices=('degrade', 'exit'))
     autostart: bool = parameter(
         True, 'configure and activate at startup; false: wait for a lifecycle manager')

@@ -32,7 +32,7 @@ from ltp_ros.config import ConfigError
 from ltp_ros.frames.recovery import ModelLostError
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
-from ltp_ros.frames.worker import Worker
+from ltp_ros.frames.worker import PATIENCE_S, Worker, at_work
 from ltp_ros.ros import arguments, bond
 from ltp_ros.ros.cameras import Cameras
 from ltp_ros.ros.classify_service import ClassifyService
@@ -41,6 +41,8 @@ from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.tuner.levels import LevelCost
+
+LAST_FRAME_S = 1.0  # a process that is told to end is killed by launch after five
 
 
 class ClassifierNode(ConfiguredNode):
@@ -127,14 +129,19 @@ class ClassifierNode(ConfiguredNode):
         self._unload()
         return TransitionCallbackReturn.SUCCESS
 
-    def release(self) -> None:
-        """Stop listening, let the worker finish its frame, and forget the model."""
+    def release(self, patience_s: float = PATIENCE_S) -> None:
+        """Stop listening, let the worker finish its frame, and forget the model.
+
+        Args:
+            patience_s: how long a frame may take; what hangs is left behind.
+        """
         self._stop_listening()
         server, self._server = self._server, None
+        worker, self._worker = self._worker, None
         if server is not None:
-            server.close()
-        if self._worker is not None:
-            self._worker.stop(wait=not self.loading)
+            server.close(patience_s)
+        elif worker is not None:
+            worker.stop(0.0 if self.loading else patience_s)
         gc.unfreeze()  # undo `prepare`: models and nodes contain cycles
 
     def _unload(self) -> None:
@@ -237,11 +244,11 @@ def main(args: Optional[List[str]] = None) -> int:
             raise
     finally:
         if node is not None:
-            node.release()
+            node.release(LAST_FRAME_S)
             node.destroy_node()
         rclpy.try_shutdown()
     code = 1 if node is not None and node.failed else 0
-    if node is not None and node.loading:  # a download, a compiler: neither can be interrupted
+    if at_work():  # a download, a compiler, a driver that hangs: none can be interrupted
         sys.stdout.flush()
         os._exit(code)
     return code

@@ -16,9 +16,10 @@ from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
-from ltp_ros.frames.recovery import Recovery
+from ltp_ros.frames.recovery import ModelLostError, Recovery
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
+from ltp_ros.frames.watchdog import PERIOD_S, Watchdog, limit_s, stuck
 from ltp_ros.frames.worker import Worker
 from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
@@ -45,7 +46,8 @@ class FrameServer:
         classifier: warmed up.
         costs: how long each level of its ladder takes.
         on_level_change: called in the worker's thread when the tuner has changed the keep ratio.
-        on_failure: called in the worker's thread with the error that ended the work.
+        on_failure: called with the error that ended the work, in the worker's thread or, if that
+            hangs, in the executor's.
     """
 
     def __init__(self, node: ConfiguredNode, worker: Worker, classifier: Classifier,
@@ -64,14 +66,18 @@ class FrameServer:
         self.begin()
         self._outputs = Outputs(node, classifier, config)
         worker.start(self.pipeline, self)
+        self._watchdog = Watchdog()
+        self._watch = node.create_timer(PERIOD_S, self._look, clock=STEADY)
         logger.info(
             f'{classifier.model_name} on {classifier.device}, {classifier.backend.name} '
             f'{classifier.precision}, {len(classifier.labels)} classes, '
             f'{classifier.num_patches} patch tokens')
 
-    def close(self) -> None:
-        """Let the worker finish its frame, then close the topics."""
-        self._worker.stop()
+    def close(self, patience_s: float) -> None:
+        """Let the worker finish its frame, for so long at most, then close the topics."""
+        self._node.destroy_timer(self._watch)
+        if not self._worker.stop(patience_s):
+            self.pipeline.abandon('inactive')
         self._outputs.destroy()
 
     def begin(self) -> None:
@@ -147,6 +153,33 @@ class FrameServer:
         if drop.reason == 'failed':
             self._recovery.failed(str(drop))
             self._show_level()
+
+    def _look(self) -> None:
+        """Do something about a worker that hangs; in the executor's thread."""
+        pipeline = self.pipeline
+        seconds = self._watchdog.stuck_s(pipeline.busy_since_ns, time.monotonic_ns())
+        if seconds < limit_s(pipeline.slowest_ms):
+            pipeline.stuck_s = 0.0
+            return
+        told, pipeline.stuck_s = pipeline.stuck_s > 0.0, seconds
+        reason, work = stuck(seconds), pipeline.abandon()
+        if self._node.config.output.on_failure == 'exit':
+            self.on_failure(ModelLostError(reason))
+        elif work is not None:
+            self._replace_worker(work, reason)
+        elif not told:  # what hangs is not the model: another would not help
+            self._node.get_logger().error(f'{reason} in publishing the answer')
+
+    def _replace_worker(self, work: object, reason: str) -> None:
+        self.pipeline.stuck_s, self.pipeline.trouble = 0.0, reason
+        if isinstance(work, Frame):
+            self._health.add_drop(work.topic, reason)
+            self._node.get_logger().error(
+                f'{work.topic}: dropped an image (failed): {reason}')
+        else:
+            self._node.get_logger().error(f'~/classify: {reason}')
+        self._worker.replace(reason)
+        self._worker.start(self.pipeline, self, lambda: self._recovery.hung(reason))
 
     def _show_level(self) -> None:
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:
