@@ -40,6 +40,7 @@ from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.node_clock import NodeClock
+from ltp_ros.ros.spinning import spin
 from ltp_ros.tuner.levels import LevelCost
 
 LAST_FRAME_S = 1.0  # a process that is told to end is killed by launch after five
@@ -233,7 +234,7 @@ def main(args: Optional[List[str]] = None) -> int:
             node.get_logger().warning(warning)
         if node.config.output.autostart:
             node.start()
-        rclpy.spin(node)
+        spin(node)
     except ConfigError as error:
         rclpy.logging.get_logger('ltp.classifier').fatal(str(error))
         return 1

@@ -240,9 +240,9 @@ class Pipeline:
             self._end(message)
             self.busy_since_ns = None
 
-    def give_up(self, processed: ProcessedFrame) -> None:
-        """Count a frame that was not published, because the node was deactivated meanwhile."""
-        self.mailbox.mark_dropped(processed.frame, 'inactive')
+    def give_up(self, processed: ProcessedFrame, reason: str = 'inactive') -> None:
+        """Count a frame that was not published, as where the node was deactivated meanwhile."""
+        self.mailbox.mark_dropped(processed.frame, reason)
         self.busy_since_ns = None
 
 

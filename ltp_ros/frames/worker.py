@@ -22,7 +22,11 @@ class FrameListener(Protocol):
     """Receives the outcome of each frame, in the worker's thread."""
 
     def publish(self, processed: ProcessedFrame) -> bool:
-        """Publish a prediction; return False if nothing may be published now."""
+        """Publish a prediction; return False if nothing may be published now.
+
+        Raises:
+            FrameDropped: if it cannot be published.
+        """
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Take the latency of a frame that was published."""
@@ -148,7 +152,12 @@ def _process(frame: Frame, pipeline: Pipeline, listener: FrameListener) -> None:
     except FrameDropped as drop:
         listener.on_drop(frame, drop)
         return
-    if listener.publish(processed):
+    try:
+        published = listener.publish(processed)
+    except FrameDropped as drop:
+        pipeline.give_up(processed, drop.reason)
+        return
+    if published:
         listener.on_answer(processed, pipeline.finish(processed))
     else:
         pipeline.give_up(processed)

@@ -25,13 +25,11 @@ from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import IDLE
-from ltp_ros.ros.managed_node import STEADY
+from ltp_ros.ros.managed_node import STEADY, THROTTLE
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
-# Of real time: the system's clock may be set back, and a simulated one stands still
-THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
 OVER_AFTER_NS = 60_000_000_000  # a fault of a picture that was not seen for so long begins anew
 
 
@@ -122,12 +120,24 @@ class FrameServer:
         return self._worker.request(work)
 
     def publish(self, processed: ProcessedFrame) -> bool:
-        """Publish a prediction; return False if the node was deactivated meanwhile."""
-        return self._outputs.publish_prediction(processed)
+        """Publish a prediction; return False if the node was deactivated meanwhile.
+
+        Raises:
+            FrameDropped: if the middleware refuses it, which is not the model's fault.
+        """
+        try:
+            return self._outputs.publish_prediction(processed)
+        except RuntimeError as error:
+            reason = self._refused(error)
+            self._health.add_drop(processed.frame.topic, reason)
+            raise FrameDropped('failed', reason) from error
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
-        self._outputs.publish_latency(processed, latency)
+        try:
+            self._outputs.publish_latency(processed, latency)
+        except RuntimeError as error:
+            self._refused(error)
         self._recovery.answered()
         topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
         faults = picture.words(processed.faults)
@@ -153,6 +163,14 @@ class FrameServer:
         if drop.reason == 'failed':
             self._recovery.failed(str(drop))
             self._show_level()
+
+    def _refused(self, error: RuntimeError) -> str:
+        """Log and return that the middleware published nothing; raise the error at the end."""
+        if not self._node.context.ok():
+            raise error  # the signal to stop came in the middle
+        reason = f'the answer cannot be published: {error}'
+        self._node.get_logger().error(reason, **THROTTLE)
+        return reason
 
     def _look(self) -> None:
         """Do something about a worker that hangs; in the executor's thread."""
