@@ -10,6 +10,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple, Union
 
+from ltp_ros.files import short
 from ltp_ros.parameter import ConfigError, checked, parameter
 
 METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
@@ -220,7 +221,7 @@ def check(name: str, value: Any) -> Any:
     if name not in _FIELDS:
         near = difflib.get_close_matches(name, _FIELDS, n=1)
         hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(_FIELDS)}'
-        raise ConfigError(f'there is no parameter {name!r}; {hint}')
+        raise ConfigError(f'there is no parameter {short(name)}; {hint}')
     return checked(_FIELDS[name][1], value)
 
 

@@ -8,7 +8,6 @@ share a folder take turns by a lock on it.
 """
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 from ltp_ros.backends.protocol import Log
+from ltp_ros.files import sha256
 
 SEALS = 'sealed.json'
 MAX_BYTES = 8 * 2 ** 30  # of all models; nine levels of ViT-S take 0.8 GB
-_CHUNK = 2 ** 20
 
 
 def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], log: Log) -> None:
@@ -130,15 +129,6 @@ def _write_seals(folder: Path, seals: Mapping[str, object]) -> None:
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir())
             if path.is_file() and not path.name.startswith(SEALS))
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content in hex."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        for chunk in iter(lambda: file.read(_CHUNK), b''):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _make_private(folder: Path) -> None:

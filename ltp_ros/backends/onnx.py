@@ -18,6 +18,7 @@ from ltp_ros.backends import cache
 from ltp_ros.backends.onnx_export import export_level, level_file, origin
 from ltp_ros.backends.protocol import BackendAnswer, Log
 from ltp_ros.backends.transfer import Transfer
+from ltp_ros.files import sha256
 from ltp_ros.model.preprocessing import DataConfig
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def engine_folder(path: Path) -> Path:
     Their own names know the file's name alone, and an engine of another content would be run in
     silence.
     """
-    return path.parent / f'engines-{cache.sha256(path)[:12]}'
+    return path.parent / f'engines-{sha256(path)[:12]}'
 
 
 def provider_options(name: str, device: torch.device, precision: str,

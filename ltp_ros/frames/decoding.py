@@ -20,6 +20,7 @@ from typing import Any, Union
 import cv2
 import numpy as np
 
+from ltp_ros.files import short
 from ltp_ros.frames.encodings import (
     DEPTH,
     LAYOUTS,
@@ -29,7 +30,6 @@ from ltp_ros.frames.encodings import (
     check_size,
     is_depth,
     layout_of,
-    short,
 )
 from ltp_ros.frames.stored import GREY16, JPEG, PNG, may_be_depth, stored_pixels, to_rgb
 
