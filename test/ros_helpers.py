@@ -8,6 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 import rclpy
+from forked_node import ForkedNode
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
@@ -97,11 +98,12 @@ def ros_arguments(remap=(), **parameters):
     return arguments
 
 
-def classifier_process(**parameters):
-    """Start the node with these parameters, on one thread: the machine is shared."""
+def classifier_process(fresh=False, **parameters):
+    """Start the node with these parameters; `fresh` where its start, end or memory is judged."""
     # 'auto' would choose by time, and so not the same on every run
     chosen = {'device': 'cpu', 'backend': 'eager', 'precision': 'float32', **parameters}
-    return Process('ltp_ros.node', ros_arguments(**chosen), OMP_NUM_THREADS='1')
+    arguments = ros_arguments(**chosen)
+    return Process('ltp_ros.node', arguments) if fresh else ForkedNode(arguments)
 
 
 def picture(index, size=(48, 64)):

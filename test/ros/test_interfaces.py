@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """docs/interfaces.md against msg/, srv/ and a node in this process."""
-import os
 from pathlib import Path
 
 import pytest
@@ -24,27 +23,24 @@ COMMON = ('rcl_interfaces', 'lifecycle_msgs', 'rosgraph_msgs', 'type_description
 
 @pytest.fixture(scope='module', params=['raw', 'compressed'])
 def node(request, small_model):
-    """Return an active node of its own domain."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        context = rclpy.Context()
-        rclpy.init(context=context)
-        values = {'checkpoint': small_model, 'device': 'cpu', 'backend': 'eager',
-                  'precision': 'float32', 'keep_ratios': '[1.0]', 'image_transport': request.param}
-        arguments = [word for name, value in values.items() for word in ('-p', f'{name}:={value}')]
-        node = ClassifierNode(context=context, cli_args=['--ros-args', *arguments])
-        executor = SingleThreadedExecutor(context=context)
-        executor.add_node(node)
-        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
-            done = executor.create_task(node.change_state, transition)
-            executor.spin_until_future_complete(done, TIMEOUT_S)
-            assert done.result()
-        yield node
-        node.release()
-        node.destroy_node()
-        executor.shutdown()
-        rclpy.shutdown(context=context)
+    """Return an active node."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    values = {'checkpoint': small_model, 'device': 'cpu', 'backend': 'eager',
+              'precision': 'float32', 'keep_ratios': '[1.0]', 'image_transport': request.param}
+    arguments = [word for name, value in values.items() for word in ('-p', f'{name}:={value}')]
+    node = ClassifierNode(context=context, cli_args=['--ros-args', *arguments])
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        done = executor.create_task(node.change_state, transition)
+        executor.spin_until_future_complete(done, TIMEOUT_S)
+        assert done.result()
+    yield node
+    node.release()
+    node.destroy_node()
+    executor.shutdown()
+    rclpy.shutdown(context=context)
 
 
 def type_of(message_type):
