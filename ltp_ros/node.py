@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import tempfile
+import time
 import traceback
 from concurrent import futures
 from typing import Any, Collection, List, Optional, Tuple
@@ -28,10 +29,11 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import ConfigError
+from ltp_ros.config import ClassifierConfig, ConfigError
 from ltp_ros.frames.recovery import ModelLostError
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
+from ltp_ros.frames.steps import Steps
 from ltp_ros.frames.worker import PATIENCE_S, Worker, at_work
 from ltp_ros.ros import arguments, bond
 from ltp_ros.ros.cameras import Cameras
@@ -65,18 +67,24 @@ class ClassifierNode(ConfiguredNode):
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
         self._time = NodeClock(self)
-        Diagnostics(self, self._time, self._health, lambda: self._idle)
+        self._steps = Steps(self.get_logger().info, time.monotonic_ns)
+        Diagnostics(self, self._time, self._health, lambda: self._idle,
+                    lambda: self._steps.stalled)
         ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
         self._broke_down = self.create_guard_condition(self._give_up)
 
     def start_loading(self) -> 'futures.Future[Any]':
         """Load the model and warm it up, in the thread that will run it."""
-        self._worker = worker = Worker()
-        config, logger = self.config.classifier, self.get_logger()
-        self._loading = worker.submit(
-            lambda: prepare(config, logger.info, logger.warning, self.context.ok))
+        self._worker, config = Worker(), self.config.classifier
+        self._loading = self._worker.submit(lambda: self._load(config))
         return self._loading
+
+    def _load(self, config: ClassifierConfig) -> Tuple[Classifier, List[LevelCost]]:
+        try:
+            return prepare(config, self._steps, self.get_logger().warning, self.context.ok)
+        finally:
+            self._steps.end()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model once it is loaded, and open the topics."""
@@ -86,7 +94,7 @@ class ClassifierNode(ConfiguredNode):
             # The guard wakes the executor's thread, in which parameters are written
             classifier, costs = loading.result()
             self.fault = ''
-            self._server = FrameServer(self, self._worker, classifier, costs,
+            self._server = FrameServer(self, self._worker, classifier, costs, self._load,
                                        self._level_changed.trigger, self._fail)
         except Exception:
             self._unload()

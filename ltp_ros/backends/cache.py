@@ -122,8 +122,11 @@ def _seals(folder: Path) -> Dict[str, Dict[str, Any]]:
 
 def _write_seals(folder: Path, seals: Mapping[str, object]) -> None:
     partial = folder / f'{SEALS}.{os.getpid()}'
-    partial.write_text(json.dumps(seals, indent=1), encoding='utf-8')
-    partial.replace(folder / SEALS)
+    try:
+        partial.write_text(json.dumps(seals, indent=1), encoding='utf-8')
+        partial.replace(folder / SEALS)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:

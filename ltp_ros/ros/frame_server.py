@@ -16,8 +16,7 @@ from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
-from ltp_ros.frames.recovery import ModelLostError, Recovery
-from ltp_ros.frames.startup import prepare
+from ltp_ros.frames.recovery import Load, ModelLostError, Recovery
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.watchdog import PERIOD_S, Watchdog, limit_s, stuck
 from ltp_ros.frames.worker import Worker
@@ -43,13 +42,14 @@ class FrameServer:
         worker: in whose thread the classifier was made; `close` ends it.
         classifier: warmed up.
         costs: how long each level of its ladder takes.
+        load: makes another classifier of a config, with its costs, where this one fails.
         on_level_change: called in the worker's thread when the tuner has changed the keep ratio.
         on_failure: called with the error that ended the work, in the worker's thread or, if that
             hangs, in the executor's.
     """
 
     def __init__(self, node: ConfiguredNode, worker: Worker, classifier: Classifier,
-                 costs: Sequence[LevelCost], on_level_change: Callable[[], None],
+                 costs: Sequence[LevelCost], load: Load, on_level_change: Callable[[], None],
                  on_failure: Callable[[BaseException], None]):
         self._node, self._worker = node, worker
         self._on_level_change, self.on_failure = on_level_change, on_failure
@@ -58,9 +58,7 @@ class FrameServer:
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
         logger = node.get_logger()
-        self._recovery = Recovery(
-            self.pipeline, lambda config: prepare(config, logger.info, logger.warning,
-                                                  node.context.ok), logger.warning)
+        self._recovery = Recovery(self.pipeline, load, logger.warning)
         self.begin()
         self._outputs = Outputs(node, classifier, config)
         worker.start(self.pipeline, self)

@@ -29,7 +29,7 @@ from rich.text import Text
 
 from ltp_ros.files import expand
 from ltp_ros.ros.transport import SHARED_MEMORY
-from ltp_ros.tools.checks import installation, transport
+from ltp_ros.tools.checks import installation, leftovers, transport
 from ltp_ros.tools.checks.finding import Finding, Level, skipped
 from ltp_ros.tools.checks.installation import Package
 from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, checked, common_flags, positive
@@ -72,6 +72,7 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
     if Path(SHARED_MEMORY).is_dir():
         total, _, free = shutil.disk_usage(SHARED_MEMORY)
         yield transport.judge_shared_memory(free, total)
+        yield leftovers.judge(leftovers.find())
     broken = [name for name in installation.NEEDED if packages[name].error
               or packages[name].missing]
     if broken:

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What is kept is what was made, and by whom."""
+import errno
 import multiprocessing
 import os
 import stat
@@ -72,6 +73,21 @@ def test_a_file_that_could_not_be_made_leaves_nothing_that_is_believed(path):
 
     with pytest.raises(OSError, match='no space left'):
         ensure(path, ORIGIN, fail, print)
+    make = Maker()
+    ensure(path, ORIGIN, make, lambda line: None)
+    assert make.calls == 1
+
+
+def test_a_disk_that_is_full_when_the_seal_is_written_keeps_no_half_of_it(path, monkeypatch):
+    def fill(partial, text, **kwargs):
+        partial.write_bytes(text[:10].encode())
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), 'write_text', fill)
+        with pytest.raises(OSError, match='No space'):
+            ensure(path, ORIGIN, Maker(), print)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # whole, but not believed
     make = Maker()
     ensure(path, ORIGIN, make, lambda line: None)
     assert make.calls == 1

@@ -8,12 +8,16 @@ import threading
 import time
 
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
 from ros_helpers import DEADLINE_S, exchange, picture, ros_arguments, statuses
 
+from ltp_ros import node
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.onnx import OnnxBackend
-from ltp_ros.frames import watchdog
+from ltp_ros.frames import steps, watchdog
+from ltp_ros.frames.startup import prepare
 from ltp_ros.ros import frame_server
 from ltp_ros.srv import Classify
 
@@ -70,9 +74,9 @@ class Driver:
 def test_a_worker_that_hangs_is_told_and_replaced_and_its_late_answer_never_published(
         listener, start, camera, driver, capfd):
     listener.listen('/diagnostics', DiagnosticArray)
-    node, publisher = start()
+    here, publisher = start()
     driver.hangs = True
-    camera(node, publisher)  # frame 0
+    camera(here, publisher)  # frame 0
     listener.until(lambda: 'after failures (the worker has been in one image for' in (
         statuses(listener).get('device', (0, ''))[1]))
     exchange(listener, publisher, picture(1), None)
@@ -80,11 +84,11 @@ def test_a_worker_that_hangs_is_told_and_replaced_and_its_late_answer_never_publ
     exchange(listener, publisher, picture(2), None)
     assert [answer.header.frame_id for answer in listener.classifications] == [
         'frame 1', 'frame 2']
-    counts = node._server.pipeline.mailbox.counts()
+    counts = here._server.pipeline.mailbox.counts()
     assert (counts.received, counts.published, counts.dropped['failed']) == (3, 2, 1)
     assert '/ltp/image: dropped an image (failed): the worker has been in one image for' in (
         capfd.readouterr().err)
-    assert node.state == 'active' and not node.fault
+    assert here.state == 'active' and not here.fault
 
 
 def test_a_request_that_hangs_is_answered_and_the_camera_served(listener, start, driver):
@@ -99,14 +103,40 @@ def test_a_request_that_hangs_is_answered_and_the_camera_served(listener, start,
 def test_a_node_whose_worker_hangs_can_be_shut_down_and_answers_nothing_more(
         listener, start, driver, monkeypatch):
     monkeypatch.setattr(watchdog, 'STUCK_AFTER_S', 3600.0)
-    node, publisher = start()
+    here, publisher = start()
     driver.hangs = True
     publisher.publish(picture(0))
     listener.until(lambda: driver.thread)
-    mailbox = node._server.pipeline.mailbox
-    node.release(patience_s=0.0)
+    mailbox = here._server.pipeline.mailbox
+    here.release(patience_s=0.0)
     driver.come_back()
     assert mailbox.counts().dropped['inactive'] == 1 and not listener.classifications
+
+
+def test_a_model_that_hangs_while_it_is_loaded_is_told(
+        listener, small_model, monkeypatch, capfd):
+    monkeypatch.setattr(steps, 'STALLED_AFTER_S', 0.5)
+    go_on = threading.Event()
+    monkeypatch.setattr(node, 'prepare', lambda config, log, *arguments: (
+        log('loading a model'), go_on.wait(DEADLINE_S), prepare(config, log, *arguments))[-1])
+    listener.listen('/diagnostics', DiagnosticArray)
+    loading = node.ClassifierNode(parameter_overrides=[
+        rclpy.Parameter('checkpoint', value=small_model)])
+    executor = SingleThreadedExecutor()
+    executor.add_node(loading)
+    loading.start()
+    try:
+        while not statuses(listener).get('lifecycle', (0, ''))[0]:
+            executor.spin_once()
+            rclpy.spin_once(listener.node, timeout_sec=0.0)
+        level, message = statuses(listener)['lifecycle']
+        assert level == 1 and message.startswith('configuring: no progress for')
+        assert 'after "loading a model"' in message and message[13:30] in capfd.readouterr().err
+    finally:
+        go_on.set()
+        loading.release()
+        loading.destroy_node()
+        executor.shutdown()
 
 
 @pytest.fixture
