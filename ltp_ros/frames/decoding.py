@@ -33,9 +33,10 @@ from ltp_ros.frames.encodings import (
 )
 from ltp_ros.frames.stored import GREY16, JPEG, PNG, may_be_depth, stored_pixels, to_rgb
 
-# Bytes of the pixels of a file, which may itself be a thousand times smaller. 8K in colour has
-# 99.5 million; to unpack as many as this takes half a second.
-MAX_DECODED = 2 ** 27
+# What a file may unpack to, which may itself be a thousand times smaller: bytes of pixels, where
+# those of a PNG count twice, since they take twice as long. It takes about half a second, and has
+# room for a JPEG of 8K.
+MAX_UNPACKED = 2 ** 27
 
 Buffer = Union[bytes, bytearray, memoryview, 'array.array[int]', np.ndarray]
 
@@ -122,7 +123,7 @@ def _decode_compressed(image: CompressedImage) -> np.ndarray:
     if not start.startswith((JPEG, PNG)):
         raise ImageError(f'data ({data.size} bytes, format {short(image.format)}) begins with '
                          f'{start!r}; expected a JPEG or PNG file: set the publisher to one')
-    pixels = stored_pixels(data, cv2.IMREAD_UNCHANGED, MAX_DECODED)
+    pixels = stored_pixels(data, cv2.IMREAD_UNCHANGED, MAX_UNPACKED)
     if pixels is None:
         raise ImageError(f'data ({data.size} bytes, format {short(image.format)}) is damaged; '
                          'expected a whole JPEG or PNG file: look for a loss on the way')

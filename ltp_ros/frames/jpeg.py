@@ -3,8 +3,8 @@
 """Decode JPEGs in silence.
 
 libjpeg, as OpenCV has it, writes to stderr what is wrong with a file, for each file again.
-simplejpeg is the same decoder without that, and a little faster. Where it is not installed, and
-for the four inks of print, Pillow does the work, which is silent too and takes a fifth longer.
+simplejpeg is the same decoder without that, and as fast. Where it is not installed, and for the
+four inks of print, Pillow does the work, which is silent too and takes up to twice as long.
 """
 import contextlib
 import io
@@ -51,7 +51,7 @@ def read_header(file: bytes, check: Callable[[int, int, int], None]) -> Header:
 
     Args:
         file: begins with START.
-        check: called with height, width and bytes a decoded pixel.
+        check: called with height, width and the bytes of a decoded pixel.
 
     Raises:
         ImageError: if it has no end, is too short for its size, or has very many scans; or by

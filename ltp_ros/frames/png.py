@@ -60,7 +60,8 @@ def sound_png(file: bytes, check: Callable[[int, int, int], None]) -> Tuple[byte
 
     Args:
         file: begins with SIGNATURE.
-        check: called with height, width and bytes a decoded pixel, before anything is unpacked.
+        check: called with height, width and twice the bytes of a decoded pixel, before anything is
+            unpacked.
 
     Raises:
         ImageError: if `file` is damaged, or by `check`.
@@ -73,7 +74,7 @@ def sound_png(file: bytes, check: Callable[[int, int, int], None]) -> Tuple[byte
     header = Header(*struct.unpack('>IIBBBBB', chunks[b'IHDR'][0]))
     if not header.is_known:
         raise damaged
-    check(header.height, header.width, header.pixel_bytes)
+    check(header.height, header.width, 2 * header.pixel_bytes)
     pixels = _inflate(b''.join(chunks[b'IDAT']),
                       sum(rows * stride for rows, stride in header.scanlines()))
     if not pixels or not _filters_are_known(pixels, header):

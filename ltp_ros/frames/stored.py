@@ -20,13 +20,14 @@ _one_at_a_time = threading.Lock()
 
 
 def stored_pixels(data: np.ndarray, flags: int,
-                  max_decoded: Optional[int] = None) -> Optional[np.ndarray]:
+                  max_unpacked: Optional[int] = None) -> Optional[np.ndarray]:
     """Decode a file, having checked a JPEG or PNG before.
 
     Args:
         data: its bytes (n,) uint8.
         flags: of cv2.imdecode.
-        max_decoded: bytes of the pixels, at most; None: as many as the largest image has.
+        max_unpacked: bytes of the pixels, at most, where those of a PNG count twice; None: as
+            many as the largest image has.
 
     Returns:
         (H, W) if grey, else (H, W, C); None if it cannot be decoded.
@@ -34,12 +35,11 @@ def stored_pixels(data: np.ndarray, flags: int,
     Raises:
         ImageError: if the JPEG or PNG is not whole, or the size is absurd.
     """
-    def check(height: int, width: int, pixel_bytes: int) -> None:
+    def check(height: int, width: int, cost: int) -> None:
         check_size(height, width, LAYOUTS['bgr8'], 'a compressed image')
-        if max_decoded is not None and height * width * pixel_bytes > max_decoded:
-            raise ImageError(
-                f'width {width}, height {height}: a compressed image of {pixel_bytes} bytes a '
-                f'pixel takes at most {max_decoded // pixel_bytes} pixels; publish a smaller one')
+        if max_unpacked is not None and height * width * cost > max_unpacked:
+            raise ImageError(f'width {width}, height {height}: a compressed image of this kind '
+                             f'takes at most {max_unpacked // cost} pixels; publish a smaller one')
 
     file = data.tobytes()
     if file.startswith(JPEG):

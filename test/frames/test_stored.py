@@ -191,17 +191,18 @@ def test_a_jpeg_of_very_many_scans_is_refused():
 
 
 @pytest.mark.parametrize('kind, mode, most', [
-    ('jpg', 'RGB', 44739242), ('png', 'RGBA', 33554432), ('png', '1', 44739242)])
-def test_a_message_that_would_unpack_to_very_many_bytes_is_refused_but_not_a_file(
-        kind, mode, most, monkeypatch):
-    file = saved(photo().convert(mode), kind)
-    monkeypatch.setattr(decoding, 'MAX_DECODED', 83 * 61 * 3)
-    if mode == 'RGBA':
-        with pytest.raises(ImageError, match='4 bytes a pixel takes at most 3797 pixels'):
-            decode(CompressedImage(kind, file))
-    assert decode_rgb(np.frombuffer(file, np.uint8)).shape == (61, 83, 3)
-    monkeypatch.undo()
-    header = Header(8000, 8000, 8, 6 if mode == 'RGBA' else 0, 0, 0, 0)
-    many = with_size(file, 8000, 8000) if kind == 'jpg' else png_of(header, b'')
-    with pytest.raises(ImageError, match=f'bytes a pixel takes at most {most} pixels'):
+    ('jpg', 'RGB', 44739242), ('png', 'RGBA', 16777216), ('png', '1', 22369621)])
+def test_a_message_that_would_unpack_to_very_much_is_refused_before_it_is_decoded(
+        kind, mode, most):
+    many = with_size(saved(photo(), 'jpg'), 8000, 8000) if kind == 'jpg' else png_of(
+        Header(8000, 8000, 8, 6 if mode == 'RGBA' else 0, 0, 0, 0), b'')
+    with pytest.raises(ImageError, match=f'of this kind takes at most {most} pixels'):
         decode(CompressedImage(kind, many))
+
+
+def test_a_file_may_unpack_to_more_than_a_message(monkeypatch):
+    file = saved(photo(), 'png')
+    monkeypatch.setattr(decoding, 'MAX_UNPACKED', 2 * 3 * 83 * 61 - 1)
+    with pytest.raises(ImageError, match='at most 5062 pixels'):
+        decode(CompressedImage('png', file))
+    assert decode_rgb(np.frombuffer(file, np.uint8)).shape == (61, 83, 3)
