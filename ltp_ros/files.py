@@ -4,6 +4,7 @@
 import hashlib
 import os
 import reprlib
+import unicodedata
 from pathlib import Path
 from typing import Iterable, List, Sequence, Union
 
@@ -69,6 +70,11 @@ def plain(text: str, longest: int = 200) -> str:
     return text if text.isprintable() else ''.join(
         letter if letter.isprintable() else letter.encode('unicode_escape').decode()
         for letter in text)
+
+
+def is_control(letter: str) -> bool:
+    """Return whether a letter is none, but steers a terminal, or is half of one."""
+    return unicodedata.category(letter) in ('Cc', 'Cs')
 
 
 def some_of(names: Iterable[str]) -> str:

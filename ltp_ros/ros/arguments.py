@@ -227,7 +227,7 @@ def _serialized(tree: yaml.Node) -> str:
         elif isinstance(node, yaml.SequenceNode):
             if {item.tag for item in node.value} == {INTEGER, FLOAT}:
                 for item in node.value:
-                    item.value = repr(float(yaml.load(item.value, _Loader)))
+                    item.value = repr(float(_Loader(item.value).get_single_data()))
                     item.tag = FLOAT
     return yaml.serialize(tree, Dumper=_Dumper, width=float('inf'))
 
