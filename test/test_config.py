@@ -214,6 +214,8 @@ def test_by_default_the_tuner_stops_where_the_model_still_recognises_something()
     assert lowest == 0.45  # DeiT-tiny: 66 % right; at the next, 57 % (docs/accuracy.md)
 
 
+EMPTY = 'its width and height must be above 0; [0, 0, 1, 1] is the whole image'
+BEYOND = 'in shares of the image, an offset and its size must not exceed 1 together'
 MIXED = ('it mixes shares of the image with pixels: either no number is above 1, or all are '
          'whole')
 ONE = ('a width or height of 1 may be one pixel or the whole image; give all in pixels, at least '
@@ -221,11 +223,9 @@ ONE = ('a width or height of 1 may be one pixel or the whole image; give all in 
 
 
 @pytest.mark.parametrize('roi, reason', [
-    ([0, 0, 0, 1], 'its width and height must be above 0; [0, 0, 1, 1] is the whole image'),
-    ([0, 0, 1, 0], 'its width and height must be above 0; [0, 0, 1, 1] is the whole image'),
-    ([0.5, 0, 0.6, 1], 'in shares of the image, an offset and its size must not exceed 1 together'),
-    ([0, 0.5, 1, 0.6], 'in shares of the image, an offset and its size must not exceed 1 together'),
-    ([0.5, 0, 640, 480], MIXED), ([0, 1, 1.5, 2], MIXED), ([1, 0, 1, 2], ONE), ([1, 0, 2, 1], ONE)])
+    ([0, 0, 0, 1], EMPTY), ([0, 0, 1, 0], EMPTY), ([0.5, 0, 0.6, 1], BEYOND),
+    ([0, 0.5, 1, 0.6], BEYOND), ([0.5, 0, 640, 480], MIXED), ([0, 1, 1.5, 2], MIXED),
+    ([1, 0, 1, 2], ONE), ([1, 0, 2, 1], ONE)])
 def test_a_region_of_interest_is_refused_with_its_fault(roi, reason):
     with pytest.raises(ConfigError) as refusal:
         check('roi', roi)
