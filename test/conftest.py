@@ -133,3 +133,15 @@ def listener():
     yield listener
     listener.node.destroy_node()
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """Have programs that start the node and a camera fork them."""
+    from forked import Forked
+
+    from ltp_ros.tools import demo
+    from ltp_ros.tools.benchmarks import session
+
+    for module in (demo, session):
+        monkeypatch.setattr(module, 'Process', Forked)

@@ -8,7 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 import rclpy
-from forked_node import ForkedNode
+from forked import Forked
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
@@ -102,8 +102,7 @@ def classifier_process(fresh=False, **parameters):
     """Start the node with these parameters; `fresh` where its start, end or memory is judged."""
     # 'auto' would choose by time, and so not the same on every run
     chosen = {'device': 'cpu', 'backend': 'eager', 'precision': 'float32', **parameters}
-    arguments = ros_arguments(**chosen)
-    return Process('ltp_ros.node', arguments) if fresh else ForkedNode(arguments)
+    return (Process if fresh else Forked)('ltp_ros.node', ros_arguments(**chosen))
 
 
 def picture(index, size=(48, 64)):
