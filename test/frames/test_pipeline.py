@@ -217,6 +217,36 @@ def test_a_keep_ratio_set_by_hand_holds_from_the_next_frame_on():
     assert ratios == [1.0, 0.25]
 
 
+def test_another_classifier_goes_on_at_the_level_in_use_with_its_own_costs():
+    bench, other = Bench(keep_ratio=1.0, deadline_ms=40.0), Bench()
+    run_like_the_table(bench, 5)
+    assert bench.pipeline.keep_ratio == 0.7
+    bench.pipeline.replace_classifier(other, [
+        LevelCost(cost.keep_ratio, 2 * cost.median_ms, 2 * cost.p99_ms) for cost in COSTS])
+    assert bench.pipeline.keep_ratio == 0.45  # 0.7 takes 42 ms by the new table
+    bench.run()
+    assert other.stages == ['classify'] and bench.pipeline.classifier is other
+
+
+def test_the_lowest_keep_ratio_is_that_of_the_ladder_in_the_bounds():
+    assert Bench(min_keep_ratio=0.5).pipeline.lowest_keep_ratio == 0.53
+    assert Bench(min_keep_ratio=0.45, max_keep_ratio=0.45).pipeline.lowest_keep_ratio == 0.45
+
+
+def test_an_image_beside_the_stream_is_answered_and_leaves_no_trace():
+    bench = Bench(keep_ratio=1.0, top_k=2, score_threshold=0.1)
+    before = bench.pipeline.keep_ratio
+    prediction, faults = bench.pipeline.classify('one message', 0.25)
+    assert bench.calls == [('decode', 'one message'), ('classify', 0.25, 2, 0.1)]
+    assert prediction.labels == ('cat',) and faults == 0
+    assert bench.pipeline.keep_ratio == before
+    assert not (bench.mailbox.published or bench.mailbox.dropped or bench.mailbox.received)
+    bench.pipeline._decode = lambda message: np.zeros_like(RGB)
+    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    assert bench.pipeline.classify('dark', 0.25)[1] == PictureFault.UNDEREXPOSED
+    assert bench.run().frame_index == 0
+
+
 def test_a_change_while_a_frame_is_in_work_does_not_touch_that_frame():
     bench = Bench(top_k=5)
     decode = bench.decode

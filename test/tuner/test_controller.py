@@ -618,6 +618,66 @@ def test_table_that_is_no_ladder_is_refused(costs):
         tuner(costs=costs)
 
 
+@pytest.mark.parametrize('costs, sentence', [
+    ([], '[] is not a ladder; expected keep ratios, none of them twice'),
+    ([LevelCost(1.0, 5.0, 6.0)] * 2, '[1.0, 1.0] is not a ladder; expected keep ratios, none of '
+     'them twice'),
+    *[([cost], f'{cost} must have keep_ratio in (0, 1], finite times > 0') for cost in (
+        LevelCost(0.0, 5.0, 6.0), LevelCost(1.01, 5.0, 6.0), LevelCost(1.0, 0.0, 6.0),
+        LevelCost(1.0, float('inf'), 6.0), LevelCost(1.0, 5.0, 0.0),
+        LevelCost(1.0, 5.0, float('inf')))]])
+def test_a_table_is_refused_with_the_fault(costs, sentence):
+    with pytest.raises(ValueError) as refusal:
+        tuner(costs=costs)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize('settings_, sentence', [
+    ({'target_miss_rate': 1.0}, 'target_miss_rate 1.0 must lie in [0, 1)'),
+    ({'min_keep_ratio': 0.0}, '0 < min_keep_ratio 0.0 <= max_keep_ratio 1.0 <= 1 must hold'),
+    ({'min_keep_ratio': 0.9, 'max_keep_ratio': 0.8},
+     '0 < min_keep_ratio 0.9 <= max_keep_ratio 0.8 <= 1 must hold'),
+    ({'max_keep_ratio': 1.1}, '0 < min_keep_ratio 0.25 <= max_keep_ratio 1.1 <= 1 must hold'),
+    ({'deadline_ms': -1.0}, 'deadline_ms -1.0 must be finite and not negative'),
+    ({'keep_ratio': 1.1}, 'keep_ratio 1.1 must lie in (0, 1]')])
+def test_a_setting_is_refused_with_its_range(settings_, sentence):
+    with pytest.raises(ValueError) as refusal:
+        tuner(**settings_)
+    assert str(refusal.value) == sentence
+
+
+def test_bounds_between_two_levels_are_refused_with_the_levels():
+    with pytest.raises(ValueError) as refusal:
+        configure(tuner(), min_keep_ratio=0.54, max_keep_ratio=0.59)
+    assert str(refusal.value) == (f'no level of {sorted(LADDER)} lies in [min_keep_ratio 0.54, '
+                                  'max_keep_ratio 0.59]')
+
+
+@pytest.mark.parametrize('settings_', [
+    {'target_miss_rate': 0.0}, {'target_miss_rate': 0.99}, {'deadline_ms': 1e-9},
+    {'min_keep_ratio': 0.53, 'max_keep_ratio': 0.53}])
+def test_the_ends_of_a_range_are_settings(settings_):
+    assert tuner(**settings_).keep_ratio in LADDER
+
+
+def test_what_is_not_told_of_a_frame_is_no_wait_no_service_and_no_known_period():
+    short, long = tuner(), tuner()
+    for _ in range(10):
+        short.update(15.0, 20.0)
+        long.update(15.0, 20.0, long.keep_ratio, wait_ms=0.0, service_ms=0.0,
+                    period_ms=float('inf'))
+    assert pickle.dumps(short) == pickle.dumps(long)
+
+
+def test_an_image_that_the_lowest_level_answers_just_in_time_did_not_arrive_too_late():
+    costs = [LevelCost(0.5, 8.0, 8.0), LevelCost(1.0, 16.0, 16.0)]
+    controller = tuner(costs=costs, deadline_ms=20.0)
+    assert not controller.arrived_too_late(12.0) and controller.arrived_too_late(12.001)
+    assert not controller.arrived_too_late(10.0, service_ms=2.0)
+    assert controller.arrived_too_late(1.0, service_ms=12.0)  # a fresh one is just in time
+    assert not controller.arrived_too_late(1.0, service_ms=12.001)
+
+
 def test_decisions_have_the_values_of_the_message():
     text = (Path(__file__).parents[2] / 'msg' / 'FrameLatency.msg').read_text()
     assert all(f'uint8 {decision.name}={decision.value}\n' in text for decision in Decision)
