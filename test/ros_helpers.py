@@ -150,3 +150,10 @@ def change(listener, transition):
 def state(listener):
     return listener.call(GetState, '/ltp/classifier/get_state',
                          GetState.Request()).current_state.label
+
+
+def statuses(listener):
+    """Return level and message of each part of the newest diagnostics; {} before the first."""
+    newest = listener.heard['/diagnostics'][-1] if listener.heard['/diagnostics'] else None
+    return {status.name.split(': ', 1)[1]: (status.level[0], status.message)
+            for status in (newest.status if newest else [])}

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 import torch
 from safetensors.torch import load_file
 
-from ltp_ros.files import expand, read_text, some_of
+from ltp_ros.files import expand, read_text, short, some_of
 from ltp_ros.model.names import DEMO
 
 MODEL_DIRECTORY = Path(__file__).parent / 'weights'
@@ -156,7 +156,7 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
         return {}
     try:
         card = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         advice = '; save it as UTF-8' if isinstance(error, UnicodeDecodeError) else ''
         raise ModelError(f'{path} is not valid JSON: {error}{advice}') from error
     if not isinstance(card, dict):
@@ -165,7 +165,7 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
     for key, kind, what in (('architecture', str, 'a name'), ('model_args', dict, 'an object'),
                             ('pretrained_cfg', dict, 'an object')):
         if not isinstance(card.get(key, kind()), kind):
-            raise ModelError(f'{path} is not a model card: {key} is {card[key]!r}; expected '
+            raise ModelError(f'{path} is not a model card: {key} is {short(card[key])}; expected '
                              f'{what}, as written by ltp_train')
     return card
 

@@ -12,7 +12,7 @@ from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import NS_PER_MS
 from ltp_ros.frames.mailbox import DROP_REASONS, Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault
-from ltp_ros.frames.pipeline import FrameDropped, Pipeline
+from ltp_ros.frames.pipeline import Abandoned, FrameDropped, Pipeline
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
@@ -270,6 +270,59 @@ def test_the_frame_in_work_tells_since_when():
         bench.pipeline.busy_since_ns) or decode(message)
     bench.run()
     assert seen == [100 * NS_PER_MS] and bench.pipeline.busy_since_ns is None
+
+
+@pytest.mark.parametrize('error', [
+    None, RuntimeError('device lost'), ImageError('cut off'), KeyError('bug')], ids=repr)
+@pytest.mark.parametrize('stage', ['decode', 'classify'])
+def test_a_frame_that_was_given_up_is_counted_once_whatever_comes_of_it_later(stage, error):
+    bench = Bench()
+    given_up = []
+    if error is not None:
+        bench.error[stage] = error
+
+    def hang(*arguments):
+        given_up.append(bench.pipeline.abandon())
+        return work(*arguments)
+
+    work = bench._work
+    bench._work = lambda *arguments: (hang if arguments[0] == stage else work)(*arguments)
+    with pytest.raises(Abandoned):
+        bench.process()
+    assert [frame.topic for frame in given_up] == ['image']
+    assert bench.mailbox.dropped == {('image', 'failed'): 1} and not bench.mailbox.published
+    assert bench.pipeline.busy_since_ns is None
+    assert bench.pipeline.abandon() is None
+
+    bench._work = work  # and the next frame, in whatever thread, is as any other
+    bench.error.clear()
+    bench.run()
+    assert bench.mailbox.published == {'image': 1}
+
+
+def test_a_frame_that_is_being_published_cannot_be_given_up():
+    bench = Bench()
+    processed = bench.process()
+    assert bench.pipeline.abandon() is None
+    assert bench.pipeline.finish(processed).total_ms > 0
+    assert bench.mailbox.published == {'image': 1} and not bench.mailbox.dropped
+
+
+def test_a_thread_that_was_given_up_does_not_touch_the_next_classifier():
+    bench, other = Bench(), Bench()
+    bench.pipeline._decode = lambda message: (
+        bench.pipeline.abandon(), bench.pipeline.replace_classifier(other, COSTS)) and RGB
+    with pytest.raises(Abandoned):
+        bench.process()
+    assert other.stages == [] and bench.stages == ['classify']
+
+
+def test_a_picture_beside_the_stream_is_given_up_without_being_counted():
+    bench = Bench()
+    bench.pipeline._decode = lambda message: bench.pipeline.abandon() and RGB
+    with pytest.raises(Abandoned):
+        bench.pipeline.classify('message', 1.0)
+    assert not bench.mailbox.dropped and bench.pipeline.busy_since_ns is None
 
 
 @pytest.mark.parametrize('stage, error', [

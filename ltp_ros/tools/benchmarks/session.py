@@ -17,6 +17,7 @@ from typing import (
     Sequence,
     Tuple,
     TypeVar,
+    Union,
 )
 
 import cv2
@@ -26,17 +27,19 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.task import Future
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ltp_ros.config import Value
 from ltp_ros.model.vit import model_name
-from ltp_ros.msg import FrameLatency
+from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.runners import resident_mib
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, absolute_paths
-from ltp_ros.tools.support.frame_sources import panned_samples
+from ltp_ros.tools.support.frame_sources import NamedImage, panned_samples
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.processes import Process, ProcessError, isolate
 from ltp_ros.tools.support.provenance import provenance
@@ -77,11 +80,15 @@ class Session:
         advance: called with the seconds that pass in `let_time_pass`.
     """
 
+    program = 'ltp_ros.node'
+    rate_hz = RATE_HZ
+
     def __init__(self, parameters: Mapping[str, object], advance: Callable[[float], None]):
         self._arguments = [text for name, value in parameters.items() if value != ''
                            for text in ('-p', f'{name}:={value}')]
         self._advance = advance
         self._clients: Dict[str, Client] = {}
+        self._processes: List[Process] = []
         self.heard: List[FrameLatency] = []
         self.reports: List[Dict[str, Report]] = []  # one per second, statuses by name
 
@@ -92,15 +99,14 @@ class Session:
             self._executor = SingleThreadedExecutor()
             self._executor.add_node(self._node)
             stack.callback(self._executor.shutdown)
-            self._node.create_subscription(FrameLatency, 'latency', self.heard.append, 1000)
+            self._node.create_subscription(FrameLatency, 'latency', self._on_latency, 1000)
             self._node.create_subscription(
                 DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-            images = stack.enter_context(TemporaryDirectory())
-            write_images(Path(images))
-            self.classifier, self._camera = (stack.enter_context(process) for process in (
-                Process('ltp_ros.node', ['--ros-args', *self._arguments]),
-                Process('ltp_ros.tools.image_source', [
-                    images, '--rate', str(RATE_HZ), '--loop', '--wait'])))
+            self._images = stack.enter_context(TemporaryDirectory())
+            write_images(Path(self._images))
+            stack.callback(self._end_processes)
+            self.classifier = self._start(self.program, ['--ros-args', *self._arguments])
+            self.camera = self.start_camera()
             self.until(lambda: self.heard, START_TIMEOUT_S, 'the first answer')
             self._exit = stack.pop_all()
         return self
@@ -108,19 +114,34 @@ class Session:
     def __exit__(self, *exception: object) -> None:
         self._exit.close()
 
-    def set(self, node: str, name: str, value: float) -> None:
+    def start_camera(self, *more: str) -> Process:
+        """Start a camera, with more arguments if given."""
+        return self._start('ltp_ros.tools.image_source', [
+            self._images, '--rate', str(self.rate_hz), '--loop', '--wait', *more])
+
+    def end(self, process: Process) -> None:
+        """End a process that was started here."""
+        self._processes.remove(process)
+        with process:
+            pass
+
+    def set(self, node: str, name: str, value: Value) -> None:
         """Set a parameter like `ros2 param set`; raise BenchmarkError if the node rejects it."""
-        if node not in self._clients:
-            self._clients[node] = self._node.create_client(SetParameters,
-                                                           f'{node}/set_parameters')
-        client = self._clients[node]
-        self.until(client.service_is_ready, ANSWER_TIMEOUT_S, f'the parameters of {node}')
-        future = client.call_async(SetParameters.Request(
+        response = self.call(SetParameters, f'{node}/set_parameters', SetParameters.Request(
             parameters=[Parameter(name, value=value).to_parameter_msg()]))
-        self.until(future.done, ANSWER_TIMEOUT_S, f'{node} to set {name}')
-        result = future.result().results[0]
+        result = response.result().results[0]
         if not result.successful:
             raise BenchmarkError(f'{node} rejected {name} {value}: {result.reason}')
+
+    def call(self, kind: type, name: str, request: object) -> Future:
+        """Call a service of this type and return the future of its response, which is there."""
+        if name not in self._clients:
+            self._clients[name] = self._node.create_client(kind, name)
+        client = self._clients[name]
+        self.until(client.service_is_ready, ANSWER_TIMEOUT_S, f'the service {name}')
+        future = client.call_async(request)
+        self.until(future.done, ANSWER_TIMEOUT_S, f'{name} to be answered')
+        return future
 
     def wait_for_answers(self, count: int) -> None:
         """Spin until `count` more answers have arrived."""
@@ -172,8 +193,19 @@ class Session:
 
     def _spin(self, timeout_s: float) -> None:
         self._executor.spin_once(timeout_sec=timeout_s)
-        for process in (self.classifier, self._camera):
+        for process in self._processes:
             process.check()
+
+    def _start(self, module: str, arguments: Sequence[str]) -> Process:
+        self._processes.append(Process(module, arguments))
+        return self._processes[-1]
+
+    def _end_processes(self) -> None:
+        for process in reversed(list(self._processes)):
+            self.end(process)
+
+    def _on_latency(self, message: FrameLatency) -> None:
+        self.heard.append(message)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         report = {status.name.split(': ', 1)[1]: Report(
@@ -189,9 +221,14 @@ def dropped(values: Mapping[str, str]) -> int:
     return sum(int(value) for key, value in values.items() if key.startswith('dropped'))
 
 
-def stamp_ns(message: FrameLatency) -> int:
+def stamp_ns(message: Union[Classification, FrameLatency]) -> int:
     """Return the capture time of the image."""
     return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+
+
+def pictures() -> Iterator[NamedImage]:
+    """Yield the images of the camera, and the names by which its messages tell them apart."""
+    return ((f'{index:02d}', rgb) for index, (_, rgb) in enumerate(panned_samples(('chelsea',))))
 
 
 def write_images(folder: Path) -> None:
@@ -200,8 +237,8 @@ def write_images(folder: Path) -> None:
     Panning the samples directly would decode and resize one every 30 frames: a burst of work each
     second, on a core that the node needs.
     """
-    for index, (_, rgb) in enumerate(panned_samples(('chelsea',))):
-        cv2.imwrite(str(folder / f'{index:02d}.bmp'), rgb[..., ::-1])
+    for name, rgb in pictures():
+        cv2.imwrite(str(folder / f'{name}.bmp'), rgb[..., ::-1])
 
 
 def measure_and_report(

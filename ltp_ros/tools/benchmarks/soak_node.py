@@ -1,0 +1,44 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node as `ltp_benchmark soak` runs it: after SIGUSR1 its model fails on the next images."""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.run('ltp_ros.tools.benchmarks.soak_node', interrupted=0))
+
+import signal
+from typing import Optional
+from unittest import mock
+
+import numpy as np
+
+from ltp_ros import node
+from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.frames.recovery import RETRIES
+
+# One more than are passed over: the node goes down to its lowest level until the model is well
+FAILURES = RETRIES + 1
+
+
+def main() -> int:
+    """Run the node; return its exit code."""
+    answer, left = Classifier.classify, 0
+
+    def fail(number: int, frame: object) -> None:
+        nonlocal left
+        left = FAILURES
+
+    def classify(classifier: Classifier, rgb: np.ndarray, keep_ratio: Optional[float] = None,
+                 top_k: Optional[int] = None,
+                 score_threshold: Optional[float] = None) -> Prediction:
+        nonlocal left
+        if left:
+            left -= 1
+            raise RuntimeError('out of memory (simulated)')
+        return answer(classifier, rgb, keep_ratio, top_k, score_threshold)
+
+    signal.signal(signal.SIGUSR1, fail)
+    with mock.patch.object(Classifier, 'classify', classify):
+        return node.main()
