@@ -42,8 +42,11 @@ class Background(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
+        thread = threading.get_native_id()
         with contextlib.suppress(OSError):  # a sandbox may forbid it
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)  # of this thread
+            # Not above the others where the whole process was started with nice; 19 is the most
+            inherited = max(os.getpriority(os.PRIO_PROCESS, thread), 0)
+            os.setpriority(os.PRIO_PROCESS, thread, min(inherited + NICENESS, 19))
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._stopped or self._item is not None)

@@ -62,8 +62,26 @@ def test_it_yields_to_every_other_thread(work):
     work.background.offer('item', 0.0)
     work.wait_until_in_work()
     work.background.stop()
-    assert work.niceness == before + NICENESS
+    assert work.niceness == min(before + NICENESS, 19)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+def test_it_yields_in_a_process_that_was_started_with_nice_too():
+    niceness = []
+
+    def nice():
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 18)
+        work = Gated()
+        work.let_go()
+        work.background.offer('item', 0.0)
+        work.wait_until_in_work()
+        work.background.stop()
+        niceness.append(work.niceness)
+
+    thread = threading.Thread(target=nice)  # of which the background inherits it
+    thread.start()
+    thread.join()
+    assert niceness == [19]
 
 
 def test_an_item_that_comes_before_its_time_waits_and_a_stop_does_not_wait_for_it(work):

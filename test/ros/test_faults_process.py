@@ -14,8 +14,6 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from ros_helpers import DEADLINE_S, classifier_process, exchange, picture
 
-from ltp_ros.tools.support.processes import isolate
-
 STOP_S = float(os.environ.get('LTP_TEST_STOP_S', '1.5'))
 MAX_AGE_MS = 1000.0
 
@@ -31,14 +29,8 @@ def running(small_model):
                                                keep_ratios='[1.0]'))
         return programs[-1]
 
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY',
-                     'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-            patch.setenv(name, '')
-            patch.delenv(name)
-        isolate()
-        get()
-        yield get
+    get()
+    yield get
     for program in programs:
         program.__exit__()
 

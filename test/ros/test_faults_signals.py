@@ -52,7 +52,8 @@ def is_over(pid):
 def test_a_signal_ends_the_node_at_any_moment(listener, small_model, number, delay_s):
     camera = listener.node.create_publisher(Image, '/ltp/image', 10)
     listener.node.create_timer(0.02, lambda: camera.publish(picture(0)))
-    with classifier_process(checkpoint=small_model, keep_ratios='[1.0, 0.5]') as program:
+    with classifier_process(
+            fresh=True, checkpoint=small_model, keep_ratios='[1.0, 0.5]') as program:
         listener.until(lambda: answers_signals(program), program)
         begin = time.monotonic()
         listener.until(lambda: time.monotonic() >= begin + delay_s, program)
