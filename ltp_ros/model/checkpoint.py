@@ -79,7 +79,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         content = _content_of(path)
     except Exception as error:  # of the libraries, by version and kind of damage
         # Without torch's advice, in several lines, to run whatever the file contains
-        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0]
+        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0] or (
+            'it is cut off, or something else')
         raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {reason}. '
                          'Save the state dict as .safetensors') from error
     if not isinstance(content, Mapping):
@@ -156,7 +157,7 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
         return {}
     try:
         card = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         advice = '; save it as UTF-8' if isinstance(error, UnicodeDecodeError) else ''
         raise ModelError(f'{path} is not valid JSON: {error}{advice}') from error
     if not isinstance(card, dict):

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ltp_ros.config import Config, ConfigError, Value, fields, update, value_of
+from ltp_ros.ros.arguments import UNREADABLE
 
 # Declared by rclpy itself, or read by it for every node.
 _NOT_OURS = ('use_sim_time', 'start_type_description_service')
@@ -117,7 +118,7 @@ def change(config: Config, parameters: List[Parameter],
 def _from_ros(parameter: Parameter) -> object:
     value = parameter.value
     if parameter.name in _NUMBERS and isinstance(value, str):  # as `ros2 param set` sends [0.5, 1]
-        with contextlib.suppress(yaml.YAMLError):
+        with contextlib.suppress(*UNREADABLE):
             items = yaml.safe_load(value)
             return items if isinstance(items, list) else value
     return value

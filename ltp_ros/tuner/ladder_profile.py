@@ -109,7 +109,7 @@ def read(path: Union[str, Path]) -> Profile:
     """
     try:
         content = yaml.safe_load(read_text(path))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ProfileError(f'profile {str(path)!r} cannot be read: {error}; make one with '
                            'ltp_profile') from error
     try:
