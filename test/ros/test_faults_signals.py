@@ -3,7 +3,8 @@
 """A signal to stop, at moments spread over the start of the node and its first answers.
 
 The moments are of the processor's time that the node has used, so that they are the same on a
-machine that is busy with other things. LTP_TEST_MOMENTS=50 tries more of them; --log-cli-level=INFO tells when, and how long the end took.
+machine that is busy with other things. LTP_TEST_MOMENTS=50 tries more of them;
+--log-cli-level=INFO tells when, and how long the end took.
 """
 import logging
 import os
