@@ -79,7 +79,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         content = _content_of(path)
     except Exception as error:  # of the libraries, by version and kind of damage
         # Without torch's advice, in several lines, to run whatever the file contains
-        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0]
+        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0] or (
+            'it is cut off, or something else')
         raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {reason}. '
                          'Save the state dict as .safetensors') from error
     if not isinstance(content, Mapping):
