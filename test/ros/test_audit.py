@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
 from ros_helpers import exchange, picture, ros_arguments
 
 import ltp_ros
@@ -54,6 +55,17 @@ def test_a_node_writes_its_cache_and_asks_for_nothing_else(tmp_path, small_model
     assert [path.name for path in scratch.iterdir() if path.name != 'torchinductor'] == []
     assert {stat.S_IMODE(path.stat().st_mode) for path in [cache, *cache.rglob('*')]
             if path.is_dir()} == {0o700}
+
+
+@pytest.mark.parametrize('wish, told', [(None, '1'), ('0', '0')])
+def test_onnx_runtime_tells_nobody_unless_the_user_lets_it(wish, told):
+    environment = {name: value for name, value in os.environ.items()
+                   if name != 'ORT_DISABLE_TELEMETRY'}
+    result = subprocess.run(
+        [sys.executable, '-c', 'import os, ltp_ros; print(os.environ["ORT_DISABLE_TELEMETRY"])'],
+        stdout=subprocess.PIPE, text=True, timeout=60, cwd=Path(ltp_ros.__file__).parents[1],
+        env={**environment, **({'ORT_DISABLE_TELEMETRY': wish} if wish else {})})
+    assert result.stdout == f'{told}\n'
 
 
 OFFLINE = '''
