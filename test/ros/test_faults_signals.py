@@ -17,7 +17,7 @@ import pytest
 from ros_helpers import DEADLINE_S, classifier_process, picture
 from sensor_msgs.msg import Image
 
-MOMENTS = int(os.environ.get('LTP_TEST_MOMENTS', '3'))
+MOMENTS = int(os.environ.get('LTP_TEST_MOMENTS', '2'))
 SPAN_S = 7.5  # of processor time; the model is loaded from about 5.5, and active from 6.5 on
 END_CPU_S, END_S = 2.0, 20.0  # the latter on a machine that is busy with other things
 TICKS = os.sysconf('SC_CLK_TCK')
