@@ -13,6 +13,7 @@ from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, numb
 UNUSABLE = ('undecodable', 'bad stamp', 'too old', 'roi')  # drops that the camera's images cause
 # Shares of the images at which something begins to be told, and below which it is over
 MANY, FEW = 0.1, 0.05
+LONGEST = 80  # characters of an encoding, which may be anything that a publisher wrote
 ALL, NOT_ALL = 1.0, 0.9
 MOST, HARDLY_ANY = 0.5, 0.25
 
@@ -94,7 +95,7 @@ class CameraHealth:
             'topic': self.feed.topic, **input_values(rate, counts),
             'stamp faults': str(sum(self._faults.values())),
             **{f'stamp faults ({kind})': str(count) for kind, count in self._faults.items()},
-            'encoding': self.feed.encoding or 'n/a', 'size': self._size or 'n/a',
+            'encoding': self.feed.encoding[:LONGEST] or 'n/a', 'size': self._size or 'n/a',
             'image_age_ms': number(self._age_ms(now_ns)),
             'incompatible QoS': self.feed.incompatible_qos or 'none',
             'picture': ', '.join(self._picture_faults()) or ('ok' if self._size else 'n/a'),

@@ -1,7 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Hostile images: each follows from its seed, and none breaks the decoder or the pipeline."""
+import multiprocessing
 import random
+from types import SimpleNamespace
 
 import light_workers
 import numpy as np
@@ -92,7 +94,21 @@ def test_an_image_that_broke_something_is_kept_in_a_file(image, tmp_path):
     assert load_image(tmp_path / 'image.json') == image
 
 
-def test_the_command_reports_and_succeeds_where_nothing_breaks(tmp_path, capsys):
+def test_the_process_counts_the_images_and_reports_at_the_end():
+    reports, sender = multiprocessing.Pipe(duplex=False)
+    at = SimpleNamespace(value=-1)
+    fuzzing._work(0, 200, 60.0, at, sender)
+    found = []
+    with pytest.raises(EOFError):
+        while True:
+            found.append(reports.recv())
+    assert at.value == 199
+    assert found[-1].counts['received'] == found[-1].images == 200
+
+
+def test_the_command_reports_and_succeeds_where_nothing_breaks(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('ltp_ros.tools.benchmarks.fuzz.fuzz_pipeline',
+                        lambda seed, most, seconds, advance: fuzzing.Tally(images=most))
     assert benchmark.main(['fuzz', '--quiet', '--parts', 'decoder', '--images', '200', '--output',
                            str(tmp_path)]) == 0
     report = (tmp_path / 'report.md').read_text()

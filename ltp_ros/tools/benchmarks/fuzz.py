@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, Mapping
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(model='demo', device='cpu', backend='eager', precision='float32')
     add('--minutes', type=positive, default=1.0, metavar='N',
         help='time limit for all parts together, without the start of the nodes')
-    add('--images', type=positive_int, default=MOST, metavar='N',
+    add('--most', type=positive_int, default=MOST, metavar='N',
         help='at most so many hostile images in each part')
     add('--seed', type=seed, default=0, metavar='N', help='that the images follow from')
     add('--parts', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART',
@@ -95,7 +96,7 @@ def fuzz_decoder(args: argparse.Namespace, part: str, seconds: float, folder: Pa
                  advance: Callable[[int], None]) -> PartReport:
     """Show images to the decoder and the pipeline; write those that broke something."""
     started = time.monotonic()
-    tally = fuzz_pipeline(args.seed, args.images, seconds, advance)
+    tally = fuzz_pipeline(args.seed, args.most, seconds, advance)
     faults = []
     for fault in tally.faults:
         path = folder / f'{part}_{fault.number}.json'
@@ -117,7 +118,7 @@ def fuzz_live(args: argparse.Namespace, part: str, seconds: float, folder: Path,
     started = time.monotonic()
     parameters = absolute_paths({name: getattr(args, name) for name in CLASSIFIER_FLAGS})
     with ros():
-        tally = fuzz_node(args.seed, args.images, seconds * (1 - PARAMETERS_SHARE),
+        tally = fuzz_node(args.seed, args.most, seconds * (1 - PARAMETERS_SHARE),
                           seconds * PARAMETERS_SHARE, parameters, part, advance)
     return PartReport(
         {'sent': tally.sent, 'seconds': time.monotonic() - started, 'good images': tally.good,
@@ -133,7 +134,9 @@ def markdown(head: Mapping[str, object], parts: Mapping[str, PartReport]) -> str
     for name, part in parts.items():
         rows = {key: f'{value:.6g}' for key, value in {**part.figures, **part.counts}.items()}
         if part.memory_mib:
-            rows['memory'] = f'{part.memory_mib[0]:.0f} to {part.memory_mib[-1]:.0f} MiB'
+            rows['memory (MiB), by tenths of the time'] = ', '.join(
+                f'{np.median(tenth):.0f}' for tenth in np.array_split(part.memory_mib, 10)
+                if tenth.size)
         if part.memory_growth is not None:
             rows['memory, last to first quarter'] = f'{100 * part.memory_growth:+.1f} %'
         lines += [f'## {name}', '', '| | |', '|---|---|',
