@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import re
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
@@ -95,6 +96,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
 def _content_of(path: Path) -> object:
     if path.suffix == '.safetensors':
         return load_file(str(path))
+    if tarfile.is_tarfile(str(path)):  # torch below 2.6 unpacks it first (CVE-2025-32434)
+        raise ValueError('it is a tar, as torch wrote them before 1.0')
     # Of torch 2.5. The files of timm, DeiT and MAE hold the flags of their training too
     allowed = getattr(torch.serialization, 'safe_globals', contextlib.nullcontext)
     with allowed([argparse.Namespace]):

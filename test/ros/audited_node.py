@@ -11,8 +11,8 @@ import sys
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 HEARD = ('socket.connect', 'socket.bind', 'socket.getaddrinfo', 'socket.sendto',
          'subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.forkpty',
-         'pickle.find_class', 'os.remove', 'os.rename', 'os.mkdir', 'os.rmdir', 'os.chmod', 'os.chown',
-         'os.symlink', 'os.link')
+         'pickle.find_class', 'os.remove', 'os.rename', 'os.mkdir', 'os.rmdir', 'os.chmod',
+         'os.chown', 'os.symlink', 'os.link')
 
 
 def main():

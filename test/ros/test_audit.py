@@ -68,6 +68,17 @@ def test_onnx_runtime_tells_nobody_unless_the_user_lets_it(wish, told):
     assert result.stdout == f'{told}\n'
 
 
+def test_a_node_that_cannot_have_the_security_it_is_asked_for_ends_with_a_sentence(
+        tmp_path, listener):
+    (tmp_path / 'enclaves' / 'ltp' / 'classifier').mkdir(parents=True)  # without keys
+    with Process('ltp_ros.node', ['--ros-args', '--enclave', '/ltp/classifier'],
+                 ROS_SECURITY_KEYSTORE=str(tmp_path), ROS_SECURITY_ENABLE='true',
+                 ROS_SECURITY_STRATEGY='Enforce') as program:
+        assert program.wait(120) == 1
+        assert 'ltp_classifier: ROS cannot ' in program.output
+        assert 'Traceback' not in program.output
+
+
 OFFLINE = '''
 import sys
 
