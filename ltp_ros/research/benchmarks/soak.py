@@ -180,7 +180,7 @@ def checks(record: Record) -> List[Check]:
               not record.wrong if record.compared else None,
               _first(record.wrong) or f'{record.compared} compared, scores differ by '
               f'{record.largest_difference:.1e} at most'),
-        _grown(record, 'memory', lambda usage: usage.rss_mib, MAX_GROWTH, ' MiB'),
+        _memory(record),
         _grown(record, 'threads', lambda usage: usage.threads),
         _grown(record, 'descriptors', lambda usage: usage.descriptors),
         drift(record)]
@@ -195,6 +195,14 @@ def long_enough(record: Record) -> bool:
     """Return whether both steady stages were there, and say something."""
     return all(any(phase.end_s - phase.start_s >= JUDGED_S for phase in stage_of(record, stage))
                for stage in (FIRST, LAST))
+
+
+def _memory(record: Record) -> Check:
+    """Compare what the node needs, without the segments of its peers, and tell what it held."""
+    check = _grown(record, 'memory', lambda usage: usage.rss_mib - usage.shared_mib, MAX_GROWTH,
+                   ' MiB')
+    most_mib = max((sample.usage.rss_mib for sample in record.samples), default=math.nan)
+    return check._replace(found=f'{check.found}; resident at most {most_mib:.0f} MiB')
 
 
 def _grown(record: Record, what: str, number: Callable[[Usage], float],

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes  # optional
     from matplotlib.figure import Figure
 
-NAMES = {'rss_mib': 'resident', 'own_mib': 'of it anonymous', 'shared_mib': 'of it shared'}
+NAMES = {'rss_mib': 'resident', 'own_mib': 'of it anonymous', 'shared_mib': 'of it shared',
+         'mapped_mib': 'mapped of /dev/shm'}
 OUTCOMES = {'received': 'tab:gray', 'published': 'tab:blue', 'dropped': 'tab:orange'}
 
 

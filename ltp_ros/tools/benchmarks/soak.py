@@ -25,6 +25,7 @@ from ltp_ros.files import expand
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
 from ltp_ros.research.benchmarks.soak import (
+    NOTHING,
     SETTLE_S,
     Phase,
     Step,
@@ -136,6 +137,9 @@ def classifier_of(args: argparse.Namespace, session: SoakSession) -> Classifier:
 def go_through(session: SoakSession, faults: Faults, step: Step) -> Phase:
     """Go through one phase, and see that the node answers after it."""
     session.ages.clear()
+    if step.event == NOTHING:  # what the node needs is compared, not what it may use again
+        session.stage = ''
+        session.start_afresh()
     session.stage, start_s, before = step.stage, session.time_s, session.counts
     faults.go_through(step.load, step.event, step.seconds)
     end_s, again_s = session.time_s, session.wait_until_answered()
