@@ -62,6 +62,11 @@ def test_a_wrong_answer_is_told_and_so_is_one_to_what_is_no_image(reference, wro
     assert wrong.header.frame_id in reference.fault(wrong)
 
 
+def test_an_image_of_somebody_else_is_told_as_such(reference, monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', '42')
+    assert 'does another one publish in ROS domain 42?' in reference.fault(answer('never sent'))
+
+
 def test_every_kind_of_image_is_one_and_of_another_name():
     images = list(of_many_kinds(RGB))
     assert len({image.header.frame_id for image in images}) == len(images) > 15
