@@ -229,15 +229,15 @@ def drift(record: Record) -> Check:
     if not all(ages_ms.values()):
         return Check(sentence, None, 'one of the steady stages is missing', decides=False)
     first, last = (np.percentile(ages, [50, 99]) for ages in ages_ms.values())
-    waits = [_waited_share(record, stage) for stage in (FIRST, LAST)]
+    waits = [_waited(record, stage) for stage in (FIRST, LAST)]
     return Check(sentence, bool(last[1] <= (1 + MAX_DRIFT) * first[1])
                  if long_enough(record) else None,
                  f'p99 {first[1]:.1f} -> {last[1]:.1f} ms ({last[1] / first[1] - 1:+.0%}), p50 '
-                 f'{first[0]:.1f} -> {last[0]:.1f} ms; the threads of the node waited for a core '
-                 f'{waits[0]:.1%} and {waits[1]:.1%} of the time', decides=False)
+                 f'{first[0]:.1f} -> {last[0]:.1f} ms; the threads of the node together waited '
+                 f'for a core {waits[0]:.2f} and {waits[1]:.2f} s a second', decides=False)
 
 
-def _waited_share(record: Record, stage: str) -> float:
+def _waited(record: Record, stage: str) -> float:
     samples = [sample for sample in record.samples if sample.stage == stage]
     seconds = samples[-1].time_s - samples[0].time_s if samples else 0.0
     return ((samples[-1].usage.waited_s - samples[0].usage.waited_s) / seconds
