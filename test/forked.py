@@ -13,11 +13,13 @@ import sys
 import tempfile
 
 from ltp_ros import programs
+from ltp_ros.research.benchmarks.gpu.runner import PRELOADED
 from ltp_ros.tools.support.processes import STOP_TIMEOUT_S, Process
 
 FORKS = multiprocessing.get_context('forkserver')
-# These start no thread when they are imported, so that they can be forked
-FORKS.set_forkserver_preload(['ltp_ros.node', 'ltp_ros.tools.image_source'])
+# These start no thread when they are imported, so that they can be forked. There is one server in
+# the process, which forks the parts of the GPU's day too
+MODULES = ['ltp_ros.node', 'ltp_ros.tools.image_source', *PRELOADED]
 
 
 def run(module, arguments, environment, log):
@@ -40,6 +42,7 @@ class Forked(Process):
     def __init__(self, module, arguments, **environment):
         self.module = module
         self._log = tempfile.NamedTemporaryFile()
+        FORKS.set_forkserver_preload(MODULES)  # of a server that is still to be started
         self._process = FORKS.Process(target=run, args=(
             module, arguments, {**os.environ, **environment}, self._log.name))
         self._process.start()
