@@ -37,10 +37,18 @@ def test_a_node_writes_its_cache_and_asks_for_nothing_else(tmp_path, small_model
                    'PYTHONPATH': os.pathsep.join([str(Path(__file__).parent),
                                                   os.environ.get('PYTHONPATH', '')])}
     with Process('audited_node', [str(tmp_path / 'events'), *arguments], **environment) as program:
-        exchange(listener, listener.publisher('/ltp/image', program=program), picture(1), program)
-        assert listener.set_parameter('top_k', 3).successful
+        camera = listener.publisher('/ltp/image', program=program)
+        exchange(listener, camera, picture(1), program)
+        hostile = picture(2)
+        hostile.encoding = hostile.header.frame_id = '\x1b[2J\n[FATAL] fake'
+        camera.publish(hostile)
+        listener.until(lambda: 'dropped an image' in program.output, program)
+        refused = listener.set_parameter('roi', '[2001-13-01]')  # a day that there is none
+        assert not refused.successful and 'roi' in refused.reason
+        exchange(listener, camera, picture(3), program)
         program.send_signal(signal.SIGINT)
         assert program.wait(20) == 0, program.output
+        assert '\x1b' not in program.output and '\n[FATAL]' not in program.output
     heard = defaultdict(list)
     for line in (tmp_path / 'events').read_text().splitlines():
         event, *args = json.loads(line)

@@ -139,8 +139,9 @@ def test_only_given_arguments_override_the_node_s_defaults(launch):
 
 
 def test_the_node_and_a_source_have_enclaves_of_their_own(launch):
-    node, camera = launch(cameras=1, source='samples', enclave='/front/classifier')
-    assert (node.enclave, camera.enclave) == (['/front/classifier'], ['/front/image_source'])
+    programs = launch(cameras=1, source='samples', enclave='/front/classifier')
+    assert {program.program: program.enclave for program in programs} == {
+        'ltp_classifier': ['/front/classifier'], 'ltp_image_source': ['/front/image_source']}
     node, = launch()
     assert node.enclave == []
 

@@ -102,7 +102,7 @@ def test_the_versions_that_are_needed_are_those_of_the_build():
     project = (Path(__file__).parents[2] / 'pyproject.toml').read_text()
     for name, version in installation.MINIMUM.items():
         pip_name = 'opencv-python-headless' if name == 'cv2' else name
-        assert re.search(rf'"{pip_name}>={re.escape(version)}"', project), name
+        assert re.search(rf'"{pip_name}>={re.escape(version)}[",]', project), name
 
 
 def test_an_import_that_ends_its_process_hides_no_other(tmp_path, monkeypatch):
