@@ -57,7 +57,9 @@ def test_a_signal_ends_the_node_at_any_moment(listener, small_model, number, mom
     with classifier_process(
             fresh=True, checkpoint=small_model, keep_ratios='[1.0, 0.5]') as program:
         listener.until(lambda: answers_signals(program), program)
-        listener.until(lambda: cpu_s(program.pid) >= moment_s, program)
+        for share in range(1, 9):  # each with the deadline of its own: the machine may be busy
+            listener.until(lambda share=share: cpu_s(program.pid) >= share / 8 * moment_s,
+                           program)
         begin, used_s = time.monotonic(), cpu_s(program.pid)
         program.send_signal(number)
         listener.until(lambda: is_over(program.pid))
