@@ -32,7 +32,7 @@ WITH_PROCESSES = {
     'tools/support/provenance.py', 'tools/support/processes.py',
     'tools/benchmarks/deadline_runner.py', 'research/benchmarks/gpu/tuner.py',
     'research/benchmarks/gpu/node.py', 'research/benchmarks/gpu/tests.py',
-    'research/benchmarks/gpu/runner.py'}
+    'research/benchmarks/gpu/runner.py', 'research/benchmarks/fuzzing.py'}
 
 
 class Names(ast.NodeVisitor):

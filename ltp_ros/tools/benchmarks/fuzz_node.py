@@ -37,7 +37,7 @@ RATE_HZ = 1500.0  # of the hostile images, at most
 GOOD_EVERY = 1000  # images
 RESEND_S = 0.1  # a good image is sent again until it is answered: best effort may lose it
 ANSWERED_WITHIN_S = 20.0
-SILENT_S = 5.0  # between two diagnostics, which come once a second
+SILENT_S = 10.0  # between two diagnostics, which come once a second
 UINT32 = 2 ** 32 - 1
 Message = Union[Image, CompressedImage]
 
@@ -51,6 +51,7 @@ class NodeTally:
     slowest_good_s: float = 0.0
     parameters: int = 0
     slowest_parameter_s: float = 0.0
+    slowest_parameter: str = ''  # its name and value
     longest_silence_s: float = 0.0  # between two diagnostics
     counts: Dict[str, int] = field(default_factory=dict)  # of the node's last report
     memory_mib: List[float] = field(default_factory=list)  # one a second
