@@ -157,6 +157,7 @@ class Record:
     wrong: List[str] = field(default_factory=list)  # answers
     lost: List[str] = field(default_factory=list)  # reports that do not account for every image
     ended: str = ''  # why, if it did not come to its end
+    interrupted: bool = False  # that was the user's will
 
 
 class Check(NamedTuple):
@@ -172,7 +173,8 @@ def checks(record: Record) -> List[Check]:
     """Return what a run has shown."""
     return [
         Check('the node lived to the end, and answered after everything that happened',
-              not record.ended, record.ended or f'again after {_longest(record):.1f} s at most'),
+              None if record.interrupted else not record.ended,
+              record.ended.split('\n', 1)[0] or f'again after {_longest(record):.1f} s at most'),
         Check('received = published + dropped + failed + in flight, in every report',
               not record.lost if record.num_reports else None,
               _first(record.lost) or f'{record.num_reports} reports'),

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
                   'keep_ratio': LIVE['keep_ratio'][0]}
     session = SoakSession(parameters, args.rate,
                           lambda passed_s: bar.update(task, completed=passed_s))
-    record, interrupted = session.record, False
+    record = session.record
     try:
         with ros(), session:
             head.update(session.running)
@@ -92,8 +92,8 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
     except (KeyboardInterrupt, BenchmarkError, ProcessError) as error:
         if not record.samples:
             raise
-        interrupted = isinstance(error, KeyboardInterrupt)
-        record.ended = 'stopped by a signal' if interrupted else str(error)
+        record.interrupted = isinstance(error, KeyboardInterrupt)
+        record.ended = 'stopped by a signal' if record.interrupted else str(error)
     bar.stop()
     found = checks(record)
     Console().print(make_table(head, found))
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
     if figure:
         draw(figure, record)
         figure.savefig(folder / PLOT)
-    if interrupted:
+    if record.interrupted:
         return INTERRUPTED
     return int(any(check.holds is False and check.decides for check in found))
 
