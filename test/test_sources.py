@@ -24,6 +24,7 @@ FORBIDDEN_CALLS = (
     'yaml.full_load', 'yaml.unsafe_load_all', 'yaml.full_load_all', 'torch.jit.load',
     'subprocess.getoutput', 'subprocess.getstatusoutput', 'pandas.read_pickle',
     'asyncio.create_subprocess_shell')
+GIVES_MEMORY_BACK = 'tools/benchmarks/soak_node.py'  # by glibc's malloc_trim, in a benchmark
 # Their argument that has to be this constant
 GUARDED_CALLS = {'torch.load': ('weights_only', True), 'numpy.load': ('allow_pickle', False)}
 # What starts programs: nvpmodel and nvidia-smi, git, Python on modules of this package
@@ -108,7 +109,8 @@ def test_the_judge_of_the_sources_sees_each_fault(source):
 
 @pytest.mark.parametrize('name', SOURCES)
 def test_no_source_makes_code_of_data_or_gives_a_line_to_a_shell(name):
-    assert faults(names_of(name)) == []
+    allowed = ['imports ctypes'] if name == GIVES_MEMORY_BACK else []
+    assert faults(names_of(name)) == allowed
 
 
 # What comes with ROS, or is used where it happens to be installed

@@ -511,6 +511,13 @@ def test_lower_levels_that_the_table_calls_slow_are_tried_where_all_others_are_t
     assert sum(trace.missed) <= 12
 
 
+def test_a_trial_is_kept_for_when_the_lowest_useful_level_is_too_slow():
+    trace = run(plant([1.0] * 100 + [1.5] * 100 + [1.7] * 100),
+                tuner(costs=timed_while_busy(0.45, 0.35, 0.25)))
+    assert set(trace.keep_ratios[110:200]) == {0.53}
+    assert set(trace.keep_ratios[210:]) == {0.45}
+
+
 def test_levels_are_tried_one_after_the_other_until_one_is_fast_enough():
     frames = plant([1.0] * 100 + [2.4] * 300)
     trace = run(frames, tuner(costs=timed_while_busy(0.45, 0.35, 0.25)))

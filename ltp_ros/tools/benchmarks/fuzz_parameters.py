@@ -13,7 +13,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from ltp_ros.parameter import shown
+from ltp_ros.files import short
 from ltp_ros.research.hostile import hostile_parameter
 from ltp_ros.tools.benchmarks.fuzz_node import ANSWERED_WITHIN_S, LiveNode, NodeTally
 from ltp_ros.tools.benchmarks.session import CLASSIFIER
@@ -81,7 +81,7 @@ def _set_parameters(tally: NodeTally, seed: int, ends: float) -> None:
                 executor.spin_until_future_complete(future, ANSWERED_WITHIN_S)
                 if future.done():
                     break
-            values = ', '.join(f'{shown(item.name)} {shown(item.value)}' for item in asked)
+            values = ', '.join(f'{short(item.name)} {short(item.value)}' for item in asked)
             if not future.done():
                 tally.faults.append(f'{values}: not answered, twice, in {ANSWERED_WITHIN_S:g} s')
                 return
