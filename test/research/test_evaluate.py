@@ -360,6 +360,18 @@ def test_the_table_fits_a_terminal(folder, model, tmp_path):
     assert len(rows) == 2 and '(' in rows[1] and '…' not in output.getvalue()
 
 
+def test_large_numbers_fit_a_terminal_too():
+    row = {'method': 'ltp', 'score': 'redundancy', 'alpha': 0.5, 'keep_ratio': 0.53,
+           'tokens_kept': 588, 'gmacs': 123.45, 'p50_ms': 1234.5, 'top1': 100.0, 'diff': -100.0,
+           'top5': 100.0, 'agreement': 100.0, 'agreement_gain': -77.7,
+           'agreement_gain_low': -88.8, 'agreement_gain_high': -66.6}
+    output = io.StringIO()
+    Console(width=80, file=output).print(make_table(
+        {'model': 'm', 'n': 1, 'precision': 'float32'}, [row]))
+    assert '…' not in output.getvalue()
+    assert all(number in output.getvalue() for number in ('1234.5', '-77.7', '-88.8', '-66.6'))
+
+
 def test_a_limit_takes_images_evenly_spread_over_the_set():
     assert spread(10, 5).tolist() == [0, 2, 4, 6, 8]
     assert spread(7, 3).tolist() == [0, 2, 4]

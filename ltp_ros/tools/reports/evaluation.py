@@ -31,8 +31,9 @@ def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, Any]]) ->
                'vs. ltp': 'agreement_gain'}
     formats = {'keep': 'g', 'left': 'd', 'GMACs': '.2f', 'diff': '+.1f', 'vs. ltp': '+.1f'}
     for heading in ('method', *columns):
+        # The last is the widest, and goes on in a second line where the numbers are large
         table.add_column(heading, justify='left' if heading == 'method' else 'right',
-                         no_wrap=True)
+                         no_wrap=heading != 'vs. ltp')
     for row in rows:
         cells = ['' if row[key] is None else format(row[key], formats.get(heading, '.1f'))
                  for heading, key in columns.items()]
