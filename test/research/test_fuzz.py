@@ -109,7 +109,7 @@ def test_the_process_counts_the_images_and_reports_at_the_end():
 def test_the_command_reports_and_succeeds_where_nothing_breaks(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr('ltp_ros.tools.benchmarks.fuzz.fuzz_pipeline',
                         lambda seed, most, seconds, advance: fuzzing.Tally(images=most))
-    assert benchmark.main(['fuzz', '--quiet', '--parts', 'decoder', '--images', '200', '--output',
+    assert benchmark.main(['fuzz', '--quiet', '--parts', 'decoder', '--most', '200', '--output',
                            str(tmp_path)]) == 0
     report = (tmp_path / 'report.md').read_text()
     assert '| images | 200 |' in report and 'nothing' in report
