@@ -10,6 +10,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple, Union
 
+from ltp_ros.files import short
 from ltp_ros.parameter import ConfigError, checked, parameter
 
 METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
@@ -182,7 +183,9 @@ class OutputConfig:
         above_minimum=True)
     on_failure: str = parameter(
         'degrade', "when the model cannot be run in any way any more: 'degrade' releases it, and "
-        "the node waits, unconfigured, for who manages it; 'exit' ends the process with code 1",
+        "the node waits, unconfigured, for who manages it; 'exit' ends the process with code 1. "
+        "When it hangs in an image: 'degrade' loads it anew beside the one that hangs, 'exit' "
+        'ends the process',
         choices=('degrade', 'exit'))
     autostart: bool = parameter(
         True, 'configure and activate at startup; false: wait for a lifecycle manager')
@@ -216,9 +219,9 @@ def check(name: str, value: Any) -> Any:
         ConfigError: if there is no such parameter, or the value's type or range is not allowed.
     """
     if name not in _FIELDS:
-        near = difflib.get_close_matches(name, _FIELDS, n=1)
+        near = difflib.get_close_matches(name[:80], _FIELDS, n=1)
         hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(_FIELDS)}'
-        raise ConfigError(f'there is no parameter {name!r}; {hint}')
+        raise ConfigError(f'there is no parameter {short(name)}; {hint}')
     return checked(_FIELDS[name][1], value)
 
 

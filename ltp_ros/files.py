@@ -1,11 +1,15 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Names of files, and texts, as people have them."""
+import hashlib
 import os
+import reprlib
+import unicodedata
 from pathlib import Path
 from typing import Iterable, List, Sequence, Union
 
 SHOWN = 3  # names in a message
+_CHUNK = 2 ** 20  # bytes
 # What systems leave in folders of pictures: hidden files, macOS's resource forks ('._x.jpg') and
 # archives, the thumbnails, bins and snapshots of network drives and of Windows, Linux's finds
 _NOT_CONTENT = ('.', '__MACOSX', '@eaDir', '@Recycle', '#recycle', '#snapshot', '$RECYCLE.BIN',
@@ -24,6 +28,53 @@ def read_text(path: Union[str, Path]) -> str:
         OSError, UnicodeDecodeError: if it cannot be read, or is not UTF-8.
     """
     return Path(path).read_text(encoding='utf-8-sig')
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hex."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        for chunk in iter(lambda: file.read(_CHUNK), b''):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class _Short(reprlib.Repr):
+    """A repr that fits a message: YAML's aliases make gigabytes of a kilobyte."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 2
+        self.maxlist = self.maxtuple = self.maxdict = 12
+        self.maxstring = 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Return some of its digits; Python refuses to print very many."""
+        size = f'an integer of {x.bit_length()} bits'
+        digits = super().repr_int(x, level) if x.bit_length() < 4096 else ''
+        return digits if x.bit_length() <= 64 else f'{digits} ({size})' if digits else size
+
+
+_SHORT = _Short()
+
+
+def short(value: object) -> str:
+    """Return a repr of whatever came from elsewhere, in a line that fits a message."""
+    return plain(_SHORT.repr(value), 2000)
+
+
+def plain(text: str, longest: int = 200) -> str:
+    """Return a text from elsewhere as a line for a terminal: cut, and what steers one escaped."""
+    if len(text) > longest:
+        text = f'{text[:longest]}...'
+    return text if text.isprintable() else ''.join(
+        letter if letter.isprintable() else letter.encode('unicode_escape').decode()
+        for letter in text)
+
+
+def is_control(letter: str) -> bool:
+    """Return whether a letter is none, but steers a terminal, or is half of one."""
+    return unicodedata.category(letter) in ('Cc', 'Cs')
 
 
 def some_of(names: Iterable[str]) -> str:

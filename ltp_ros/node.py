@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import tempfile
+import time
 import traceback
 from concurrent import futures
 from typing import Any, Collection, List, Optional, Tuple
@@ -28,11 +29,12 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import ConfigError
+from ltp_ros.config import ClassifierConfig, ConfigError
 from ltp_ros.frames.recovery import ModelLostError
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
-from ltp_ros.frames.worker import Worker
+from ltp_ros.frames.steps import Steps
+from ltp_ros.frames.worker import PATIENCE_S, Worker, at_work
 from ltp_ros.ros import arguments, bond
 from ltp_ros.ros.cameras import Cameras
 from ltp_ros.ros.classify_service import ClassifyService
@@ -40,7 +42,10 @@ from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.node_clock import NodeClock
+from ltp_ros.ros.spinning import spin
 from ltp_ros.tuner.levels import LevelCost
+
+LAST_FRAME_S = 1.0  # a process that is told to end is killed by launch after five
 
 
 class ClassifierNode(ConfiguredNode):
@@ -62,18 +67,24 @@ class ClassifierNode(ConfiguredNode):
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
         self._time = NodeClock(self)
-        Diagnostics(self, self._time, self._health, lambda: self._idle)
+        self._steps = Steps(self.get_logger().info, time.monotonic_ns)
+        Diagnostics(self, self._time, self._health, lambda: self._idle,
+                    lambda: self._steps.stalled)
         ClassifyService(self, lambda: self._server)
         self._level_changed = self.create_guard_condition(self._show_keep_ratio)
         self._broke_down = self.create_guard_condition(self._give_up)
 
     def start_loading(self) -> 'futures.Future[Any]':
         """Load the model and warm it up, in the thread that will run it."""
-        self._worker = worker = Worker()
-        config, logger = self.config.classifier, self.get_logger()
-        self._loading = worker.submit(
-            lambda: prepare(config, logger.info, logger.warning, self.context.ok))
+        self._worker, config = Worker(), self.config.classifier
+        self._loading = self._worker.submit(lambda: self._load(config))
         return self._loading
+
+    def _load(self, config: ClassifierConfig) -> Tuple[Classifier, List[LevelCost]]:
+        try:
+            return prepare(config, self._steps, self.get_logger().warning, self.context.ok)
+        finally:
+            self._steps.end()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model once it is loaded, and open the topics."""
@@ -83,7 +94,7 @@ class ClassifierNode(ConfiguredNode):
             # The guard wakes the executor's thread, in which parameters are written
             classifier, costs = loading.result()
             self.fault = ''
-            self._server = FrameServer(self, self._worker, classifier, costs,
+            self._server = FrameServer(self, self._worker, classifier, costs, self._load,
                                        self._level_changed.trigger, self._fail)
         except Exception:
             self._unload()
@@ -127,14 +138,19 @@ class ClassifierNode(ConfiguredNode):
         self._unload()
         return TransitionCallbackReturn.SUCCESS
 
-    def release(self) -> None:
-        """Stop listening, let the worker finish its frame, and forget the model."""
+    def release(self, patience_s: float = PATIENCE_S) -> None:
+        """Stop listening, let the worker finish its frame, and forget the model.
+
+        Args:
+            patience_s: how long a frame may take; what hangs is left behind.
+        """
         self._stop_listening()
         server, self._server = self._server, None
+        worker, self._worker = self._worker, None
         if server is not None:
-            server.close()
-        if self._worker is not None:
-            self._worker.stop(wait=not self.loading)
+            server.close(patience_s)
+        elif worker is not None:
+            worker.stop(0.0 if self.loading else patience_s)
         gc.unfreeze()  # undo `prepare`: models and nodes contain cycles
 
     def _unload(self) -> None:
@@ -226,22 +242,26 @@ def main(args: Optional[List[str]] = None) -> int:
             node.get_logger().warning(warning)
         if node.config.output.autostart:
             node.start()
-        rclpy.spin(node)
+        spin(node)
     except ConfigError as error:
         rclpy.logging.get_logger('ltp.classifier').fatal(str(error))
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # asked to stop
-    except (RuntimeError, NotInitializedException):
+    except (RuntimeError, NotInitializedException) as error:
         if rclpy.ok():  # else the signal to stop came in the middle of a publish or a wait
-            raise
+            if node is not None:
+                raise
+            # rcl's, as where SROS 2 is wanted of a middleware without it
+            reason = ' '.join(str(error).partition(', at ')[0].split())
+            arguments.HELP.exit(1, f'ltp_classifier: ROS cannot make this node: {reason}\n')
     finally:
         if node is not None:
-            node.release()
+            node.release(LAST_FRAME_S)
             node.destroy_node()
         rclpy.try_shutdown()
     code = 1 if node is not None and node.failed else 0
-    if node is not None and node.loading:  # a download, a compiler: neither can be interrupted
+    if at_work():  # a download, a compiler, a driver that hangs: none can be interrupted
         sys.stdout.flush()
         os._exit(code)
     return code

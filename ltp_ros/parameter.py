@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Tuple, TypeVar, Union
 
-from ltp_ros.files import expand
+from ltp_ros.files import expand, short
 
 T = TypeVar('T')
 
@@ -97,23 +97,23 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
         result = _checked_item(name, value, item_type, field.metadata['allowed'])
         return expand(result) if field.metadata['path'] else result
     if isinstance(value, str) or not hasattr(value, '__iter__'):
-        raise ConfigError(f'{name} {value!r} is not a list; expected a list, each item '
+        raise ConfigError(f'{name} {short(value)} is not a list; expected a list, each item '
                           f'{_TYPE_WORDS[item_type]}')
     items = tuple(_checked_item(name, item, item_type, field.metadata['allowed'])
                   for item in value)
     if field.metadata['items']:
         return _checked_places(field, items) if items else field.default
     if not items or len(set(items)) < len(items) or '' in items:
-        raise ConfigError(f'{name} {list(value)} is not allowed; it needs at least one value, '
-                          'none of them empty or twice')
+        raise ConfigError(f'{name} {short(list(value))} is not allowed; it needs at least one '
+                          'value, none of them empty or twice')
     return tuple(sorted(items, reverse=True)) if item_type is float else items
 
 
 def _checked_places(field: dataclasses.Field, items: Tuple[Any, ...]) -> Tuple[Any, ...]:
     places = field.metadata['items']
     if len(items) != len(places):
-        raise ConfigError(f'{field.name} {list(items)} is not allowed; it needs {len(places)} '
-                          f'items: {", ".join(places)}')
+        raise ConfigError(f'{field.name} {short(list(items))} is not allowed; it needs '
+                          f'{len(places)} items: {", ".join(places)}')
     fault = field.metadata['fault'](items)
     if fault:
         raise ConfigError(f'{field.name} {list(items)} is not allowed; {fault}')
@@ -124,10 +124,10 @@ def _checked_item(name: str, value: Any, expected: type, allowed: Allowed) -> An
     accepted: Any = (int, float) if expected is float else expected
     if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
         came = _TYPE_WORDS.get(type(value), f'a {type(value).__name__}')
-        raise ConfigError(f'{name} {value!r} is {came}; expected {_TYPE_WORDS[expected]} '
+        raise ConfigError(f'{name} {short(value)} is {came}; expected {_TYPE_WORDS[expected]} '
                           f'{allowed}'.rstrip())
     if value not in allowed:
         endless = expected is not str and not finite(value)
         expectation = ' and '.join(filter(None, ['finite' if endless else '', str(allowed)]))
-        raise ConfigError(f'{name} {value!r:.40} is not allowed; it must be {expectation}')
+        raise ConfigError(f'{name} {short(value)} is not allowed; it must be {expectation}')
     return expected(value)

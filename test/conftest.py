@@ -1,18 +1,34 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What several test modules share: where the test data lies, the device, a small model."""
+import contextlib
 import importlib.util
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
+# One thread a process, ours and those that tests start: they run beside each other
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 # What needs ROS is left out where there is none, so that the rest can be tested on any machine
 collect_ignore = [] if importlib.util.find_spec('rclpy') else ['ros']
 
+DOMAIN_PORT = 17_000  # plus the domain: a TCP port that whoever tests in the domain holds
+PROCESSES = 4  # each has torch and a node beside it: 2 GB
 DATA = Path(os.environ.get('LTP_TEST_DATA', Path(__file__).parents[2] / 'shared' / 'data'))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist's
+def pytest_cmdline_main(config):
+    """Share the whole suite among processes, where pytest-xdist is there; `-n 0` undoes it."""
+    chosen = config.option
+    whole = not (chosen.file_or_dir or chosen.keyword or chosen.markexpr or chosen.usepdb)
+    if (whole and config.pluginmanager.hasplugin('xdist') and chosen.numprocesses is None
+            and 'PYTEST_XDIST_WORKER' not in os.environ):
+        chosen.numprocesses, chosen.maxprocesses, chosen.dist = 'auto', PROCESSES, 'worksteal'
 
 
 @pytest.fixture(scope='session')
@@ -65,6 +81,28 @@ def own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope='session', autouse=True)
+def own_domain():
+    """Confine ROS to this machine, in a domain that no other test run on it has."""
+    from ltp_ros.tools.support.processes import isolate
+
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        # What the developer's shell sets must not reach the tests
+        for name in ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY',
+                     'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+            patch.setenv(name, '')  # so that it is put back
+            patch.delenv(name)
+        reserved = stack.enter_context(socket.socket())
+        for domain in (1 + (os.getpid() + step) % 100 for step in range(100)):
+            with contextlib.suppress(OSError):  # another run has it
+                reserved.bind(('127.0.0.1', DOMAIN_PORT + domain))
+                break
+        patch.setenv('ROS_DOMAIN_ID', str(domain))
+        isolate()
+        yield
+
+
 @pytest.fixture(scope='session')
 def small_model(tmp_path_factory):
     """Save a small model with random weights and its card; return the checkpoint's path."""
@@ -85,21 +123,25 @@ def small_model(tmp_path_factory):
 
 
 @pytest.fixture
-def listener(monkeypatch):
-    """Return a `Listener` in a ROS domain of this test run alone."""
+def listener():
+    """Return a `Listener` in the ROS domain of this test run alone."""
     import rclpy
     from ros_helpers import Listener
 
-    from ltp_ros.tools.support.processes import isolate
-
-    # What the developer's shell sets must not reach the test; monkeypatch puts it back afterwards
-    for name in ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY',
-                 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-        monkeypatch.setenv(name, '')
-        monkeypatch.delenv(name)
-    isolate()
     rclpy.init()
     listener = Listener()
     yield listener
     listener.node.destroy_node()
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """Have programs that start the node and a camera fork them."""
+    from forked import Forked
+
+    from ltp_ros.tools import demo
+    from ltp_ros.tools.benchmarks import session
+
+    for module in (demo, session):
+        monkeypatch.setattr(module, 'Process', Forked)

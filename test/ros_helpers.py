@@ -8,6 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 import rclpy
+from forked import Forked
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
@@ -97,11 +98,11 @@ def ros_arguments(remap=(), **parameters):
     return arguments
 
 
-def classifier_process(**parameters):
-    """Start the node with these parameters, on one thread: the machine is shared."""
+def classifier_process(fresh=False, **parameters):
+    """Start the node with these parameters; `fresh` where its start, end or memory is judged."""
     # 'auto' would choose by time, and so not the same on every run
     chosen = {'device': 'cpu', 'backend': 'eager', 'precision': 'float32', **parameters}
-    return Process('ltp_ros.node', ros_arguments(**chosen), OMP_NUM_THREADS='1')
+    return (Process if fresh else Forked)('ltp_ros.node', ros_arguments(**chosen))
 
 
 def picture(index, size=(48, 64)):
@@ -149,3 +150,10 @@ def change(listener, transition):
 def state(listener):
     return listener.call(GetState, '/ltp/classifier/get_state',
                          GetState.Request()).current_state.label
+
+
+def statuses(listener):
+    """Return level and message of each part of the newest diagnostics; {} before the first."""
+    newest = listener.heard['/diagnostics'][-1] if listener.heard['/diagnostics'] else None
+    return {status.name.split(': ', 1)[1]: (status.level[0], status.message)
+            for status in (newest.status if newest else [])}

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from ltp_ros.frames.decoding import CompressedImage, decode
-from ltp_ros.images import ImageFileError, decode_rgb, ignore, read_images, video_frames
+from ltp_ros.images import (
+    ImageFileError,
+    Unread,
+    decode_rgb,
+    ignore,
+    image_files,
+    read_images,
+    spread,
+    unread_pictures,
+    video_frames,
+)
 
 
 @pytest.fixture
@@ -152,25 +162,134 @@ def test_a_picture_of_a_size_of_no_use_is_left_out(pixels, tmp_path):
     assert '01.png; the first: too elongated' in told[0]
 
 
-def test_a_damaged_frame_of_a_video_is_left_out(tmp_path, monkeypatch):
-    class Video:
-        def __init__(self, source):
-            self.number = -1
+class Video:
+    """A video of OpenCV whose frames (2, 2, 3) are B = number, G = 50 and R = 100."""
 
-        def isOpened(self):  # noqa: N802  OpenCV's name
-            return True
+    frames, length, damaged = 4, 4, ()
 
-        def get(self, what):
-            return 4
+    def __init__(self, source):
+        self.source, self.number, self.released = source, -1, False
 
-        def grab(self):
-            self.number += 1
-            return True
+    def isOpened(self):  # noqa: N802  OpenCV's name
+        return self.source != 'absent.mp4'
 
-        def retrieve(self):
-            return (self.number != 2), np.full((2, 2, 3), self.number, np.uint8)
+    def get(self, what):
+        assert what == cv2.CAP_PROP_FRAME_COUNT
+        return float(self.length)
 
-        def release(self):
-            pass
-    monkeypatch.setattr(cv2, 'VideoCapture', Video)
-    assert [int(rgb[0, 0, 0]) for rgb in video_frames('x.mp4', 4)] == [0, 1, 3]
+    def grab(self):
+        self.number += 1
+        return self.number < self.frames
+
+    def retrieve(self):
+        return self.number not in self.damaged, np.full((2, 2, 3), (self.number, 50, 100),
+                                                        np.uint8)
+
+    def read(self):
+        return self.retrieve() if self.grab() else (False, None)
+
+    def release(self):
+        self.released = True
+
+
+@pytest.fixture
+def video(monkeypatch):
+    """Return a function that sets what OpenCV opens from now on; it gives what was opened."""
+    def put(**how):
+        opened = []
+
+        def open_video(source):
+            opened.append(type('ThisVideo', (Video,), how)(source))
+            return opened[-1]
+        monkeypatch.setattr(cv2, 'VideoCapture', open_video)
+        return opened
+    return put
+
+
+def numbers(frames):
+    """Return the numbers of frames, which are RGB."""
+    frames = list(frames)
+    assert all(frame.shape == (2, 2, 3) and frame[0, 0, 0] == 100 for frame in frames)
+    return [int(frame[0, 0, 2]) for frame in frames]
+
+
+def test_a_damaged_frame_of_a_video_is_left_out(video):
+    video(damaged=(2,))
+    assert numbers(video_frames('x.mp4', 4)) == [0, 1, 3]
+
+
+def test_a_webcam_is_read_until_it_ends_and_given_back(video):
+    opened = video(length=-1)
+    assert numbers(video_frames(0)) == [0, 1, 2, 3]
+    assert [(one.source, one.released) for one in opened] == [(0, True)]
+
+
+@pytest.mark.parametrize('limit, expected', [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]),
+                                             (9, [0, 1, 2, 3])])
+def test_a_few_frames_are_spread_evenly_over_a_video(limit, expected, video):
+    opened = video()
+    assert numbers(video_frames('x.mp4', limit)) == expected
+    assert opened[0].released
+
+
+def test_a_video_may_be_shorter_than_it_says(video):
+    video(length=100)
+    assert numbers(video_frames('x.mp4', 50)) == [0, 2]
+
+
+@pytest.mark.parametrize('source, length, sentence', [
+    ('absent.mp4', 4, "OpenCV cannot open the video 'absent.mp4'"),
+    ('x.mp4', 0, "'x.mp4' is not a video with a known number of frames"),
+    ('x.mp4', -1, "'x.mp4' is not a video with a known number of frames")])
+def test_a_video_of_no_use_is_refused_with_its_name_and_given_back(source, length, sentence,
+                                                                    video):
+    opened = video(length=length)
+    with pytest.raises(ImageFileError) as refusal:
+        list(video_frames(source, 2))
+    assert str(refusal.value) == sentence and opened[0].released
+
+
+@pytest.mark.parametrize('count, limit, indices', [
+    (4, None, [0, 1, 2, 3]), (4, 2, [0, 2]), (5, 2, [0, 2]), (3, 9, [0, 1, 2]), (0, 3, []),
+    (0, None, [])])
+def test_a_choice_is_spread_evenly_and_never_larger_than_what_there_is(count, limit, indices):
+    assert spread(count, limit).tolist() == indices
+
+
+def test_the_images_of_a_folder_are_found_by_their_endings_in_order(tmp_path):
+    for name in ('b/2.JPG', 'a.png', 'notes.txt', 'c.gif'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / 'folder.png').mkdir()
+    assert image_files(tmp_path) == [tmp_path / 'a.png', tmp_path / 'b' / '2.JPG']
+    assert image_files(tmp_path / 'b' / '2.JPG') == [tmp_path / 'b' / '2.JPG']
+    assert image_files(tmp_path / 'notes.txt') == image_files(tmp_path / 'folder.png') == []
+
+
+def test_pictures_in_formats_that_are_not_read_are_counted_by_their_endings(tmp_path):
+    assert unread_pictures(tmp_path) == ''
+    for name in ('1.HEIC', '2.heic', '3.gif', '4.png'):
+        (tmp_path / name).touch()
+    assert unread_pictures(tmp_path) == (
+        '1 .gif, 2 .heic, which are not read: convert them to JPEG or PNG')
+
+
+def test_an_image_without_a_file_is_told_by_its_size_and_its_place():
+    with pytest.raises(ImageFileError, match='^an entry of 3 bytes cannot be read as an image: '):
+        decode_rgb(np.zeros(3, np.uint8))
+    told = []
+    list(read_images([np.zeros(3, np.uint8), cv2.imencode('.png', np.zeros((2, 2)))[1].ravel()],
+                     2, told.append))
+    assert told == ['left out: 1 of 2 images cannot be used: image 0; the first: an entry of 3 '
+                    'bytes cannot be read as an image: it is damaged, or of a format that OpenCV '
+                    'does not know']
+
+
+def test_a_set_that_is_refused_says_how_much_it_may_lack():
+    unread = Unread(20)
+    for name in ('a', 'b'):
+        unread.add(name, f'{name} is torn')
+    with pytest.raises(ImageFileError) as refusal:
+        unread.add('c', 'c is torn')
+    assert str(refusal.value) == ('3 of 20 images cannot be used: a, b, c; the first: a is torn. '
+                                  'At most 10 % may be left out')

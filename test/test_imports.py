@@ -34,7 +34,7 @@ WITHOUT = [
     ('tools/image_source', ('torch', 'timm')),  # a camera starts at once
     ('reduction model/preprocessing model/conv_stem', (*ROS, 'cv2', 'timm')),
     # Where packages are broken, ltp_doctor says which
-    ('tools/doctor tools/checks/installation tools/checks/transport',
+    ('tools/doctor tools/checks/installation tools/checks/transport tools/checks/leftovers',
      (*ROS, 'numpy', 'torch', 'cv2', 'timm')),
     ('machine model backends classifier frames research tools/benchmark tools/benchmarks/choose '
      'tools/benchmarks/methods tools/benchmarks/gpu tools/adapt tools/evaluate tools/export '

@@ -3,23 +3,25 @@
 """Files that are made once and kept, sealed with the hash of their content and with their origin.
 
 A folder's seals lie in its `sealed.json`. A file that does not fit its seal, damaged on the disk
-or made by other versions, is made anew: it would answer wrongly without a word. Processes that
-share a folder take turns by a lock on it.
+or made by other versions, is made anew: it would answer wrongly without a word. A seal is no
+signature: whoever can write to a folder can seal, so that one which others can write to is not
+used. Processes that share a folder take turns by a lock on it.
 """
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 from ltp_ros.backends.protocol import Log
+from ltp_ros.files import sha256
 
 SEALS = 'sealed.json'
+FOLDERS = 3  # a file lies in one for its method, in one for its model, in the cache
 MAX_BYTES = 8 * 2 ** 30  # of all models; nine levels of ViT-S take 0.8 GB
-_CHUNK = 2 ** 20
 
 
 def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], log: Log) -> None:
@@ -33,9 +35,15 @@ def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], 
             process makes it.
 
     Raises:
-        OSError: if the folder or the file cannot be made.
+        OSError: if the folder or the file cannot be made, or others can write there.
     """
     _make_private(path.parent)
+    for folder in list(path.parents)[:FOLDERS]:
+        sharer = who_else_writes(folder)
+        if sharer:
+            raise PermissionError(f'{folder} {sharer}, and what lies there may not be what this '
+                                  f'user made: sudo chown {os.geteuid()} and chmod go-w that '
+                                  'folder, or set cache:=FOLDER')
     with _locked(path.parent, log):
         fault = _fault(path, origin)
         if fault:
@@ -47,6 +55,20 @@ def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], 
                 path.name: {'sha256': sha256(path), 'origin': dict(origin)}})
         with contextlib.suppress(OSError):  # a cache that is only read
             os.utime(str(path.parent))  # last used
+
+
+def who_else_writes(folder: Path) -> str:
+    """Return who besides this user, and root, may put files into a folder; '' if nobody."""
+    found = folder.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        return f'belongs to user {found.st_uid}'
+    if found.st_mode & stat.S_ISVTX:  # what others put there is theirs
+        return ''
+    if found.st_mode & stat.S_IWOTH:
+        return 'can be written to by everybody'
+    if found.st_mode & stat.S_IWGRP and found.st_gid != os.getegid():
+        return f'can be written to by group {found.st_gid}'
+    return ''
 
 
 def misfits(base: Path, origin: Callable[[bool], Mapping[str, str]]) -> List[str]:
@@ -123,22 +145,16 @@ def _seals(folder: Path) -> Dict[str, Dict[str, Any]]:
 
 def _write_seals(folder: Path, seals: Mapping[str, object]) -> None:
     partial = folder / f'{SEALS}.{os.getpid()}'
-    partial.write_text(json.dumps(seals, indent=1), encoding='utf-8')
-    partial.replace(folder / SEALS)
+    try:
+        partial.write_text(json.dumps(seals, indent=1), encoding='utf-8')
+        partial.replace(folder / SEALS)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir())
             if path.is_file() and not path.name.startswith(SEALS))
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content in hex."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        for chunk in iter(lambda: file.read(_CHUNK), b''):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _make_private(folder: Path) -> None:

@@ -18,6 +18,7 @@ from ltp_ros.backends import cache
 from ltp_ros.backends.onnx_export import export_level, level_file, origin
 from ltp_ros.backends.protocol import BackendAnswer, Log
 from ltp_ros.backends.transfer import Transfer
+from ltp_ros.files import sha256
 from ltp_ros.model.preprocessing import DataConfig
 
 if TYPE_CHECKING:
@@ -172,8 +173,20 @@ class OnnxBackend:
     def _load(self, keep_ratio: float) -> BoundSession:
         int8 = self.precision == 'int8'
         path = level_file(self._folder, keep_ratio, int8)
-        cache.ensure(path, origin(int8), functools.partial(
-            export_level, self.model, keep_ratio, int8=int8), self._log)
+        export = functools.partial(export_level, self.model, keep_ratio, int8=int8)
+        try:
+            cache.ensure(path, origin(int8), export, self._log)
+        except OSError as error:
+            if not self._levels:
+                raise  # nothing can be kept at all: another backend starts sooner
+            self._log(f'{path} cannot be kept ({error}), so that the next start makes it again; '
+                      'make room, or set cache:=FOLDER')
+            with TemporaryDirectory() as folder:
+                export(Path(folder) / path.name)
+                return self._open(Path(folder) / path.name, keep_ratio)
+        return self._open(path, keep_ratio)
+
+    def _open(self, path: Path, keep_ratio: float) -> BoundSession:
         if self.device.type == 'cpu':
             return BoundSession(open_session(path), self._pixels)
         # Float16 comes with TensorRT alone
@@ -227,7 +240,7 @@ def engine_folder(path: Path) -> Path:
     Their own names know the file's name alone, and an engine of another content would be run in
     silence.
     """
-    return path.parent / f'engines-{cache.sha256(path)[:12]}'
+    return path.parent / f'engines-{sha256(path)[:12]}'
 
 
 def provider_options(name: str, device: torch.device, precision: str,

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Work that may be late or left out, in a thread that yields to all others."""
+import contextlib
 import os
 import threading
 import time
@@ -15,10 +16,11 @@ class Background(Generic[T]):
 
     Args:
         work: called with each item in the background thread.
+        on_error: called there with what `work` raises; the next item is worked on all the same.
     """
 
-    def __init__(self, work: Callable[[T], None]):
-        self._work = work
+    def __init__(self, work: Callable[[T], None], on_error: Callable[[Exception], None]):
+        self._work, self._on_error = work, on_error
         self._condition = threading.Condition()
         self._item: Optional[T] = None
         self._period_s = 0.0
@@ -40,7 +42,11 @@ class Background(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)  # of this thread
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            # Not above the others where the whole process was started with nice; 19 is the most
+            inherited = max(os.getpriority(os.PRIO_PROCESS, thread), 0)
+            os.setpriority(os.PRIO_PROCESS, thread, min(inherited + NICENESS, 19))
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._stopped or self._item is not None)
@@ -50,7 +56,11 @@ class Background(Generic[T]):
                 period_s = self._period_s
             began = time.monotonic()
             assert item is not None  # it was waited for
-            self._work(item)
+            try:
+                self._work(item)
+            except Exception as error:  # noqa: BLE001  the thread would end with it
+                self._on_error(error)
+            del item  # or the image is kept until the next
             with self._condition:
                 self._condition.wait_for(lambda: self._stopped,
                                          began + period_s - time.monotonic())

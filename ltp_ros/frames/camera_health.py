@@ -6,6 +6,7 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Deque, Dict, Iterable, Iterator, List, Tuple
 
+from ltp_ros.files import plain
 from ltp_ros.frames.latency import NO_CLOCK, NS_PER_MS, StampClock
 from ltp_ros.frames.mailbox import Counts
 from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, number
@@ -94,7 +95,7 @@ class CameraHealth:
             'topic': self.feed.topic, **input_values(rate, counts),
             'stamp faults': str(sum(self._faults.values())),
             **{f'stamp faults ({kind})': str(count) for kind, count in self._faults.items()},
-            'encoding': self.feed.encoding or 'n/a', 'size': self._size or 'n/a',
+            'encoding': plain(self.feed.encoding) or 'n/a', 'size': self._size or 'n/a',
             'image_age_ms': number(self._age_ms(now_ns)),
             'incompatible QoS': self.feed.incompatible_qos or 'none',
             'picture': ', '.join(self._picture_faults()) or ('ok' if self._size else 'n/a'),

@@ -9,8 +9,8 @@ Compressed images are JPEG or PNG, by their first bytes. Pixels come as stored: 
 orientation is ignored, as in image_transport, so that `image` and `image/compressed` agree. The
 order of the channels is the file's, unless `format` ends in 'compressed rgb8': that publisher gave
 RGB to an encoder of BGR, and image_transport's subscriber swaps it back. A mosaic
-('bayer_rggb8; png compressed ') is demosaiced. Damage inside a JPEG that has its end goes
-unnoticed: OpenCV does not report it.
+('bayer_rggb8; png compressed ') is demosaiced. Damage between the coded pixels of a JPEG goes
+unnoticed, since many webcams leave stray bytes in good pictures.
 """
 
 import array
@@ -20,6 +20,7 @@ from typing import Any, Union
 import cv2
 import numpy as np
 
+from ltp_ros.files import short
 from ltp_ros.frames.encodings import (
     DEPTH,
     LAYOUTS,
@@ -29,9 +30,13 @@ from ltp_ros.frames.encodings import (
     check_size,
     is_depth,
     layout_of,
-    short,
 )
 from ltp_ros.frames.stored import GREY16, JPEG, PNG, may_be_depth, stored_pixels, to_rgb
+
+# What a file may unpack to, which may itself be a thousand times smaller: bytes of pixels, where
+# those of a PNG count twice, since they take twice as long. It takes about half a second, and has
+# room for a JPEG of 8K.
+MAX_UNPACKED = 2 ** 27
 
 Buffer = Union[bytes, bytearray, memoryview, 'array.array[int]', np.ndarray]
 
@@ -118,7 +123,7 @@ def _decode_compressed(image: CompressedImage) -> np.ndarray:
     if not start.startswith((JPEG, PNG)):
         raise ImageError(f'data ({data.size} bytes, format {short(image.format)}) begins with '
                          f'{start!r}; expected a JPEG or PNG file: set the publisher to one')
-    pixels = stored_pixels(data, cv2.IMREAD_UNCHANGED)
+    pixels = stored_pixels(data, cv2.IMREAD_UNCHANGED, MAX_UNPACKED)
     if pixels is None:
         raise ImageError(f'data ({data.size} bytes, format {short(image.format)}) is damaged; '
                          'expected a whole JPEG or PNG file: look for a loss on the way')

@@ -16,10 +16,11 @@ What the names leave open (sensor_msgs/image_encodings.hpp, cv_bridge):
 * Alpha is dropped, not blended. Bytes behind the last row are ignored: drivers fill up pages.
 """
 import re
-import reprlib
 from typing import NamedTuple, Optional, Tuple
 
 import cv2
+
+from ltp_ros.files import short
 
 MAX_SIDE = 65535  # pixels; the limit of JPEG, and far beyond any camera
 MAX_PIXELS = 2 ** 28  # 0.8 GB of RGB: a larger header is damage or an attack
@@ -102,10 +103,3 @@ def check_size(height: int, width: int, layout: Layout, encoding: str) -> None:
         return
     raise ImageError(f'width {short(width)}, height {short(height)}: {encoding} takes '
                      f'{allowed}; check the publisher')
-
-
-def short(value: object) -> str:
-    """Return a repr that fits an error message; Python refuses to print very long integers."""
-    if isinstance(value, int) and value.bit_length() > 64:
-        return f'an integer of {value.bit_length()} bits'
-    return reprlib.repr(value)

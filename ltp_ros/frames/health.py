@@ -14,9 +14,9 @@ from ltp_ros.frames.latency import NS_PER_MS, FrameLatency, LatencyWindow
 from ltp_ros.frames.mailbox import NOTHING, Counts
 from ltp_ros.frames.pipeline import Pipeline
 from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, number
+from ltp_ros.frames.watchdog import stuck
 from ltp_ros.tuner.controller import Decision
 
-STUCK_AFTER_MS = 5_000.0  # in work for longer, a frame will not come out
 MAX_CONSECUTIVE_DELAY_MS = 1_000.0  # the usual value of Autoware's nodes
 
 
@@ -82,7 +82,7 @@ class Health:
                 self._answered_at_ns = now_ns
             self._recent = self._recent[-max(self._new, FEWEST):]
             statuses = [self._input(counts, cameras, now_ns), *cameras, self._latency(),
-                        self._deadline(counts, now_ns), self._device(now_ns)]
+                        self._deadline(counts, now_ns), self._device()]
             self._reported_at_ns, self._counts = now_ns, counts
             self._new = 0
             return statuses
@@ -158,15 +158,12 @@ class Health:
             return Severity.WARN, 'missed more often than target_miss_rate'
         return Severity.OK, 'held'
 
-    def _device(self, now_ns: int) -> Status:
+    def _device(self) -> Status:
         classifier: Classifier = self._pipeline.classifier
         values = {'model': classifier.model_name, 'device': str(classifier.device),
                   'backend': classifier.backend.name, 'precision': classifier.precision}
-        busy_since_ns = self._pipeline.busy_since_ns
-        if busy_since_ns is not None and now_ns - busy_since_ns > STUCK_AFTER_MS * NS_PER_MS:
-            seconds = (now_ns - busy_since_ns) / 1e9
-            return Status('device', Severity.ERROR, f'stuck in one image for {seconds:.0f} s',
-                          values)
+        if self._pipeline.stuck_s:
+            return Status('device', Severity.ERROR, stuck(self._pipeline.stuck_s), values)
         if self._pipeline.trouble:
             return Status('device', Severity.WARN, self._pipeline.trouble, values)
         return Status('device', Severity.OK, 'running', values)

@@ -134,7 +134,7 @@ class StampClock:
         if fault:
             self.faults[fault] += 1
             return math.nan, sentence
-        return max((now_ns - stamp_ns) / NS_PER_MS, 0.0), ''
+        return max((now_ns - stamp_ns) / NS_PER_MS, 0.0), sentence
 
     def _fault(self, stamp_ns: int, now_ns: int, step_ms: Optional[float]) -> Tuple[str, str]:
         """Return a word for the fault, and a sentence; both empty if there is none."""

@@ -101,7 +101,7 @@ class Mailbox:
         with self._condition:
             self._condition.wait_for(lambda: self._waiting or self._woken or self._closed)
             self._woken = False
-            if self._closed or not self._waiting:
+            if not self._waiting:
                 return None
             topic = next(topic for topic in self._turns if topic in self._waiting)
             self._turns.remove(topic)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work on one frame: take, process, (publish,) finish. No ROS."""
 import math
+import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Callable, Deque, Dict, Optional, Sequence, Tuple
@@ -28,6 +29,13 @@ class FrameDropped(Exception):
         self.reason = reason
 
 
+class Abandoned(Exception):
+    """The work was given up while it was done: it has been counted, and its result is for nobody.
+
+    Raised in the thread that did it, which must end.
+    """
+
+
 @dataclass(frozen=True)
 class ProcessedFrame:
     """A frame that was classified and is still to be published."""
@@ -45,7 +53,8 @@ class Pipeline:
     """The work on one frame after the other, in the thread that calls it.
 
     For each frame: `take`, `process`, publish the prediction by whatever means, then `finish`,
-    or `give_up` where it could not be published.
+    or `give_up` where it could not be published. Where the model hangs, another thread may
+    `abandon` the work and go on in place of the first.
 
     Args:
         classifier: warmed up.
@@ -63,7 +72,11 @@ class Pipeline:
         self.mailbox = mailbox
         self.config = config
         self.busy_since_ns: Optional[int] = None  # when the frame in work was taken
+        self.stuck_s = 0.0  # for how long the watchdog has seen it, where that is too long
         self.trouble = ''  # a sentence, while the model fails or another than wanted runs
+        self.slowest_ms = slowest_ms(costs)
+        self._lock = threading.Lock()
+        self._in_work: Optional[object] = None  # in the model, or on the way to it
         self._decode = decode
         self._now_ns = now_ns
         self._num_finished = 0
@@ -95,6 +108,7 @@ class Pipeline:
         self._controller = KeepRatioController(costs, self.config.tuner,
                                                self._controller.keep_ratio)
         self.classifier = classifier
+        self.slowest_ms = slowest_ms(costs)
 
     def take(self) -> Optional[Frame]:
         """Wait for a frame and return it; None once the mailbox is closed."""
@@ -106,17 +120,50 @@ class Pipeline:
         Raises:
             FrameDropped: if it is older than `max_age_ms`, not an image, or does not hold `roi`,
                 or if the model fails on it.
+            Abandoned: if it was given up meanwhile.
         """
-        self.busy_since_ns = self._now_ns()
+        self._begin(frame)
         try:
-            return self._process(frame)
+            try:
+                return self._process(frame)
+            finally:
+                self._end(frame)
         except FrameDropped as drop:
             self.mailbox.mark_dropped(frame, drop.reason)
             self.busy_since_ns = None
             raise
 
+    def abandon(self, reason: str = 'failed') -> Optional[object]:
+        """Give up what is in work, from another thread than the one that does it.
+
+        Args:
+            reason: that a frame is counted under, one of `mailbox.DROP_REASONS`.
+
+        Returns:
+            The frame, or the message of `classify`; None if there is nothing in the model, or on
+            the way to it: what has left it is being published, and belongs to its thread.
+        """
+        with self._lock:
+            work, self._in_work = self._in_work, None
+        if isinstance(work, Frame):
+            self.mailbox.mark_dropped(work, reason)
+        if work is not None:
+            self.busy_since_ns = None
+        return work
+
+    def _begin(self, work: object) -> None:
+        self._in_work, self.busy_since_ns = work, self._now_ns()
+
+    def _end(self, work: object) -> None:
+        with self._lock:
+            if self._in_work is not work:
+                raise Abandoned
+            self._in_work = None
+
     def _process(self, frame: Frame) -> ProcessedFrame:
-        config = self.config  # one snapshot a frame: a change never splits a frame in two
+        # One snapshot a frame: a change never splits a frame in two, and a thread that was given
+        # up never meets the classifier of the next
+        config, classifier = self.config, self.classifier
         timer = StageTimer(self._now_ns, frame.receive_ns)
         timer.mark('queue')
         # Simulated milliseconds are no real ones: the wait is left out, not added to them
@@ -126,15 +173,15 @@ class Pipeline:
         self._controller.configure(config.tuner)
         if self._manual:
             self._controller.set_keep_ratio(self._manual.pop())
+        keep_ratio = self._controller.keep_ratio
         try:
             rgb = self._decode(frame.message)
             region = region_of(config.input.roi, *rgb.shape[:2])
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
             timer.mark('decode')
-            prediction = self.classifier.classify(
-                seen, self._controller.keep_ratio, config.classifier.top_k,
-                config.classifier.score_threshold)
+            prediction = classifier.classify(
+                seen, keep_ratio, config.classifier.top_k, config.classifier.score_threshold)
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
         except RegionError as error:
@@ -181,16 +228,27 @@ class Pipeline:
         Raises:
             ltp_ros.frames.encodings.ImageError: if the message is not an image.
             ltp_ros.model.preprocessing.ImageSizeError: if it cannot be resized for the model.
+            Abandoned: if it was given up meanwhile.
         """
-        config = self.config.classifier
-        rgb = self._decode(message)
-        return self.classifier.classify(rgb, keep_ratio, config.top_k, config.score_threshold), (
-            PictureWatch().judge(rgb, self._now_ns()))
+        config, classifier = self.config.classifier, self.classifier
+        self._begin(message)
+        try:
+            rgb = self._decode(message)
+            return classifier.classify(rgb, keep_ratio, config.top_k, config.score_threshold), (
+                PictureWatch().judge(rgb, self._now_ns()))
+        finally:
+            self._end(message)
+            self.busy_since_ns = None
 
-    def give_up(self, processed: ProcessedFrame) -> None:
-        """Count a frame that was not published, because the node was deactivated meanwhile."""
-        self.mailbox.mark_dropped(processed.frame, 'inactive')
+    def give_up(self, processed: ProcessedFrame, reason: str = 'inactive') -> None:
+        """Count a frame that was not published, as where the node was deactivated meanwhile."""
+        self.mailbox.mark_dropped(processed.frame, reason)
         self.busy_since_ns = None
+
+
+def slowest_ms(costs: Sequence[LevelCost]) -> float:
+    """Return how long the slowest of the levels mostly takes at most."""
+    return max((cost.p99_ms for cost in costs), default=0.0)
 
 
 def check_age(age_ms: float, max_age_ms: float) -> None:

@@ -3,10 +3,10 @@
 """What to do when the model fails on an image: the milder remedy first, until one helps."""
 import gc
 from enum import Enum
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from ltp_ros.backends.protocol import Log
-from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.pipeline import Pipeline
 from ltp_ros.frames.startup import ways_to_run
@@ -82,7 +82,8 @@ class Recovery:
         self._pipeline, self._load, self._warn = pipeline, load, warn
         self._strikes = Strikes()
         self._lowered_from: Optional[float] = None
-        self._ways: Optional[Iterator[ClassifierConfig]] = None
+        self._ways: Optional[List[ClassifierConfig]] = None  # left to try in this trouble
+        self._moved = False
         self._first_reason = ''
 
     def answered(self) -> None:
@@ -92,11 +93,9 @@ class Recovery:
         if self._lowered_from is not None:
             self._pipeline.set_keep_ratio(self._lowered_from)
             self._lowered_from = None
-        classifier = self._pipeline.classifier
-        way = f'{classifier.backend.name} {classifier.precision} on {classifier.device}'
-        self._pipeline.trouble = (
-            f'runs with {way} after failures ({self._first_reason})' if self._ways else '')
-        self._warn(f'the model answers again, with {way}')
+        self._pipeline.trouble = self._outcome if self._moved else ''
+        self._ways = None
+        self._warn(f'the model answers again: {self._outcome}')
 
     def failed(self, reason: str) -> None:
         """Note a failure, and do what may help.
@@ -105,7 +104,7 @@ class Recovery:
             ModelLostError: if nothing is left to try.
         """
         pipeline = self._pipeline
-        if not self._strikes.failing and not self._ways:
+        if not self._strikes.failing:
             self._first_reason = reason
         lowest = pipeline.lowest_keep_ratio
         remedy = self._strikes.failed(can_lower=pipeline.keep_ratio > lowest)
@@ -117,20 +116,50 @@ class Recovery:
         elif remedy is Remedy.RELOAD:
             self._reload(reason)
 
-    def _reload(self, reason: str) -> None:
+    def hung(self, reason: str) -> None:
+        """Load the model anew, with a way to run it that may do without what hangs.
+
+        It is called in another thread than the one that hangs, which keeps the old model: giving
+        its memory back might hang as well.
+
+        Raises:
+            ModelLostError: if nothing is left to try.
+        """
+        if not self._strikes.failing:
+            self._first_reason = reason
+        self._strikes.failed(can_lower=False)
+        classifier = self._pipeline.classifier
         if self._ways is None:
-            self._ways = ways_to_run(self._pipeline.classifier)
-        for config in self._ways:
+            here, *others = ways_to_run(classifier)
+            self._ways = [*others, here]
+        if classifier.device.type == 'cuda':  # nothing runs on a device that hangs
+            self._ways = [config for config in self._ways if config.device == 'cpu']
+        self._reload(reason, release=False)
+
+    @property
+    def _outcome(self) -> str:
+        classifier = self._pipeline.classifier
+        return (f'runs with {classifier.backend.name} {classifier.precision} on '
+                f'{classifier.device} after failures ({self._first_reason})')
+
+    def _reload(self, reason: str, release: bool = True) -> None:
+        if self._ways is None:
+            self._ways = list(ways_to_run(self._pipeline.classifier))
+        while self._ways:
+            config = self._ways.pop(0)
             way = f'{config.backend} on {config.device}'
-            self._warn(f'the model failed again ({reason}); loading it anew, with {way}')
-            self._pipeline.trouble = f'loading the model anew, with {way}, as it failed: {reason}'
-            self._pipeline.classifier.release()
-            gc.unfreeze()  # undo `prepare`; the model may contain cycles
-            gc.collect()
+            self._warn(f'the model failed ({reason}); loading it anew, with {way}')
+            self._pipeline.trouble = (f'loading the model anew, with {way}, after failures '
+                                      f'({self._first_reason})')
+            if release:
+                self._pipeline.classifier.release()
+                gc.unfreeze()  # undo `prepare`; the model may contain cycles
+                gc.collect()
             try:
                 self._pipeline.replace_classifier(*self._load(config))
+                self._moved, self._pipeline.trouble = True, self._outcome
                 return
-            except (ClassifierError, ModelError, OSError) as error:
-                reason = str(error)
+            except (ModelError, RuntimeError, OSError, MemoryError) as error:
+                reason = str(error) or type(error).__name__
         raise ModelLostError(f'the model cannot be run any more: {reason}. It first failed '
                              f'because {self._first_reason}')

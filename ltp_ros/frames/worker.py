@@ -1,22 +1,32 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The thread that works on the frames, so that the one that receives them never waits."""
+import contextlib
+import queue
+import threading
 from collections import deque
 from concurrent import futures
 from typing import Any, Callable, Deque, Optional, Protocol, Tuple, TypeVar
 
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Abandoned, FrameDropped, Pipeline, ProcessedFrame
 
 T = TypeVar('T')
+Job = Tuple['futures.Future[Any]', Callable[[], object]]
+NAME = 'ltp_worker'  # of the threads
+PATIENCE_S = 5.0  # with which a frame in work is waited for
 
 
 class FrameListener(Protocol):
     """Receives the outcome of each frame, in the worker's thread."""
 
     def publish(self, processed: ProcessedFrame) -> bool:
-        """Publish a prediction; return False if nothing may be published now."""
+        """Publish a prediction; return False if nothing may be published now.
+
+        Raises:
+            FrameDropped: if it cannot be published.
+        """
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Take the latency of a frame that was published."""
@@ -29,35 +39,50 @@ class FrameListener(Protocol):
 
 
 class Worker:
-    """One thread that first prepares a pipeline and then feeds it from its mailbox."""
+    """One thread that first prepares a pipeline and then feeds it from its mailbox.
+
+    It is not a `ThreadPoolExecutor`: Python ends no program before its threads have ended, and a
+    driver that hangs never lets go of one.
+    """
 
     def __init__(self) -> None:
-        self._thread = futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix='ltp_worker')
         self._mailbox: Optional[Mailbox] = None
-        self._requests: Deque[Tuple[futures.Future[Any], Callable[[], object]]] = deque()
+        self._requests: Deque[Job] = deque()
+        self._asked: Optional[futures.Future[Any]] = None  # the request in work
+        self._left_behind = False
+        self._new_thread()
 
     def submit(self, function: Callable[[], T]) -> 'futures.Future[T]':
         """Run a function in the worker's thread, before `start`.
 
         A model is warmed up here: torch keeps a pool of threads for each thread that calls it.
         """
-        return self._thread.submit(function)
+        future: futures.Future[T] = futures.Future()
+        self._jobs.put((future, function))
+        return future
 
-    def start(self, pipeline: Pipeline, listener: FrameListener) -> None:
+    def start(self, pipeline: Pipeline, listener: FrameListener,
+              first: Callable[[], None] = lambda: None) -> None:
         """Process frames until `stop`.
 
         Args:
             pipeline: called in the worker's thread alone; its mailbox is closed by `stop`.
             listener: see there.
+            first: called before the first frame is taken.
         """
-        self._mailbox = pipeline.mailbox
+        self._mailbox, thread = pipeline.mailbox, self._thread
 
-        def finished(work: 'futures.Future[None]') -> None:
-            error = work.exception()
-            if error is not None:
+        def work() -> None:
+            first()
+            with contextlib.suppress(Abandoned):
+                self._work(pipeline, listener)
+
+        def finished(done: 'futures.Future[None]') -> None:
+            error = done.exception()
+            if error is not None and self._thread is thread and not self._left_behind:
                 listener.on_failure(error)
 
-        self._thread.submit(self._work, pipeline, listener).add_done_callback(finished)
+        self.submit(work).add_done_callback(finished)
 
     def request(self, function: Callable[[], T]) -> 'futures.Future[T]':
         """Run a function in the worker's thread after the frame in work; cancelled by `stop`."""
@@ -67,13 +92,36 @@ class Worker:
         self._mailbox.wake()
         return future
 
-    def stop(self, wait: bool = True) -> None:
-        """Let the worker finish its frame and end."""
+    def replace(self, reason: str) -> None:
+        """Leave the thread to what it hangs in, and begin another, to be started anew.
+
+        The pipeline's work must have been abandoned: the old thread ends when it is back from it.
+
+        Args:
+            reason: that whoever waits for a request in work is told.
+        """
+        asked = self._asked
+        self._asked = None
+        self._jobs.put(None)
+        self._new_thread()
+        if asked is not None:
+            asked.set_exception(RuntimeError(reason))
+
+    def stop(self, patience_s: float = PATIENCE_S) -> bool:
+        """Let the worker finish its frame and end; return whether it did, within that time."""
         if self._mailbox is not None:
             self._mailbox.close()
-        self._thread.shutdown(wait)
+        self._jobs.put(None)
+        self._thread.join(patience_s)
         while self._requests:
             self._requests.popleft()[0].cancel()
+        self._left_behind = self._thread.is_alive()
+        return not self._left_behind
+
+    def _new_thread(self) -> None:
+        self._jobs: queue.SimpleQueue = queue.SimpleQueue()  # of `Job`; None: the end
+        self._thread = threading.Thread(target=_run, args=(self._jobs,), name=NAME, daemon=True)
+        self._thread.start()
 
     def _work(self, pipeline: Pipeline, listener: FrameListener) -> None:
         while not pipeline.mailbox.closed:
@@ -81,9 +129,21 @@ class Worker:
             if frame is not None:
                 _process(frame, pipeline, listener)
             if self._requests:  # one, then the next frame: neither keeps the other waiting
-                _fulfil(*self._requests.popleft())
+                self._asked, function = self._requests.popleft()
+                _fulfil(self._asked, function)
+                self._asked = None
             if self._requests:
                 pipeline.mailbox.wake()
+
+
+def at_work() -> bool:
+    """Return whether the thread of any worker, stopped or replaced, has not ended."""
+    return any(thread.name == NAME for thread in threading.enumerate())
+
+
+def _run(jobs: queue.SimpleQueue) -> None:
+    for job in iter(jobs.get, None):
+        _fulfil(*job)
 
 
 def _process(frame: Frame, pipeline: Pipeline, listener: FrameListener) -> None:
@@ -92,7 +152,12 @@ def _process(frame: Frame, pipeline: Pipeline, listener: FrameListener) -> None:
     except FrameDropped as drop:
         listener.on_drop(frame, drop)
         return
-    if listener.publish(processed):
+    try:
+        published = listener.publish(processed)
+    except FrameDropped as drop:
+        pipeline.give_up(processed, drop.reason)
+        return
+    if published:
         listener.on_answer(processed, pipeline.finish(processed))
     else:
         pipeline.give_up(processed)
@@ -100,6 +165,10 @@ def _process(frame: Frame, pipeline: Pipeline, listener: FrameListener) -> None:
 
 def _fulfil(future: 'futures.Future[Any]', function: Callable[[], object]) -> None:
     try:
-        future.set_result(function())
-    except Exception as error:  # noqa: BLE001  whatever it is, it is for whoever asked
+        result = function()
+    except Abandoned:
+        raise  # whoever asked is told by `replace`
+    except BaseException as error:  # noqa: BLE001  whatever it is, it is for whoever asked
         future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import re
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 import torch
 from safetensors.torch import load_file
 
-from ltp_ros.files import expand, read_text, some_of
+from ltp_ros.files import expand, read_text, short, some_of
 from ltp_ros.model.names import DEMO
 
 MODEL_DIRECTORY = Path(__file__).parent / 'weights'
@@ -79,7 +80,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         content = _content_of(path)
     except Exception as error:  # of the libraries, by version and kind of damage
         # Without torch's advice, in several lines, to run whatever the file contains
-        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0]
+        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0] or (
+            'it is cut off, or something else')
         raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {reason}. '
                          'Save the state dict as .safetensors') from error
     if not isinstance(content, Mapping):
@@ -94,6 +96,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
 def _content_of(path: Path) -> object:
     if path.suffix == '.safetensors':
         return load_file(str(path))
+    if tarfile.is_tarfile(str(path)):  # torch below 2.6 unpacks it first (CVE-2025-32434)
+        raise ValueError('it is a tar, as torch wrote them before 1.0')
     # Of torch 2.5. The files of timm, DeiT and MAE hold the flags of their training too
     allowed = getattr(torch.serialization, 'safe_globals', contextlib.nullcontext)
     with allowed([argparse.Namespace]):
@@ -156,7 +160,7 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
         return {}
     try:
         card = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         advice = '; save it as UTF-8' if isinstance(error, UnicodeDecodeError) else ''
         raise ModelError(f'{path} is not valid JSON: {error}{advice}') from error
     if not isinstance(card, dict):
@@ -165,7 +169,7 @@ def read_model_card(checkpoint: str) -> Dict[str, Any]:
     for key, kind, what in (('architecture', str, 'a name'), ('model_args', dict, 'an object'),
                             ('pretrained_cfg', dict, 'an object')):
         if not isinstance(card.get(key, kind()), kind):
-            raise ModelError(f'{path} is not a model card: {key} is {card[key]!r}; expected '
+            raise ModelError(f'{path} is not a model card: {key} is {short(card[key])}; expected '
                              f'{what}, as written by ltp_train')
     return card
 

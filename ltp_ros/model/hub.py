@@ -7,6 +7,8 @@ import inspect
 import socket
 import threading
 import time
+from concurrent import futures
+from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence, Type
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -15,12 +17,16 @@ from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 from tqdm import tqdm
 
+from ltp_ros.files import sha256
+from ltp_ros.model.checkpoint import ModelError
+
 Log = Callable[[str], None]
 # The first of these that is there is what timm takes
 WEIGHTS = ('model.safetensors', 'pytorch_model.bin')
 CONFIG = ('config.json',)
 CONNECT_S = 5.0
 POLL_S = 0.1
+SHA256_DIGITS = 64
 TELL_EVERY_S = 3.0
 MB = 1e6
 # Older clients show a bar of their own, and only on a terminal
@@ -74,11 +80,20 @@ def fetch(repo: str, progress: Callable[[], None], log: Optional[Log] = None,
         progress: called several times a second meanwhile; it may raise to end the wait.
         log: called with how far a download is; None: a bar is shown instead.
         files: names, of which the first that is there is fetched.
+
+    Raises:
+        ModelError: if the file is damaged, and cannot be had in any better state.
     """
-    reasons: List[str] = []
+    outcome: futures.Future[str] = futures.Future()
     download = Download()
-    bar = download.bar if log else _Bar
-    thread = threading.Thread(target=lambda: reasons.append(_fetch(repo, files, bar)), daemon=True)
+
+    def work() -> None:
+        try:
+            outcome.set_result(_fetch(repo, files, download.bar if log else _Bar, log))
+        except ModelError as error:
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     tell_s = time.monotonic()
     while thread.is_alive():
@@ -88,7 +103,7 @@ def fetch(repo: str, progress: Callable[[], None], log: Optional[Log] = None,
         if log and so_far and time.monotonic() >= tell_s:
             log(f'downloading {repo}: {so_far}')
             tell_s = time.monotonic() + TELL_EVERY_S
-    return reasons[0] if reasons else ''
+    return outcome.result() if outcome.done() else ''
 
 
 @contextlib.contextmanager
@@ -105,22 +120,43 @@ def cache_alone(wanted: bool) -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _fetch(repo: str, files: Sequence[str], bar: Type[tqdm]) -> str:
+def _fetch(repo: str, files: Sequence[str], bar: Type[tqdm], log: Optional[Log]) -> str:
     reason = unreachable()
     name, _, revision = repo.partition('@')
-    download = functools.partial(hf_hub_download, tqdm_class=bar) if _TAKES_A_BAR else (
-        hf_hub_download)
-    for file in () if reason else files:
+    download = functools.partial(hf_hub_download, name, revision=revision or None,
+                                 local_files_only=bool(reason))
+    if _TAKES_A_BAR:
+        download = functools.partial(download, tqdm_class=bar)
+    for file in files:
         try:
-            download(name, file, revision=revision or None)
-            return ''
-        except LocalEntryNotFoundError as error:  # as the network failed
-            return str(error)
+            path = Path(download(file))
+            if not _is_whole(path) and not reason:
+                if log:
+                    log(f'{path} is damaged: it is downloaded anew')
+                path = Path(download(file, force_download=True))
+        except LocalEntryNotFoundError as error:
+            if reason:
+                continue
+            return str(error)  # as the network failed
         except EntryNotFoundError:
             continue
         except (OSError, ValueError) as error:
             return str(error)
+        if not _is_whole(path):
+            raise ModelError(f'{path} is damaged: its SHA-256 is not that which the hub gave'
+                             f'{f" ({reason})" if reason else ""}; delete it, and it is '
+                             'downloaded anew')
+        return reason
     return reason
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a file in the hub's cache has the content that the hub promised.
+
+    Large files lie there under the SHA-256 that the hub gave; its client compares only sizes.
+    """
+    promised = path.resolve().name
+    return len(promised) != SHA256_DIGITS or promised == sha256(path)
 
 
 def unreachable() -> str:

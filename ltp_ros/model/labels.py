@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from timm.data import ImageNetInfo, infer_imagenet_subset
 
-from ltp_ros.files import expand, read_text, some_of
+from ltp_ros.files import expand, read_text, short, some_of
 from ltp_ros.model.checkpoint import ModelError
 
 FORMS = ("expected one name a line in class order, an id and a name a line ('0: cat'), a name "
@@ -61,8 +61,8 @@ def names_in(content: object, source: str) -> List[str]:
         return _in_order(_by_id(content, source), source)
     if isinstance(content, (list, tuple)):
         return _names(list(content), source)
-    raise ModelError(f'{source}: {content!r} is not a list of names; expected a JSON list, or an '
-                     'object from id to name')
+    raise ModelError(f'{source}: {short(content)} is not a list of names; expected a JSON list, '
+                     'or an object from id to name')
 
 
 def numbered_names(num_classes: int) -> List[str]:
@@ -88,10 +88,12 @@ def _literal(text: str) -> object:
         return None
     try:
         return json.loads(text)
+    except RecursionError:  # nested a thousand deep; Python's own parser may not survive that
+        return None
     except ValueError:
         try:
             return ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             return None
 
 
@@ -104,7 +106,7 @@ def _by_id(content: Dict[object, object], source: str) -> Dict[int, str]:
         if isinstance(name, (list, tuple)) and name:  # ImageNet's index: [WordNet id, name]
             name = name[-1]
         if index is None or not isinstance(name, str):
-            raise ModelError(f'{source}: {key!r}: {value!r} is not an id and a name; '
+            raise ModelError(f'{source}: {short(key)}: {short(value)} is not an id and a name; '
                              f'{FORMS}')
         pairs.append((index, name.strip()))
     return _unique(pairs, source)
@@ -119,7 +121,7 @@ def _number(value: object) -> Optional[int]:
 def _names(content: List[object], source: str) -> List[str]:
     wrong = [entry for entry in content if not isinstance(entry, str)]
     if wrong:
-        raise ModelError(f'{source}: {wrong[0]!r} is not a name; {FORMS}')
+        raise ModelError(f'{source}: {short(wrong[0])} is not a name; {FORMS}')
     return [str(entry).strip() for entry in content]
 
 
@@ -152,13 +154,13 @@ def _without_ids(lines: List[str], source: str) -> List[str]:
             continue
         if not complete:
             odd = next(line for line in lines if not form.fullmatch(line))
-            raise ModelError(f'{source}: every line has an id, but {odd!r} is not an id '
+            raise ModelError(f'{source}: every line has an id, but {short(odd)} is not an id '
                              f'and a name; {FORMS}')
         if len(ids) == 1 or len({name for _, name in pairs}) > 1:  # else '1 star', '2 star'
             return _in_order(_unique(pairs, source), source)
     if len(lines) / 2 < sum(marked) < len(lines):
         odd = next(line for line, mark in zip(lines, marked) if not mark)
-        raise ModelError(f'{source}: most lines have an id and a name, but {odd!r} has '
+        raise ModelError(f'{source}: most lines have an id and a name, but {short(odd)} has '
                          f'not; {FORMS}')
     return lines
 
@@ -183,8 +185,8 @@ def _unique(pairs: List[Tuple[int, str]], source: str) -> Dict[int, str]:
     found: Dict[int, str] = {}
     for index, name in pairs:
         if index in found:
-            raise ModelError(f'{source}: the id {index} is given to {found[index]!r} and '
-                             f'to {name!r}')
+            raise ModelError(f'{source}: the id {index} is given to {short(found[index])} and '
+                             f'to {short(name)}')
         found[index] = name
     return found
 

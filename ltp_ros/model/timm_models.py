@@ -1,9 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Models by the names that timm takes: their outlines without weights, and with them."""
+import contextlib
 import difflib
+import os
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Tuple
+from typing import Callable, Iterator, Mapping, Optional, Tuple
 
 import timm
 import torch
@@ -63,7 +65,11 @@ def create(model: str, pretrained: bool, model_args: Mapping[str, object],
     if pretrained and timm.is_model(name):  # which hub's models and folders are not
         if not timm.is_model_pretrained(model):
             raise ModelError(f'timm has no pretrained weights for {model!r}; give a checkpoint')
-        repo = timm.get_pretrained_cfg(model).hf_hub_id
+        cfg = timm.get_pretrained_cfg(model)
+        repo = cfg.hf_hub_id
+        if not repo:
+            raise ModelError(f'the weights of {model!r} are not on the hub, but at {cfg.url}: '
+                             f'download them from there, and give {_ways_to_give(parameter)}')
     if pretrained and repo:
         reason = hub.fetch(repo, progress, log)
     else:
@@ -97,19 +103,40 @@ def _timm(model: str, pretrained: bool, model_args: Mapping[str, object], reason
           parameter: str = 'checkpoint') -> nn.Module:
     """Let timm make a model; `reason` is why the hub cannot be asked, '' if it can."""
     try:
-        with hub.cache_alone(bool(reason)):
+        with hub.cache_alone(bool(reason)), _weights_alone():
             return timm.create_model(model, pretrained=pretrained, **model_args)
     except KeyError as error:  # of a config.json of transformers
         raise ModelError(f'{model!r} is not a timm model: its config.json has no {error}. Give '
                          'the name of a model or a repository of timm') from error
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise ModelError(f'timm cannot make {model!r} of {dict(model_args)}: {error}') from error
     except OSError as error:
-        ways = [f'give a file of them with {parameter}:=FILE, in a program with '
-                f'--{parameter.replace("_", "-")} FILE',
+        ways = [f'give a file of them with {_ways_to_give(parameter)}',
                 'copy a filled cache of the hub here and set HF_HOME to it']
         if parameter == 'checkpoint':
             ways.append('take the model inside this package with model:=demo, --model demo')
         lack = 'the weights' if pretrained else 'config.json'
         raise ModelError(f'{lack} of {model!r} could not be downloaded ({reason or error}). '
                          f'Either {", or ".join(ways)}') from error
+    except Exception as error:  # of the libraries, by version and kind of damage
+        raise ModelError(f'timm cannot make {model!r} of {dict(model_args)}: {error}') from error
+
+
+def _ways_to_give(parameter: str) -> str:
+    return f'{parameter}:=FILE, in a program with --{parameter.replace("_", "-")} FILE'
+
+
+@contextlib.contextmanager
+def _weights_alone() -> Iterator[None]:
+    """Let torch run no code that a file holds, whatever timm asks for.
+
+    The timm of 1.0.21 reads folders, and files that a config.json names, as whole pickles.
+    """
+    name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+    before = os.environ.get(name)
+    os.environ[name] = '1'
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -16,6 +16,7 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from ltp_ros.config import METHODS
+from ltp_ros.files import is_control, short
 from ltp_ros.model.checkpoint import DEMO, ModelError, misfit, read_checkpoint, read_model_card
 from ltp_ros.model.hub import Log
 from ltp_ros.model.labels import names_in, names_of_timm, numbered_names, read_labels
@@ -228,6 +229,11 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
     else:
         names = names_of_timm(getattr(vit, 'pretrained_cfg', None) or {},
                               vit.num_classes) or numbered_names(vit.num_classes)
+    steering = [name for name in names if any(map(is_control, name))]
+    if steering:
+        raise ModelError(f'{labels or "the model card"} has the label {short(steering[0])}, whose '
+                         'control characters would steer a terminal; name each class in a line of '
+                         'plain text')
     if len(names) != vit.num_classes:
         raise ModelError(f'{labels or "the model card"} has {len(names)} labels but the model '
                          f'has {vit.num_classes} classes; give one name a line, in class order')

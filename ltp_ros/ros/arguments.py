@@ -8,13 +8,13 @@ is not there, a parameter without a value) is refused with the name of the param
 import argparse
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import yaml
 from rclpy.utilities import remove_ros_args
 
 from ltp_ros.config import ConfigError, fields
-from ltp_ros.files import expand, read_text
+from ltp_ros.files import expand, read_text, short
 
 HELP = argparse.ArgumentParser(
     'ltp_classifier', formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -27,9 +27,20 @@ HELP = argparse.ArgumentParser(
 docs/parameters.md lists the parameters; `ros2 param describe` explains one.""")
 INTEGER, FLOAT = 'tag:yaml.org,2002:int', 'tag:yaml.org,2002:float'
 
+# Besides what is no YAML: a number of thousands of digits, brackets nested a thousand deep
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+
 
 class _Loader(yaml.SafeLoader):
     """YAML as rcl reads it."""
+
+    def compose_node(self, parent: Optional[yaml.Node], index: object) -> Optional[yaml.Node]:
+        """Compose what comes next, unless it stands for something before it."""
+        if self.check_event(yaml.AliasEvent):  # rcl refuses it later
+            raise yaml.YAMLError(f'*{self.peek_event().anchor} is an alias, which ROS does not '
+                                 'take; write the value out')
+        node: Optional[yaml.Node] = super().compose_node(parent, index)
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -88,7 +99,7 @@ def strangers(args: Sequence[str], node_name: str) -> Iterator[str]:
             continue
         try:
             names = [name for name, _ in _nodes(_parsed(read_text(expand(path)))[1])]
-        except yaml.YAMLError:
+        except UNREADABLE:
             continue  # rcl alone can read it
         if not any(_matches(name, node_name) for name in names):
             yield (f'{path} has no parameters for {node_name}, but for {", ".join(names)}: none '
@@ -124,9 +135,14 @@ def _others(args: Sequence[str]) -> Iterator[str]:
 
 def _parsed(text: str) -> Tuple[yaml.Node, object]:
     """Return a document as the nodes that were written, and as what they mean."""
-    loader = _Loader(text)
-    tree = loader.get_single_node()
-    return tree, None if tree is None else loader.construct_document(tree)
+    try:
+        loader = _Loader(text)
+        tree = loader.get_single_node()
+        return tree, None if tree is None else loader.construct_document(tree)
+    except yaml.YAMLError:
+        raise
+    except Exception as error:  # there is one for each kind of damage
+        raise yaml.YAMLError(str(error)) from error
 
 
 def _read(path: str) -> Tuple[yaml.Node, object]:
@@ -135,7 +151,7 @@ def _read(path: str) -> Tuple[yaml.Node, object]:
         return _parsed(read_text(expand(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f'params file {path!r} cannot be read: {error}') from error
-    except yaml.YAMLError as error:
+    except UNREADABLE as error:
         tabs = '; YAML is indented with blanks, not tabs' if "'\\t'" in str(error) else ''
         raise ConfigError(f'params file {path!r} is not valid YAML: {error}{tabs}') from error
 
@@ -170,7 +186,7 @@ def _usable_value(argument: str) -> str:
     name, _, text = argument.partition(':=')
     try:
         tree, value = _parsed(text)
-    except yaml.YAMLError:
+    except UNREADABLE:
         return argument  # rcl says what it cannot parse
     _check({name: value}, '')
     return f'{name}:={_serialized(tree).strip()}' if isinstance(value, list) else argument
@@ -187,7 +203,8 @@ def _nodes(content: object, prefix: str = '') -> Iterator[Tuple[str, object]]:
 
 def _check(parameters: object, where: str, prefix: str = '') -> None:
     if not isinstance(parameters, dict):
-        raise ConfigError(f'{where}ros__parameters is {parameters!r}; expected names and values')
+        raise ConfigError(f'{where}ros__parameters is {short(parameters)}; expected names and '
+                          'values')
     for name, value in parameters.items():
         if isinstance(value, dict):
             _check(value, where, f'{prefix}{name}.')
@@ -195,8 +212,8 @@ def _check(parameters: object, where: str, prefix: str = '') -> None:
             raise ConfigError(f'{where}{prefix}{name} has no value; give it one, or leave it out '
                               'for the default')
         elif isinstance(value, list) and len({_kind(item) for item in value}) > 1:
-            raise ConfigError(f'{where}{prefix}{name} {value} is not allowed; the items of a list '
-                              'must be of one type')
+            raise ConfigError(f'{where}{prefix}{name} {short(value)} is not allowed; the items of '
+                              'a list must be of one type')
 
 
 def _kind(item: object) -> type:
@@ -213,7 +230,7 @@ def _serialized(tree: yaml.Node) -> str:
         elif isinstance(node, yaml.SequenceNode):
             if {item.tag for item in node.value} == {INTEGER, FLOAT}:
                 for item in node.value:
-                    item.value = repr(float(yaml.load(item.value, _Loader)))
+                    item.value = repr(float(_Loader(item.value).get_single_data()))
                     item.tag = FLOAT
     return yaml.serialize(tree, Dumper=_Dumper, width=float('inf'))
 

@@ -45,6 +45,6 @@ class ClassifyService:
             response.success = True
         except CancelledError:
             response.message = 'the model was released before it came to this image'
-        except (ValueError, RuntimeError) as error:  # the image, the keep ratio; the device
-            response.message = str(error)
+        except Exception as error:  # noqa: BLE001  the image, the device: whoever asked is told
+            response.message = str(error) or type(error).__name__
         return response

@@ -16,21 +16,19 @@ from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
-from ltp_ros.frames.recovery import Recovery
-from ltp_ros.frames.startup import prepare
+from ltp_ros.frames.recovery import Load, ModelLostError, Recovery
 from ltp_ros.frames.status import Status
+from ltp_ros.frames.watchdog import PERIOD_S, Watchdog, limit_s, stuck
 from ltp_ros.frames.worker import Worker
 from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import IDLE
-from ltp_ros.ros.managed_node import STEADY
+from ltp_ros.ros.managed_node import STEADY, THROTTLE
 from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
-# Of real time: the system's clock may be set back, and a simulated one stands still
-THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
 OVER_AFTER_NS = 60_000_000_000  # a fault of a picture that was not seen for so long begins anew
 
 
@@ -44,12 +42,14 @@ class FrameServer:
         worker: in whose thread the classifier was made; `close` ends it.
         classifier: warmed up.
         costs: how long each level of its ladder takes.
+        load: makes another classifier of a config, with its costs, where this one fails.
         on_level_change: called in the worker's thread when the tuner has changed the keep ratio.
-        on_failure: called in the worker's thread with the error that ended the work.
+        on_failure: called with the error that ended the work, in the worker's thread or, if that
+            hangs, in the executor's.
     """
 
     def __init__(self, node: ConfiguredNode, worker: Worker, classifier: Classifier,
-                 costs: Sequence[LevelCost], on_level_change: Callable[[], None],
+                 costs: Sequence[LevelCost], load: Load, on_level_change: Callable[[], None],
                  on_failure: Callable[[BaseException], None]):
         self._node, self._worker = node, worker
         self._on_level_change, self.on_failure = on_level_change, on_failure
@@ -58,20 +58,22 @@ class FrameServer:
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
         logger = node.get_logger()
-        self._recovery = Recovery(
-            self.pipeline, lambda config: prepare(config, logger.info, logger.warning,
-                                                  node.context.ok), logger.warning)
+        self._recovery = Recovery(self.pipeline, load, logger.warning)
         self.begin()
         self._outputs = Outputs(node, classifier, config)
         worker.start(self.pipeline, self)
+        self._watchdog = Watchdog()
+        self._watch = node.create_timer(PERIOD_S, self._look, clock=STEADY)
         logger.info(
             f'{classifier.model_name} on {classifier.device}, {classifier.backend.name} '
             f'{classifier.precision}, {len(classifier.labels)} classes, '
             f'{classifier.num_patches} patch tokens')
 
-    def close(self) -> None:
-        """Let the worker finish its frame, then close the topics."""
-        self._worker.stop()
+    def close(self, patience_s: float) -> None:
+        """Let the worker finish its frame, for so long at most, then close the topics."""
+        self._node.destroy_timer(self._watch)
+        if not self._worker.stop(patience_s):
+            self.pipeline.abandon('inactive')
         self._outputs.destroy()
 
     def begin(self) -> None:
@@ -116,12 +118,24 @@ class FrameServer:
         return self._worker.request(work)
 
     def publish(self, processed: ProcessedFrame) -> bool:
-        """Publish a prediction; return False if the node was deactivated meanwhile."""
-        return self._outputs.publish_prediction(processed)
+        """Publish a prediction; return False if the node was deactivated meanwhile.
+
+        Raises:
+            FrameDropped: if the middleware refuses it, which is not the model's fault.
+        """
+        try:
+            return self._outputs.publish_prediction(processed)
+        except RuntimeError as error:
+            reason = self._refused(error)
+            self._health.add_drop(processed.frame.topic, reason)
+            raise FrameDropped('failed', reason) from error
 
     def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
-        self._outputs.publish_latency(processed, latency)
+        try:
+            self._outputs.publish_latency(processed, latency)
+        except RuntimeError as error:
+            self._refused(error)
         self._recovery.answered()
         topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
         faults = picture.words(processed.faults)
@@ -147,6 +161,41 @@ class FrameServer:
         if drop.reason == 'failed':
             self._recovery.failed(str(drop))
             self._show_level()
+
+    def _refused(self, error: RuntimeError) -> str:
+        """Log and return that the middleware published nothing; raise the error at the end."""
+        if not self._node.context.ok():
+            raise error  # the signal to stop came in the middle
+        reason = f'the answer cannot be published: {error}'
+        self._node.get_logger().error(reason, **THROTTLE)
+        return reason
+
+    def _look(self) -> None:
+        """Do something about a worker that hangs; in the executor's thread."""
+        pipeline = self.pipeline
+        seconds = self._watchdog.stuck_s(pipeline.busy_since_ns, time.monotonic_ns())
+        if seconds < limit_s(pipeline.slowest_ms):
+            pipeline.stuck_s = 0.0
+            return
+        told, pipeline.stuck_s = pipeline.stuck_s > 0.0, seconds
+        reason, work = stuck(seconds), pipeline.abandon()
+        if self._node.config.output.on_failure == 'exit':
+            self.on_failure(ModelLostError(reason))
+        elif work is not None:
+            self._replace_worker(work, reason)
+        elif not told:  # what hangs is not the model: another would not help
+            self._node.get_logger().error(f'{reason} in publishing the answer')
+
+    def _replace_worker(self, work: object, reason: str) -> None:
+        self.pipeline.stuck_s, self.pipeline.trouble = 0.0, reason
+        if isinstance(work, Frame):
+            self._health.add_drop(work.topic, reason)
+            self._node.get_logger().error(
+                f'{work.topic}: dropped an image (failed): {reason}')
+        else:
+            self._node.get_logger().error(f'~/classify: {reason}')
+        self._worker.replace(reason)
+        self._worker.start(self.pipeline, self, lambda: self._recovery.hung(reason))
 
     def _show_level(self) -> None:
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:

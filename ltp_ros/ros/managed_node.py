@@ -15,6 +15,8 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # goes on where simulated time stands
+# Of real time: the system's clock may be set back, and a simulated one stands still
+THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
 
 
 class ManagedNode(LifecycleNodeMixin, Node):

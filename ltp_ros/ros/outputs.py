@@ -18,7 +18,7 @@ from ltp_ros.frames.pipeline import ProcessedFrame
 from ltp_ros.msg import Classification, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
 from ltp_ros.ros import images, messages
-from ltp_ros.ros.managed_node import ManagedNode
+from ltp_ros.ros.managed_node import THROTTLE, ManagedNode
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -72,7 +72,7 @@ class Outputs:
             self._label_info = messages.LabelInfo and latched_publisher(
                 messages.LabelInfo, 'vision_msgs/label_info')
             # In a thread of its own: drawing takes longer than some frames have
-            self._drawing = Background(self._publish_debug_image)
+            self._drawing = Background(self._publish_debug_image, self._tell)
             undo.callback(self._drawing.stop)
             self._publish_labels()
             self._close = undo.pop_all()
@@ -111,11 +111,12 @@ class Outputs:
     def _publish_debug_image(self, processed: ProcessedFrame) -> None:
         picture = overlay.draw(processed.rgb, processed.prediction, self._classifier.grid_size,
                                self._classifier.data_config, processed.region)
-        try:
-            self._debug_image.publish(images.from_pixels(processed.frame.message.header, picture))
-        except RuntimeError:
-            if self._node.context.ok():  # else the signal to stop came in the middle
-                raise
+        self._debug_image.publish(images.from_pixels(processed.frame.message.header, picture))
+
+    def _tell(self, error: Exception) -> None:
+        if self._node.context.ok():  # else the signal to stop came in the middle
+            self._node.get_logger().error(
+                f'the debug image cannot be drawn: {type(error).__name__}: {error}', **THROTTLE)
 
     def _publish_labels(self) -> None:
         message = Labels(model=self._classifier.model_name,

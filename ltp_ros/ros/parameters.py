@@ -16,6 +16,7 @@ from ltp_ros.config import Config, ConfigError, Value, fields, update, value_of
 _NOT_OURS = ('use_sim_time', 'start_type_description_service')
 _NAMES = [field.name for _, field in fields()]
 _NUMBERS = {field.name for _, field in fields() if field.type == Tuple[float, ...]}
+LONGEST = 1000  # letters of a list of numbers
 _LIVE = {field.name for _, field in fields() if field.metadata['live']}
 
 
@@ -116,8 +117,9 @@ def change(config: Config, parameters: List[Parameter],
 
 def _from_ros(parameter: Parameter) -> object:
     value = parameter.value
-    if parameter.name in _NUMBERS and isinstance(value, str):  # as `ros2 param set` sends [0.5, 1]
-        with contextlib.suppress(yaml.YAMLError):
+    # As `ros2 param set` sends [0.5, 1]; whoever sends more wants the parser to be busy
+    if parameter.name in _NUMBERS and isinstance(value, str) and len(value) <= LONGEST:
+        with contextlib.suppress(Exception):  # PyYAML has one for each kind of damage
             items = yaml.safe_load(value)
             return items if isinstance(items, list) else value
     return value

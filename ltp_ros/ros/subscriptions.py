@@ -9,6 +9,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy, qos_policy_name_from_kin
 from sensor_msgs.msg import CompressedImage, Image
 
 from ltp_ros.config import InputConfig
+from ltp_ros.files import plain
 from ltp_ros.frames.camera_health import CameraFeed
 from ltp_ros.frames.latency import NO_CLOCK
 from ltp_ros.frames.mailbox import Frame
@@ -103,7 +104,7 @@ class CameraSubscription:
             return
         publishers = sum(info.topic_type == self._type for info in found)
         if found and not publishers:
-            cause = (f'its publisher sends {found[0].topic_type}, not {self._type}; check '
+            cause = (f'its publisher sends {plain(found[0].topic_type)}, not {self._type}; check '
                      'image_topics (a base topic, without /compressed) and image_transport')
         elif not publishers:
             cause = 'it has no publisher; check image_topics and image_transport'

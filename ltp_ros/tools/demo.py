@@ -18,6 +18,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from ltp_ros.files import expand
 from ltp_ros.tools.image_source import parse_rate
@@ -107,7 +108,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             run(args, report, live)
         report.save_picture(args.output)
     except (ProcessError, OSError) as error:
-        console.print(f'[red]ltp_demo: {error}[/red]', highlight=False)
+        console.print(Text(f'ltp_demo: {error}', 'red'))
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 130
@@ -115,9 +116,9 @@ def main(argv: Optional[List[str]] = None) -> int:
         rclpy.try_shutdown()
     console.print(report.summary_table())
     for line in filter(None, (report.class_line(), report.latency_line())):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
     console.print('Annotated picture (dimmed: dropped patches; grey: outside the model input): '
-                  + os.path.abspath(args.output), highlight=False, soft_wrap=True)
+                  + os.path.abspath(args.output), highlight=False, markup=False, soft_wrap=True)
     if args.json:
         report.save_json(args.json)
     return 0

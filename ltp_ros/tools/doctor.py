@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltp_ros.files import expand
+from ltp_ros.files import expand, plain
 from ltp_ros.ros.transport import SHARED_MEMORY
-from ltp_ros.tools.checks import installation, transport
+from ltp_ros.tools.checks import installation, leftovers, transport
 from ltp_ros.tools.checks.finding import Finding, Level, skipped
 from ltp_ros.tools.checks.installation import Package
 from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, checked, common_flags, positive
@@ -37,6 +37,7 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 
 STYLES = {Level.OK: 'green', Level.SKIP: 'dim', Level.WARN: 'yellow', Level.ERROR: 'bold red'}
 SECONDS = 10.0
+LONGEST = 2000  # letters of a cell
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,6 +73,7 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
     if Path(SHARED_MEMORY).is_dir():
         total, _, free = shutil.disk_usage(SHARED_MEMORY)
         yield transport.judge_shared_memory(free, total)
+        yield leftovers.judge(leftovers.find())
     broken = [name for name in installation.NEEDED if packages[name].error
               or packages[name].missing]
     if broken:
@@ -126,8 +128,9 @@ def make_table(findings: List[Finding]) -> Table:
         table.add_column(name, overflow='fold')
     for finding in findings:
         style = STYLES[finding.level]
-        table.add_row(finding.check, Text(finding.level.value, style), Text(finding.message),
-                      Text(finding.remedy))
+        check, message, remedy = (Text(plain(text, LONGEST)) for text in (
+            finding.check, finding.message, finding.remedy))
+        table.add_row(check, Text(finding.level.value, style), message, remedy)
     return table
 
 

@@ -9,7 +9,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Unio
 
 import yaml
 
-from ltp_ros.files import read_text
+from ltp_ros.files import read_text, short
 from ltp_ros.tuner.levels import LevelCost
 
 ALL_TOKENS = 1.0
@@ -85,7 +85,7 @@ def mismatches(profile: Profile, setup: Setup, keep_ratios: Sequence[float]) -> 
         keep_ratios: the ladder in use.
     """
     made, here = asdict(profile.setup), asdict(setup)
-    clauses = [f'{name} was {made[name]!r} and is {here[name]!r}'
+    clauses = [f'{name} was {short(made[name])} and is {here[name]!r}'
                for name in made if made[name] != here[name]]
     missing = sorted(set(keep_ratios) - {level.keep_ratio for level in profile.levels})
     if missing:
@@ -109,7 +109,7 @@ def read(path: Union[str, Path]) -> Profile:
     """
     try:
         content = yaml.safe_load(read_text(path))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except Exception as error:  # PyYAML has one for each kind of damage
         raise ProfileError(f'profile {str(path)!r} cannot be read: {error}; make one with '
                            'ltp_profile') from error
     try:
@@ -127,7 +127,7 @@ def _levels(entries: List[object]) -> Tuple[LevelTime, ...]:
     levels = []
     for entry in entries:
         if not isinstance(entry, dict):
-            raise ProfileError(f'{entry!r} in levels is not a mapping')
+            raise ProfileError(f'{short(entry)} in levels is not a mapping')
         numbers = {name: _value(entry, name, float)
                    for name in ('keep_ratio', 'p50_ms', 'p95_ms', 'p99_ms')}
         for name, number in numbers.items():
@@ -146,6 +146,6 @@ def _value(mapping: Mapping[str, object], name: str, expected: Any) -> Any:
     value = mapping[name]
     if not isinstance(value, (int, float) if expected is float else expected) or (
             isinstance(value, bool)):
-        raise ProfileError(f'{name} {value!r} is a {type(value).__name__}; expected a '
+        raise ProfileError(f'{name} {short(value)} is a {type(value).__name__}; expected a '
                            f'{expected.__name__}')
     return float(value) if expected is float else value

@@ -49,7 +49,7 @@ def model(request):
     """Return a small model that reduces its tokens by one of the methods."""
     torch.manual_seed(0)
     return vit.create_vit('vit_tiny_patch16_224', pretrained=False, method=request.param,
-                          num_classes=7, img_size=96, depth=4)
+                          num_classes=7, img_size=96, depth=2)
 
 
 def assert_same(found, expected, tolerance=1e-5):

@@ -1,13 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What is kept is what was made, and by whom."""
+import errno
 import multiprocessing
 import os
+import shutil
 import stat
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from ltp_ros.backends.cache import SEALS, drop_damaged, ensure, prune, seal_all
+from ltp_ros.backends.cache import SEALS, drop_damaged, ensure, prune, seal_all, who_else_writes
 
 ORIGIN = {'torch': '2.1', 'ltp_ros': 'abc'}
 
@@ -72,6 +76,21 @@ def test_a_file_that_could_not_be_made_leaves_nothing_that_is_believed(path):
 
     with pytest.raises(OSError, match='no space left'):
         ensure(path, ORIGIN, fail, print)
+    make = Maker()
+    ensure(path, ORIGIN, make, lambda line: None)
+    assert make.calls == 1
+
+
+def test_a_disk_that_is_full_when_the_seal_is_written_keeps_no_half_of_it(path, monkeypatch):
+    def fill(partial, text, **kwargs):
+        partial.write_bytes(text[:10].encode())
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), 'write_text', fill)
+        with pytest.raises(OSError, match='No space'):
+            ensure(path, ORIGIN, Maker(), print)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # whole, but not believed
     make = Maker()
     ensure(path, ORIGIN, make, lambda line: None)
     assert make.calls == 1
@@ -143,3 +162,48 @@ def test_the_models_used_longest_ago_make_room(tmp_path):
         'in use-hash', 'newest-hash', 'not ours']
     prune(tmp_path, in_use, max_bytes=0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['in use-hash', 'not ours']
+
+
+@pytest.mark.parametrize('mode, who', [
+    (0o700, ''), (0o755, ''), (0o775, ''), (0o777, 'can be written to by everybody'),
+    (0o1777, ''), (0o702, 'can be written to by everybody')])
+@pytest.mark.parametrize('level', range(3))
+def test_a_cache_that_everybody_can_write_to_is_not_used(path, mode, who, level):
+    ensure(path, ORIGIN, Maker(), print)
+    path.parents[level].chmod(mode)
+    assert who_else_writes(path.parents[level]) == who
+    if who:
+        with pytest.raises(PermissionError, match=f'{who}.*chmod go-w.*cache:=FOLDER'):
+            ensure(path, ORIGIN, pytest.fail, print)
+    else:
+        ensure(path, ORIGIN, pytest.fail, print)
+
+
+def folder_of(monkeypatch, **fields):
+    """Let every folder be one with these fields."""
+    found = os.stat_result((0o40700, 1, 1, 1, 0, 0, 0, 0, 0, 0))
+    values = {name: getattr(found, name) for name in ('st_mode', 'st_uid', 'st_gid')}
+    monkeypatch.setattr(Path, 'stat', lambda path: SimpleNamespace(**{**values, **fields}))
+
+
+@pytest.mark.parametrize('fields, who', [
+    ({'st_uid': 1234}, 'belongs to user 1234'), ({'st_uid': 0}, ''), ({'st_uid': 1000}, ''),
+    ({'st_uid': 1000, 'st_mode': 0o40770, 'st_gid': 44}, 'can be written to by group 44'),
+    ({'st_uid': 1000, 'st_mode': 0o40770, 'st_gid': 1000}, ''),
+    ({'st_uid': 1234, 'st_mode': 0o41777}, 'belongs to user 1234')])
+def test_a_cache_of_another_user_is_not_used(monkeypatch, fields, who):
+    monkeypatch.setattr(os, 'geteuid', lambda: 1000)
+    monkeypatch.setattr(os, 'getegid', lambda: 1000)
+    folder_of(monkeypatch, **fields)
+    assert who_else_writes(Path('anywhere')) == who
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give a folder to another user')
+def test_a_link_to_the_folder_of_another_user_is_not_followed(path, tmp_path):
+    ensure(path, ORIGIN, Maker(), print)
+    (tmp_path / 'theirs').mkdir()
+    os.chown(str(tmp_path / 'theirs'), 12345, 12345)
+    shutil.rmtree(str(path.parent))
+    path.parent.symlink_to(tmp_path / 'theirs')
+    with pytest.raises(PermissionError, match='belongs to user 12345'):
+        ensure(path, ORIGIN, pytest.fail, print)

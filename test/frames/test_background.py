@@ -24,14 +24,16 @@ class Gated:
     """Work that waits in each item until it is let go."""
 
     def __init__(self):
-        self.done, self.niceness = [], None
+        self.done, self.errors, self.niceness = [], [], None
         self._begun, self._go_on = threading.Semaphore(0), threading.Semaphore(0)
-        self.background = Background(self)
+        self.background = Background(self, self.errors.append)
 
     def __call__(self, item):
         self._begun.release()
         assert self._go_on.acquire(timeout=TIMEOUT_S)
         self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        if isinstance(item, Exception):
+            raise item
         self.done.append(item)
 
     def wait_until_in_work(self):
@@ -60,8 +62,26 @@ def test_it_yields_to_every_other_thread(work):
     work.background.offer('item', 0.0)
     work.wait_until_in_work()
     work.background.stop()
-    assert work.niceness == before + NICENESS
+    assert work.niceness == min(before + NICENESS, 19)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+def test_it_yields_in_a_process_that_was_started_with_nice_too():
+    niceness = []
+
+    def nice():
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 18)
+        work = Gated()
+        work.let_go()
+        work.background.offer('item', 0.0)
+        work.wait_until_in_work()
+        work.background.stop()
+        niceness.append(work.niceness)
+
+    thread = threading.Thread(target=nice)  # of which the background inherits it
+    thread.start()
+    thread.join()
+    assert niceness == [19]
 
 
 def test_an_item_that_comes_before_its_time_waits_and_a_stop_does_not_wait_for_it(work):
@@ -81,3 +101,26 @@ def test_stopping_waits_for_the_item_in_work(work):
     work.let_go()
     stopping.join(TIMEOUT_S)
     assert not stopping.is_alive() and work.done == ['first']
+
+
+def test_an_item_that_cannot_be_worked_on_is_told_and_the_next_one_is_worked_on(work):
+    work.let_go()
+    errors = [ValueError('no such colour'), MemoryError()]
+    for item in (*errors, 'third'):
+        work.background.offer(item, 0.0)
+        work.wait_until_in_work()
+    work.background.stop()
+    assert work.errors == errors and work.done == ['third']
+
+
+def test_where_a_thread_may_not_yield_it_works_all_the_same(monkeypatch):
+    def forbidden(*arguments):
+        raise PermissionError(1, 'not permitted')
+
+    monkeypatch.setattr(os, 'setpriority', forbidden)
+    work = Gated()
+    work.let_go()
+    work.background.offer('item', 0.0)
+    work.wait_until_in_work()
+    work.background.stop()
+    assert work.done == ['item']

@@ -26,7 +26,7 @@ LATENCY = FrameLatency(
 def pipeline():
     return SimpleNamespace(
         mailbox=Mailbox(), config=update(Config(), {'deadline_ms': 20.0}), keep_ratio=0.7,
-        busy_since_ns=None, trouble='', classifier=SimpleNamespace(
+        stuck_s=0.0, trouble='', classifier=SimpleNamespace(
             model_name='demo', device='cpu', precision='float32',
             backend=SimpleNamespace(name='eager')))
 
@@ -42,6 +42,12 @@ def test_before_the_first_frame_numbers_are_not_available(pipeline):
     assert all(status.level == Severity.OK for status in statuses.values())
     assert statuses['deadline'].message == 'no image answered yet'
     assert statuses['input'].message == 'waiting for images'
+
+
+def test_without_a_deadline_its_status_says_that_none_is_set(pipeline):
+    pipeline.config = Config()
+    status = report(Health(pipeline, 0))['deadline']
+    assert (status.level, status.message) == (Severity.OK, 'none set')
 
 
 def test_latencies_are_given_as_percentiles_with_their_unit(pipeline):
@@ -227,9 +233,11 @@ def test_too_many_misses_are_a_warning(pipeline):
 
 def test_a_stuck_worker_is_an_error(pipeline):
     health = Health(pipeline, 0)
-    pipeline.busy_since_ns = 0
-    assert report(health, 4 * SECOND)['device'].level == Severity.OK
-    assert report(health, 6 * SECOND)['device'].level == Severity.ERROR
+    pipeline.stuck_s = 6.0
+    device = report(health, SECOND)['device']
+    assert device.level == Severity.ERROR and 'in one image for 6 s' in device.message
+    pipeline.stuck_s = 0.0
+    assert report(health, 2 * SECOND)['device'].level == Severity.OK
 
 
 def test_a_model_that_fails_or_runs_otherwise_than_wanted_is_a_warning(pipeline):

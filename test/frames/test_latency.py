@@ -19,6 +19,7 @@ from ltp_ros.frames.latency import (
 )
 
 NOW_NS = 1_700_000_000_000_000_000
+DAY_NS = 86_400 * 10 ** 9
 
 
 def timer_read_at(start_ns, *times_ns):
@@ -94,8 +95,24 @@ def test_a_large_step_back_is_another_clock_and_the_next_stamp_counts_on_it(step
     clock.age_ms(NOW_NS, NOW_NS)
     first = NOW_NS + step_ms * NS_PER_MS
     age, fault = clock.age_ms(first, first + NS_PER_MS)
-    assert math.isnan(age) and 'before an earlier one' in fault
+    assert math.isnan(age)
+    assert fault == f'the stamp is {-step_ms / 1000:.1f} s before an earlier one'
     assert clock.age_ms(first + NS_PER_MS, first + 3 * NS_PER_MS) == (2.0, '')
+
+
+def test_stamps_go_back_as_far_as_their_newest_is_ahead_however_small_the_steps():
+    clock = StampClock()
+    faults = [clock.age_ms(NOW_NS + step_ms * NS_PER_MS, NOW_NS)[1]
+              for step_ms in (0, -600, -900, -1100)]
+    assert faults == ['', '', '', 'the stamp is 1.1 s before an earlier one']
+
+
+@pytest.mark.parametrize('clock_back_ms', [0, 500])
+def test_in_simulated_time_stamps_go_back_with_the_clock_alone(clock_back_ms):
+    clock, late = StampClock(), NOW_NS + 2000 * NS_PER_MS
+    clock.age_ms(late, late, 25.0)
+    _, fault = clock.age_ms(late - 1500 * NS_PER_MS, late - clock_back_ms * NS_PER_MS, 25.0)
+    assert fault == 'the stamp is 1.5 s before an earlier one'
 
 
 def ages_by_a_clock_of(step_ms, transport_ms, fps=30.0, seconds=10.0):
@@ -133,7 +150,8 @@ def test_before_the_first_message_on_clock_no_age_is_known_and_that_is_the_fault
 
 
 def test_a_simulation_begins_at_zero():
-    assert StampClock().age_ms(0, 20 * NS_PER_MS, 25.0) == (20.0, '')
+    for now_ms in (20.0, MAX_PLAUSIBLE_AGE_MS):
+        assert StampClock().age_ms(0, int(now_ms * NS_PER_MS), 25.0) == (now_ms, '')
     assert StampClock().age_ms(0, NOW_NS, 25.0)[1] == 'the stamp is zero'
 
 
@@ -150,7 +168,13 @@ def test_a_stamp_of_another_clock_is_told_with_the_way_out():
         NOW_NS, 100 * 10 ** 9, 25.0)[1]
     assert 'play it with --clock and set use_sim_time' in StampClock().age_ms(
         100 * 10 ** 9, NOW_NS)[1]
-    assert StampClock().age_ms(NOW_NS - 20 * 10 ** 9, NOW_NS)[1] == 'the stamp is 20 s old'
+    assert StampClock().age_ms(NOW_NS - 86_399 * 10 ** 9, NOW_NS)[1] == 'the stamp is 86399 s old'
+
+
+@pytest.mark.parametrize('stamp_ns, now_ns, step_ms, remedy', [
+    (NOW_NS - DAY_NS, NOW_NS, None, 'set use_sim_time'), (NOW_NS, NOW_NS - DAY_NS, 25.0, 'both')])
+def test_from_a_day_on_it_is_another_clock(stamp_ns, now_ns, step_ms, remedy):
+    assert remedy in StampClock().age_ms(stamp_ns, now_ns, step_ms)[1]
 
 
 def test_faults_are_counted_by_their_kind():
@@ -175,6 +199,13 @@ def test_a_window_keeps_the_newest_latencies_only():
     assert len(window) == 3
     assert [window.percentile(share) for share in (0.0, 0.5, 0.99, 1.0)] == [1.0, 2.0, 3.0, 3.0]
     assert window.miss_rate == pytest.approx(1 / 3)
+
+
+def test_diagnostics_speak_of_the_last_300_answers():
+    window = LatencyWindow()
+    for met in [False] + [True] * 300:
+        window.add(1.0, met)
+    assert len(window) == 300 and window.miss_rate == 0.0
 
 
 def test_an_empty_window_knows_nothing():

@@ -113,6 +113,27 @@ def test_closing_wakes_a_waiting_taker():
     assert taken == [None]
 
 
+def test_who_is_woken_for_other_work_waits_for_a_frame_the_next_time():
+    mailbox, taken = Mailbox(), []
+    mailbox.wake()
+    assert mailbox.take() is None
+    taker = waiting_taker(mailbox, taken)
+    mailbox.put(frame('image', 7))
+    taker.join(TIMEOUT_S)
+    assert [f.message for f in taken] == [7]
+
+
+def test_waking_ends_a_wait_without_closing():
+    mailbox, taken = Mailbox(), []
+    taker = waiting_taker(mailbox, taken)
+    assert mailbox.closed is False
+    mailbox.wake()
+    taker.join(TIMEOUT_S)
+    assert taken == [None] and mailbox.closed is False
+    mailbox.close()
+    assert mailbox.closed is True
+
+
 def waiting_taker(mailbox, taken):
     """Return a thread that waits in `take` already; its frame goes into `taken`."""
     # The condition's lock is held from before `wait_for` until the thread sleeps: whoever gets

@@ -16,6 +16,7 @@ from ltp_ros.frames.recovery import (
     Remedy,
     Strikes,
 )
+from ltp_ros.model.checkpoint import ModelError
 
 
 class FakeClassifier:
@@ -51,17 +52,19 @@ class FakePipeline:
 class Bench:
     """A recovery, and what it asks for."""
 
-    def __init__(self, fail_to_load=(), **classifier):
+    def __init__(self, fail_to_load=(), error=ClassifierError, hangs=False, **classifier):
+        self._error, self._hangs = error, hangs
         self.pipeline = FakePipeline(**classifier)
         self.loaded, self.told = [], []
         self._fail_to_load = fail_to_load
         self.recovery = Recovery(self.pipeline, self._load, self.told.append)
 
     def _load(self, config):
-        assert self.pipeline.classifier.released  # its memory may be what lacks
+        # Its memory may be what lacks; but to give it back may hang too
+        assert self.pipeline.classifier.released is not self._hangs
         self.loaded.append((config.device, config.backend, config.precision))
         if len(self.loaded) in self._fail_to_load:
-            raise ClassifierError('out of memory')
+            raise self._error('out of memory')
         return FakeClassifier(config.backend, config.device, config.precision), []
 
     def fail(self, times):
@@ -136,3 +139,33 @@ def test_where_nothing_loads_the_first_and_the_last_reason_are_told():
     bench = Bench(fail_to_load=(1, 2))
     with pytest.raises(ModelLostError, match='out of memory. It first failed.*device lost'):
         bench.fail(RETRIES + 2)
+
+
+@pytest.mark.parametrize('error', [ModelError, RuntimeError, OSError, MemoryError])
+def test_whatever_a_device_raises_while_it_loads_the_next_way_is_tried(error):
+    bench = Bench(fail_to_load=(1,), error=error)
+    bench.fail(RETRIES + 2)
+    assert [backend for _, backend, _ in bench.loaded] == ['onnx', 'eager']
+
+
+@pytest.mark.parametrize('classifier, expected', [
+    ({'backend': 'onnx'}, [('cpu', 'eager', 'auto'), ('cpu', 'onnx', 'float32')]),
+    ({'backend': 'graph', 'device': 'cuda:1'}, [('cpu', 'eager', 'auto')]),
+])
+def test_a_model_that_hangs_is_loaded_in_another_way_and_on_a_gpu_that_hangs_in_none(
+        classifier, expected):
+    bench = Bench(hangs=True, **classifier)
+    for _ in expected:
+        bench.recovery.hung('stuck')
+    assert bench.loaded == expected
+    with pytest.raises(ModelLostError, match='first failed because stuck'):
+        bench.recovery.hung('stuck again')
+
+
+def test_a_hang_is_over_like_any_trouble_and_the_next_one_finds_every_way_again():
+    bench = Bench(hangs=True)
+    for _ in range(3):
+        bench.recovery.hung('stuck')
+        bench.answer(HEALED)
+    assert bench.pipeline.trouble.endswith('after failures (stuck)')
+    assert [backend for _, backend, _ in bench.loaded] == ['eager', 'onnx', 'eager']

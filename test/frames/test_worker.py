@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import FrameDropped
-from ltp_ros.frames.worker import Worker
+from ltp_ros.frames.pipeline import Abandoned, FrameDropped
+from ltp_ros.frames.worker import NAME, Worker, at_work
 
 TIMEOUT_S = 30.0  # of waits that end at once unless the worker is broken
 
@@ -212,6 +212,107 @@ def test_stopping_leaves_a_waiting_frame_undone_and_counted(start):
     assert bench.mailbox.dropped == {('image', 'inactive'): 1}
 
 
+class Hanging:
+    """A pipeline whose first piece of work hangs, as in a driver, until it is let go."""
+
+    def __init__(self, result=Abandoned):
+        self.gate, self.result, self.threads = Gate(), result, []
+
+    def __call__(self, frame):
+        self.threads.append(threading.current_thread())
+        if len(self.threads) > 1:
+            return 'answer'
+        self.gate(frame)
+        raise self.result
+
+
+@pytest.fixture
+def hanging(prepare):
+    """Return a function that makes a `Bench` that hangs in what it is given, and that thing."""
+    gates = []
+
+    def make(begin, result=Abandoned):
+        work = Hanging(result)
+        gates.append(work.gate)
+        bench = prepare(work)
+        bench.start()
+        asked = begin(bench, work)
+        work.gate.wait_until_in_work()
+        return bench, work, asked
+
+    yield make
+    for gate in gates:
+        gate.let_go()
+
+
+def by_frame(bench, work):
+    bench.mailbox.put(frame(0))
+
+
+def by_request(bench, work):
+    return bench.worker.request(lambda: work(None))
+
+
+@pytest.mark.parametrize('begin', [by_frame, by_request])
+def test_a_worker_that_hangs_is_replaced_and_what_it_brings_later_is_for_nobody(hanging, begin):
+    bench, work, asked = hanging(begin)
+    prepared = []
+    bench.worker.replace('it hangs')
+    bench.worker.start(bench, bench, lambda: prepared.append(threading.current_thread()))
+    bench.work_on(frame(1))
+    assert bench.handed_back == [('answer', frame(1), 'answer')]
+    if asked is not None:
+        with pytest.raises(RuntimeError, match='it hangs'):
+            asked.result(TIMEOUT_S)
+    work.gate.let_go()
+    work.threads[0].join(TIMEOUT_S)
+    assert not work.threads[0].is_alive()
+    assert prepared == work.threads[1:] and bench.handed_back == [
+        ('answer', frame(1), 'answer')]
+    bench.work_on(frame(2))
+    assert work.threads[2] is work.threads[1]
+
+
+def test_requests_that_wait_behind_a_hang_are_answered_by_the_next_thread(hanging):
+    bench, _, _ = hanging(by_frame)
+    asked = bench.worker.request(lambda: 'done')
+    bench.worker.replace('it hangs')
+    bench.worker.start(bench, bench)
+    assert asked.result(TIMEOUT_S) == 'done'
+
+
+def test_a_bug_that_shows_in_a_thread_that_was_left_behind_fails_nothing(hanging):
+    bench, work, _ = hanging(by_frame, KeyError('bug'))
+    bench.worker.replace('it hangs')
+    bench.worker.start(bench, bench)
+    work.gate.let_go()
+    work.threads[0].join(TIMEOUT_S)
+    bench.work_on(frame(1))
+    assert bench.handed_back == [('answer', frame(1), 'answer')]
+
+
+def test_a_worker_that_cannot_be_made_ready_again_is_a_failure(hanging):
+    bench, _, _ = hanging(by_frame)
+    bench.worker.replace('it hangs')
+    bench._noted.clear()
+    bench.worker.start(bench, bench, lambda: raising(RuntimeError('lost'))(None))
+    assert bench._noted.wait(TIMEOUT_S)
+    assert [what for what, _ in bench.handed_back] == ['failure']
+
+
+def test_stopping_leaves_a_thread_that_hangs_behind_and_says_so(hanging):
+    bench, work, _ = hanging(by_frame, KeyError('bug'))
+    assert bench.worker.stop(patience_s=0.0) is False and at_work()
+    work.gate.let_go()
+    work.threads[0].join(TIMEOUT_S)
+    assert not bench.handed_back  # by then nobody can do anything with it
+
+
+def test_no_thread_of_a_worker_keeps_a_program_from_ending(hanging):
+    hanging(by_frame)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == NAME)
+
+
 @pytest.mark.parametrize('times', [1, 2])
 def test_an_idle_worker_can_be_stopped_and_tells_no_failure(start, times):
     bench = start(lambda frame: 'answer')
@@ -231,7 +332,7 @@ def test_a_worker_that_never_started_can_be_stopped(prepare):
 def test_requests_are_fulfilled_in_the_worker_s_thread_though_no_frame_comes(start):
     bench = start(lambda frame: 'answer')
     asked = [bench.worker.request(threading.current_thread) for _ in range(3)]
-    assert {work.result(TIMEOUT_S).name for work in asked} == {'ltp_worker_0'}
+    assert {work.result(TIMEOUT_S).name for work in asked} == {'ltp_worker'}
 
 
 def test_a_request_that_fails_is_told_to_whoever_asked_and_the_work_goes_on(start):

@@ -27,6 +27,7 @@ class Hub:
 
     def __init__(self):
         self.files, self.asked = {}, []
+        self.etags = {}  # that are not the hash of the content
         self.go_on = threading.Event()  # sends the second half of weights
         self.go_on.set()
         hub_itself = self
@@ -47,7 +48,8 @@ class Hub:
                 if content is None:
                     self.send_header('X-Error-Code', 'EntryNotFound')
                 self.send_header('Content-Length', str(len(content or b'')))
-                self.send_header('ETag', hashlib.sha256(content or b'').hexdigest())
+                self.send_header('ETag', hub_itself.etags.get(
+                    name, hashlib.sha256(content or b'').hexdigest()))
                 self.end_headers()
                 if send and content is not None:
                     hub_itself.asked.append(f'{repo}/{name}')
@@ -100,6 +102,55 @@ def test_the_weights_of_a_repository_come_after_its_config(our_hub):
     our_hub.has_small()
     assert create_vit('hf_hub:user/small').num_classes == 7
     assert our_hub.asked == ['user/small/config.json', 'user/small/model.safetensors']
+
+
+def cached_weights(folder):
+    return next(folder.glob('*/blobs/*'), None) and max(
+        folder.glob('*/blobs/*'), key=lambda path: path.stat().st_size)
+
+
+def test_weights_that_are_not_those_that_the_hub_promised_are_refused(our_hub):
+    our_hub.has_small()
+    our_hub.etags['model.safetensors'] = 64 * 'a'
+    with pytest.raises(ModelError, match=f'{64 * "a"}|model.safetensors is damaged: its SHA-256'):
+        create_vit('hf_hub:user/small')
+
+
+def test_a_mirror_whose_tags_are_no_hashes_is_believed(our_hub):
+    our_hub.has_small()
+    our_hub.etags['model.safetensors'] = 'W-17'
+    assert create_vit('hf_hub:user/small').num_classes == 7
+
+
+def test_damaged_weights_in_the_cache_are_told_and_fetched_anew(our_hub, tmp_path):
+    our_hub.has_small()
+    create_vit('hf_hub:user/small')
+    whole = cached_weights(tmp_path).read_bytes()
+    cached_weights(tmp_path).write_bytes(whole[:-8] + b'damaged!')
+    told = []
+    create_vit('hf_hub:user/small', log=told.append)
+    assert cached_weights(tmp_path).read_bytes() == whole
+    assert sum('is damaged: it is downloaded anew' in line for line in told) == 1
+
+
+def test_damaged_weights_in_the_cache_are_refused_where_none_can_be_fetched(
+        our_hub, tmp_path, monkeypatch):
+    our_hub.has_small()
+    create_vit('hf_hub:user/small')
+    whole = cached_weights(tmp_path).read_bytes()
+    cached_weights(tmp_path).write_bytes(whole[:-8] + b'damaged!')
+    monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
+    with pytest.raises(ModelError, match='is damaged: .*HF_HUB_OFFLINE is set.*; delete it'):
+        create_vit('hf_hub:user/small')
+    cached_weights(tmp_path).write_bytes(whole)
+    assert create_vit('hf_hub:user/small').num_classes == 7
+
+
+def test_weights_that_lie_elsewhere_than_on_the_hub_are_not_fetched(our_hub, monkeypatch):
+    monkeypatch.setattr('socket.getaddrinfo', pytest.fail)
+    with pytest.raises(ModelError, match='are not on the hub, but at https://dl.fbai.*checkpoint'):
+        create_vit('vit_giant_patch16_gap_224.in22k_ijepa', any_head=True)
+    assert our_hub.asked == []
 
 
 @pytest.mark.parametrize('architecture, args, reason', [

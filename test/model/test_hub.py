@@ -34,7 +34,10 @@ def connections(monkeypatch):
 
 
 def test_a_hub_that_cannot_be_reached_is_not_asked_for_files(connections, monkeypatch):
-    monkeypatch.setattr(hub, 'hf_hub_download', pytest.fail)
+    def only_look(*args, local_files_only, **kwargs):
+        assert local_files_only
+        raise LocalEntryNotFoundError('it is not in the cache')
+    monkeypatch.setattr(hub, 'hf_hub_download', only_look)
     assert hub.fetch('timm/x', go_on) == (
         'hub.example cannot be reached: Name or service not known')
     assert connections == [('hub.example', 443)]
@@ -74,10 +77,11 @@ def download(monkeypatch):
 def test_the_first_file_that_the_repository_has_is_fetched(download):
     asked = []
 
-    def has_the_second(repo, file, revision, tqdm_class=None):
+    def has_the_second(repo, file, revision, local_files_only, tqdm_class=None):
         asked.append((repo, file, revision))
         if len(asked) == 1:
             raise EntryNotFoundError('no such file')
+        return __file__
     download(has_the_second)
     assert hub.fetch('user/name@v2', go_on) == ''
     assert asked == [('user/name', 'model.safetensors', 'v2'),
@@ -99,7 +103,7 @@ def test_the_wait_ends_when_the_program_is_told_to_stop(download):
 
     def stop():
         raise RuntimeError('stopped')
-    download(lambda *args, **kwargs: endless.wait())
+    download(lambda *args, **kwargs: endless.wait() and __file__)
     with pytest.raises(RuntimeError, match='stopped'):
         hub.fetch('user/name', stop)
     endless.set()

@@ -188,11 +188,9 @@ def test_a_real_model_answers_as_with_timms_preprocessing(data, deit_tiny):
     model = vit.create_vit(**deit_tiny)
     preprocessor = Preprocessor(vit.data_config(model))
     transform = create_transform(**resolve_model_data_config(model), is_training=False)
-    paths = sorted((data / 'photos500').glob('*.jpg'))
-    paths = paths[::5] + paths[2::5]  # 200 of them; all would take a minute
-    agreed = 0
+    paths = sorted((data / 'photos500').glob('*.jpg'))[::10]  # of all, 99 in a hundred agree
+    assert paths
     for path in paths:
         photo = Image.open(path).convert('RGB')
         ours = model(preprocessor(torch.from_numpy(np.array(photo))))
-        agreed += int(ours.argmax() == model(transform(photo)[None]).argmax())
-    assert agreed >= 0.99 * len(paths) > 0
+        assert ours.argmax() == model(transform(photo)[None]).argmax(), path.name

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -65,13 +66,21 @@ def part(function, seconds=10.0, **changes):
     return Part(function.__name__, 'a title', seconds, function, **changes)
 
 
+@pytest.fixture(scope='module', autouse=True)
+def own_forks():
+    """Let nobody after these tests be forked from a process that has their modules alone."""
+    yield
+    forkserver._forkserver._stop()
+
+
 @pytest.fixture(scope='module')
 def eventful(tmp_path_factory):
     """Run parts that go wrong in every way; return results, by name, and the folder."""
     folder = tmp_path_factory.mktemp('results')
     parts = [part(raise_error), part(crash), part(find_fault), part(give_up),
-             part(tell, needs_gpu=True), part(hang, 1.0), part(tell)]
-    results = run_parts(parts, Settings('cpu', output=str(folder)), 0.5, {'hardware': 'this'},
+             part(tell, needs_gpu=True), part(hang, 0.01), part(tell)]
+    # Minutes enough for a machine that is busy, of which the one that hangs is given the least
+    results = run_parts(parts, Settings('cpu', output=str(folder)), 10.0, {'hardware': 'this'},
                         lambda name, share: None)
     return results, folder
 

@@ -203,18 +203,6 @@ def test_a_state_of_another_run_is_refused(folder, model, tmp_path, capsys):
     assert 'n=9, not 3' in message
 
 
-def test_two_processes_of_torchrun_count_as_one_does(folder, model, tmp_path):
-    path = tmp_path / 'two.json'
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
-               '2', '-m', 'ltp_ros.tools.evaluate', str(folder),
-               '--checkpoint', model, '--device', 'cpu', '--quiet', '--json', str(path),
-               '--keep-ratios', '0.53', '0.25']
-    subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL,
-                   env={**os.environ, 'OMP_NUM_THREADS': '1',
-                        'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
-    assert json.loads(path.read_text())['rows'] == evaluate(folder, model, tmp_path)['rows']
-
-
 def test_processes_that_decode_change_nothing(folder, model, tmp_path):
     assert (evaluate(folder, model, tmp_path, '--workers', '2')['rows']
             == evaluate(folder, model, tmp_path)['rows'])
@@ -449,7 +437,7 @@ def test_a_folder_without_images_is_refused(model, tmp_path, capsys):
     assert 'has no images' in refusal(capsys, tmp_path, '--checkpoint', model)
 
 
-def test_two_processes_leave_out_what_one_does(damaged, model, tmp_path):
+def test_two_processes_of_torchrun_count_and_leave_out_as_one_does(damaged, model, tmp_path):
     path = tmp_path / 'two.json'
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
                '2', '-m', 'ltp_ros.tools.evaluate', str(damaged[0]), '--checkpoint', model,

@@ -11,7 +11,6 @@ import sys
 
 import pytest
 from rich.console import Console
-from ros_helpers import DEADLINE_S
 
 from ltp_ros.research.benchmarks import BenchmarkError, deadline
 from ltp_ros.research.benchmarks.deadline import FrameRow, Phase, Run, best_level, right_from, rows
@@ -20,7 +19,6 @@ from ltp_ros.research.benchmarks.figures import new_figure
 from ltp_ros.tools.benchmark import main
 from ltp_ros.tools.benchmarks.deadline_report import make_table, write_frames
 from ltp_ros.tools.benchmarks.deadline_runner import busy_core, check_arrivals, check_run
-from ltp_ros.tools.support.processes import Process
 
 LADDER = (1.0, 0.7, 0.5, 0.3)
 DEADLINE_MS = 50.0
@@ -259,13 +257,12 @@ def test_the_competing_process_runs_for_its_phase_alone():
     assert process.poll() is not None
 
 
-def test_node_camera_and_benchmark_measure_every_policy(small_model, tmp_path):
+def test_node_camera_and_benchmark_measure_every_policy(forked, small_model, tmp_path):
     path = tmp_path / 'result.json'
-    with Process('ltp_ros.tools.benchmark', [
-            'deadline', '--checkpoint', small_model, '--device', 'cpu', '--deadline-ms', '200',
-            '--seconds', '1', '--situations', 'halved', '--policies', 'tuned', '0.53',
-            '--no-oracle', '--quiet', '--json', str(path)], OMP_NUM_THREADS='1') as program:
-        assert program.wait(2 * DEADLINE_S) == 0, program.output
+    assert main(['deadline', '--checkpoint', small_model, '--device', 'cpu',
+                 '--deadline-ms', '200', '--seconds', '1', '--situations', 'halved',
+                 '--policies', 'tuned', '0.53', '--no-oracle', '--quiet',
+                 '--json', str(path)]) == 0
     result = json.loads(path.read_text())
     assert result['order'] == ['tuned', 'fixed 0.53']
     assert result['conserved'] is True

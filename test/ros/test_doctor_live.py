@@ -31,7 +31,8 @@ def examined(tmp_path, monkeypatch):
 
 
 def test_a_sound_node_and_camera_get_no_warning(listener, examined, small_model, tmp_path):
-    with classifier_process(checkpoint=small_model, keep_ratios='[1.0, 0.5]') as node, \
+    with classifier_process(fresh=True,  # the doctor names its program
+                            checkpoint=small_model, keep_ratios='[1.0, 0.5]') as node, \
          Process('ltp_ros.tools.image_source', ['samples', '--loop', '--rate', '10']):
         listener.until(lambda: listener.classifications, node)
         code, rows = examined('--seconds', '3')

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_image_source`: its live frame rate, its end, and what its command line refuses."""
 import itertools
-import os
 
 import cv2
 import numpy as np
@@ -18,14 +17,7 @@ PNG = cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes()
 
 
 @pytest.fixture
-def domain(monkeypatch):
-    """Confine ROS to this test run."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-
-
-@pytest.fixture
-def source(domain):
+def source():
     """Return a source of black images at 500 Hz."""
     rclpy.init()
     black = np.zeros((4, 4, 3), np.uint8)
@@ -60,7 +52,7 @@ def test_a_rate_that_is_not_allowed_is_refused_and_changes_nothing(rate, source)
     assert source.get_parameter('rate').value == 500.0
 
 
-def test_pictures_too_damaged_to_go_on_end_it_with_a_sentence(domain, tmp_path, capfd):
+def test_pictures_too_damaged_to_go_on_end_it_with_a_sentence(tmp_path, capfd):
     for name, content in (('a.png', PNG), ('b.png', b''), ('c.png', PNG), ('d.png', b'')):
         (tmp_path / name).write_bytes(content)
     assert main([str(tmp_path), '--rate', '500']) == 2
@@ -68,7 +60,7 @@ def test_pictures_too_damaged_to_go_on_end_it_with_a_sentence(domain, tmp_path, 
     assert 'ltp_image_source: 2 of 4 images cannot be used: ' in said and 'Traceback' not in said
 
 
-def test_a_damaged_picture_is_told_at_the_end(domain, tmp_path, capfd):
+def test_a_damaged_picture_is_told_at_the_end(tmp_path, capfd):
     for name, content in (('a.png', PNG), ('b.png', b''), ('c.png', PNG)):
         (tmp_path / name).write_bytes(content)
     assert main([str(tmp_path), '--rate', '500']) == 0
@@ -76,8 +68,7 @@ def test_a_damaged_picture_is_told_at_the_end(domain, tmp_path, capfd):
     assert 'left out: 1 of 3 images cannot be used: ' in said and 'published 2 images' in said
 
 
-def test_in_simulated_time_without_a_clock_it_says_why_nothing_is_published(
-        domain, monkeypatch, capfd):
+def test_in_simulated_time_without_a_clock_it_says_why_nothing_is_published(monkeypatch, capfd):
     monkeypatch.setattr(image_source, 'CLOCK_CHECK_S', 0.01)
     monkeypatch.setattr(simulated_time, 'SILENT_AFTER_S', 0.0)
     rclpy.init(args=['--ros-args', '-p', 'use_sim_time:=true'])
@@ -105,7 +96,7 @@ def three_pictures(tmp_path):
 
 
 @pytest.mark.parametrize('flags', [[], ['--loop']])
-def test_as_many_images_are_published_as_were_asked_for(three_pictures, domain, capfd, flags):
+def test_as_many_images_are_published_as_were_asked_for(three_pictures, capfd, flags):
     assert main([three_pictures, '--count', '5', '--rate', '500', *flags]) == 0
     assert 'published 5 images' in capfd.readouterr().err
 
@@ -139,7 +130,7 @@ def test_every_form_of_a_topic_is_taken(topic):
     (['--ros-args', '-p', 'rate:=0'], 'rate 0 is not allowed'),
     (['--ros-args', '-r', '/ltp/image:=/my camera'], 'my camera'),
     (['--ros-args', '--no-such-flag'], '--no-such-flag')])
-def test_what_cannot_be_started_with_ends_with_a_sentence(arguments, named, domain, capsys):
+def test_what_cannot_be_started_with_ends_with_a_sentence(arguments, named, capsys):
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith('ltp_image_source: ') and named in error

@@ -85,7 +85,7 @@ def test_while_the_model_loads_everything_else_is_answered(listener, start, door
 
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_node_while_the_model_loads(listener, start, door, stop):
-    with start(labels=str(door.path)) as program:
+    with start(fresh=True, labels=str(door.path)) as program:
         begin_to_configure(listener, door)
         program.send_signal(stop)
         assert program.wait(DEADLINE_S) == 0

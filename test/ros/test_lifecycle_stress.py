@@ -186,9 +186,9 @@ def walker(listener, checkpoint, tmp_path, monkeypatch):
     if messages.VisionClassification is not None:
         listener.listen('/ltp/vision_msgs/classification', messages.VisionClassification)
     with classifier_process(
-            checkpoint=checkpoint, autostart=False, image_topics=f'[{", ".join(CAMERAS)}]',
-            image_reliability='reliable', keep_ratios='[1.0]',
-            debug_image_rate=60.0) as program:
+            fresh=True, checkpoint=checkpoint, autostart=False,
+            image_topics=f'[{", ".join(CAMERAS)}]', image_reliability='reliable',
+            keep_ratios='[1.0]', debug_image_rate=60.0) as program:
         yield Walker(listener, program, tmp_path)
 
 

@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Each transition, done, failed and broken, in a node that loads nothing."""
-import os
 from concurrent.futures import Future
 
 import pytest
@@ -71,13 +70,10 @@ class Managed(ManagedNode):
 
 @pytest.fixture(scope='module')
 def context():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        context = rclpy.Context()
-        rclpy.init(context=context)
-        yield context
-        rclpy.shutdown(context=context)
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.shutdown(context=context)
 
 
 @pytest.fixture

@@ -211,7 +211,7 @@ def test_a_thousand_parameter_changes_lose_no_frame(listener, start):
 
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_node_cleanly_while_frames_flow(listener, start, stop):
-    with start() as program:
+    with start(fresh=True) as program:
         camera = listener.publisher('/ltp/image', program=program)
         exchange(listener, camera, picture(0), program)
         program.send_signal(stop)

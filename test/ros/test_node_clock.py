@@ -13,7 +13,7 @@ from ros_helpers import classifier_process, exchange, picture
 from rosgraph_msgs.msg import Clock
 
 import ltp_ros
-from ltp_ros.ros import frame_server
+from ltp_ros.ros import managed_node
 from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.node_clock import NodeClock
 
@@ -36,9 +36,9 @@ def test_no_timer_of_the_node_stands_still_with_simulated_time(path):
 def test_a_throttled_line_is_told_again_though_simulated_time_stands(node_clock, capfd):
     for _ in range(3):
         rclpy.logging.get_logger('throttled').warning('again', **{
-            **frame_server.THROTTLE, 'throttle_duration_sec': 1e-9})
+            **managed_node.THROTTLE, 'throttle_duration_sec': 1e-9})
     assert capfd.readouterr().err.count('again') == 3
-    assert frame_server.THROTTLE['throttle_time_source_type'] is STEADY
+    assert managed_node.THROTTLE['throttle_time_source_type'] is STEADY
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The config dataclasses as parameters of a real rclpy node."""
 import math
-import os
 
 import pytest
 import rclpy
@@ -20,13 +19,11 @@ FIXED = [name for name in FIELDS if name not in LIVE]
 
 
 @pytest.fixture
-def start(monkeypatch):
+def start():
     """Return a function that makes a node with `-p name:=value` for each item it is given.
 
     It gives the node, in the namespace /ltp, and the `Config` that it declared.
     """
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     context = rclpy.Context()
     rclpy.init(context=context)
     nodes = []

@@ -163,6 +163,17 @@ def test_a_folder_is_judged_by_writing_to_it(tmp_path):
     tmp_path.chmod(0o755)
 
 
+def test_a_cache_that_others_can_write_to_is_an_error(tmp_path):
+    (tmp_path / 'ltp').mkdir(mode=0o700)
+    for mode, worst in ((0o700, {Level.OK}), (0o777, {Level.OK, Level.ERROR})):
+        (tmp_path / 'ltp').chmod(mode)
+        findings = [finding for finding in examination.of_machine({}, str(tmp_path / 'ltp'))
+                    if finding.check == 'cache']
+        assert {finding.level for finding in findings} == worst
+    assert 'can be written to by everybody' in findings[-1].message
+    assert 'chmod go-w' in findings[-1].remedy
+
+
 def test_the_memory_of_a_container_is_its_limit(tmp_path):
     (tmp_path / 'meminfo').write_text('MemTotal: 8000000 kB\nMemAvailable: 4000000 kB\n')
     free = machine.available_memory(tmp_path / 'meminfo', tmp_path)

@@ -21,7 +21,7 @@ from plants import (
 
 from ltp_ros.config import TunerConfig
 from ltp_ros.tuner.controller import KeepRatioController
-from ltp_ros.tuner.replay import FrameTimes, Replay
+from ltp_ros.tuner.replay import EASY, WINDOW, FrameTimes, Replay
 
 NOISES = {'quiet': quiet, 'noisy 3 %': noisy(0.03), 'noisy 10 %': noisy(0.1),
           'heavy-tailed': heavy_tailed(3.0, 0.1)}
@@ -103,3 +103,101 @@ def test_wait_counts_as_it_was_at_the_level_that_the_frame_ran_at():
     waited = FrameTimes(RANKED[4], 1.0, OVERHEAD_MS, 0.0, 30.0, 1000.0)
     replay = Replay(RANKED, DEADLINE_MS, [waited])
     assert [replay.missed_at(level) for level in range(9)] == [False] * 4 + [True] * 5
+
+
+# One deadline of 25 ms, three levels of 10, 20 and 30 ms
+
+def replayed(*frames, deadline_ms=25.0):
+    return Replay([10.0, 20.0, 30.0], deadline_ms, frames)
+
+
+def frame(slowdown=1.0, overhead_ms=5.0, **others):
+    return FrameTimes(**{'cost_ms': 10.0, 'slowdown': slowdown, 'overhead_ms': overhead_ms,
+                         'service_ms': 0.0, 'wait_ms': 0.0, 'period_ms': math.inf, **others})
+
+
+def test_a_latency_equal_to_the_deadline_meets_it():
+    replay = replayed(frame(overhead_ms=5.0))
+    assert [replay.missed_at(level) for level in range(3)] == [False, False, True]
+
+
+def test_misses_and_runs_are_counted_at_each_level():
+    replay = replayed(frame(), frame(), frame(slowdown=2.0), frame())
+    assert len(replay) == 4
+    assert [replay.misses(level) for level in range(3)] == [0, 1, 4]
+    assert [replay.run(level) for level in range(3)] == [4, 1, 0]
+
+
+def test_a_frame_that_meets_the_deadline_by_little_does_not_meet_it_easily():
+    narrow = frame(overhead_ms=25.0 - 20.0)
+    easy = frame(overhead_ms=25.0 * EASY - 20.0)
+    replay = replayed(easy, narrow, easy, easy)
+    assert [replay.easy_run(level) for level in range(3)] == [4, 2, 0]
+    assert [replay.run(level) for level in range(3)] == [4, 4, 0]
+
+
+def test_what_is_forgotten_is_the_oldest_and_counts_no_more():
+    replay = replayed(frame(slowdown=2.0), frame(), frame())
+    replay.forget_all_but(2)
+    assert (len(replay), replay.misses(1)) == (2, 0)
+    assert list(replay.frames) == [frame(), frame()]
+
+
+def test_no_more_than_the_window_is_remembered():
+    replay = replayed(*[frame(slowdown=2.0)] * 3, *[frame()] * WINDOW)
+    assert (len(replay), replay.misses(1)) == (WINDOW, 0)
+
+
+def test_the_recent_fit_allows_fewer_misses_than_its_number_among_the_newest_five():
+    replay = replayed(*[frame(slowdown=9.0)] * 9, *[frame(slowdown=2.0)] * 2, *[frame()] * 3)
+    assert [replay.recent_fit(number) for number in (1, 2, 3)] == [0, 0, 1]
+    replay.add(frame(slowdown=9.0))
+    assert [replay.recent_fit(number) for number in (1, 2, 3)] == [-1, 0, 1]
+
+
+def test_fewer_frames_than_would_be_no_accident_fit_every_level():
+    assert replayed().recent_fit(1) == 2
+    slow = frame(slowdown=9.0)
+    assert [replayed(slow).recent_fit(number) for number in (1, 2)] == [-1, 2]
+
+
+def test_a_real_wait_is_an_accident_and_a_level_slower_than_the_camera_is_none():
+    assert replayed(frame(wait_ms=90.0)).recent_fit(1) == 1
+    assert replayed(frame(period_ms=15.0)).recent_fit(1) == 0  # 20 ms and a wait of 15
+    assert replayed(frame(period_ms=20.0)).recent_fit(1) == 1  # keeps up
+    assert replayed(frame(period_ms=20.0, service_ms=1.0)).recent_fit(1) == 0
+
+
+def test_the_typical_latency_is_of_the_middle_frame_of_the_newest_and_of_the_table_without_any():
+    assert [replayed().typical_ms(level, 3) for level in range(3)] == [10.0, 20.0, 30.0]
+    replay = replayed(frame(9.0, 90.0), frame(1.0, 4.0), frame(3.0, 2.0), frame(2.0, 3.0))
+    assert [replay.typical_ms(level, 3) for level in range(3)] == [23.0, 43.0, 63.0]
+
+
+def test_the_typical_latency_holds_the_wait_of_a_level_slower_than_the_camera_is_now():
+    replay = replayed(frame(period_ms=5.0), frame(period_ms=25.0))
+    assert [replay.typical_ms(level, 2) for level in range(3)] == [15.0, 25.0, 60.0]
+
+
+def test_a_wait_grows_by_what_a_level_is_slower_than_the_camera_and_ends_in_a_pause():
+    # 20 ms of inference and 2 of service every 20 ms: each frame waits 2 ms more, up to a period
+    late = frame(period_ms=20.0, service_ms=2.0, overhead_ms=2.0)
+    replay = replayed(*[late] * 5, deadline_ms=28.0)
+    assert (replay.misses(1), replay.run(1)) == (1, 0)  # the fifth, with 8 ms
+    replay.add(late._replace(period_ms=100.0))
+    assert replay.misses(1) == 2
+    replay.add(late)
+    assert (replay.misses(1), replay.run(1)) == (2, 1)
+    assert replay.misses(0) == 0
+
+
+def test_a_wait_never_exceeds_the_period_since_a_newer_image_takes_its_place():
+    late = frame(period_ms=15.0, overhead_ms=0.0)
+    assert replayed(*[late] * 9, deadline_ms=35.0).misses(1) == 0
+    assert replayed(*[late] * 9, deadline_ms=34.0).misses(1) == 6
+
+
+def test_frames_of_a_level_whose_cost_was_wrong_are_told_by_the_right_one():
+    replay = replayed(frame(slowdown=2.0), frame(cost_ms=20.0))
+    replay.correct(10.0, 5.0)
+    assert list(replay.frames) == [frame(slowdown=4.0, cost_ms=5.0), frame(cost_ms=20.0)]

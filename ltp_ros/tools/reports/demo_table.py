@@ -8,7 +8,9 @@ from typing import DefaultDict, Deque, Dict, List, NamedTuple, Tuple, Union
 import cv2
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
+from ltp_ros.files import plain
 from ltp_ros.model.checkpoint import read_model_card
 from ltp_ros.model.labels import names_in
 from ltp_ros.msg import Classification, FrameLatency
@@ -81,8 +83,8 @@ class DemoReport:
         for index, answer in enumerate(self._recent, first):
             latency = self._latencies.get(_stamp(answer))
             table.add_row(
-                str(index), answer.header.frame_id,
-                _short(answer.labels[0]) if answer.labels else NO_LABEL,
+                str(index), _cell(answer.header.frame_id),
+                _cell(answer.labels[0]) if answer.labels else NO_LABEL,
                 f'{answer.scores[0]:.2f}' if answer.labels else '', f'{answer.keep_ratio:.2f}',
                 f'{answer.tokens_kept}/{answer.tokens_total}',
                 f'{latency.total_ms:.1f} ms' if latency else 'n/a')
@@ -95,7 +97,7 @@ class DemoReport:
             table.add_column(name, justify='right' if name in ('frames', 'share') else 'left')
         for row in self._rows():
             subject = SAMPLES.get(row.picture, ('',))[0]
-            table.add_row(row.picture, subject, str(row.frames), _short(row.label),
+            table.add_row(_cell(row.picture), subject, str(row.frames), _cell(row.label),
                           f'{row.share:.0%}', row.verdict)
         return table
 
@@ -172,9 +174,9 @@ def _names(label: str, words: Tuple[str, ...]) -> bool:
     return any(word in label.lower() for word in words)
 
 
-def _short(label: str) -> str:
-    # ImageNet's names are lists of synonyms
-    return label.split(',')[0]
+def _cell(text: str) -> Text:
+    """Return what a message says as it is, whatever rich or a terminal would make of it."""
+    return Text(plain(text.split(',')[0]))  # ImageNet's names are lists of synonyms
 
 
 def _stamp(message: Union[Classification, FrameLatency]) -> Tuple[int, int]:

@@ -28,8 +28,9 @@ def run(task: Task) -> None:
     first = [folder / name for name in FIRST]
     rest = sorted(path for path in folder.iterdir() if path not in first and (
         path.is_dir() or path.name.startswith('test_')) and path.name != '__pycache__')
-    command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *parallel(),
-               *(str(path) for path in (*first, *rest))]
+    command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider',
+               '-p', 'no:randomly',  # which would not begin with the first
+               *parallel(), *(str(path) for path in (*first, *rest))]
     log = Path(task.settings.output) / LOG
     with log.open('w', encoding='utf-8') as output:
         process = subprocess.Popen(

@@ -1,0 +1,39 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Call the callbacks of a node, and outlive what one of them raises."""
+import traceback
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from ltp_ros.ros.managed_node import THROTTLE
+
+AT_MOST = 100  # faults without anything else between them: then it is the waiting that fails
+
+
+def spin(node: Node) -> None:
+    """Call the callbacks of a node until its context is shut down.
+
+    `rclpy.spin` ends with the first exception, and a diagnostic message that could not be sent
+    would cost the robot its camera. Here it costs the callback, and is logged.
+
+    Raises:
+        ExternalShutdownException, KeyboardInterrupt: as rclpy does.
+        Exception: what is raised again and again, with nothing between.
+    """
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    faults = 0
+    try:
+        while node.context.ok():
+            try:
+                executor.spin_once()
+                faults = 0
+            except Exception:  # noqa: BLE001  whatever it is, the cameras are to be served
+                faults += 1
+                # The shutdown is an exception too, or came in the middle of a publish or a wait
+                if not node.context.ok() or faults > AT_MOST:
+                    raise
+                node.get_logger().error(traceback.format_exc(), **THROTTLE)
+    finally:
+        executor.remove_node(node)

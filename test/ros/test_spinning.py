@@ -1,0 +1,62 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A callback that raises costs itself, not the node."""
+import pytest
+import rclpy
+from rclpy.executors import ExternalShutdownException
+
+from ltp_ros.ros import spinning
+from ltp_ros.ros.spinning import spin
+
+
+@pytest.fixture
+def node(listener):
+    node = rclpy.create_node('spun')
+    yield node
+    node.destroy_node()
+
+
+def test_a_callback_that_raises_is_logged_and_the_others_are_called(node, capfd):
+    called = []
+
+    def fail():
+        called.append('fails')
+        raise ValueError('a bug')
+
+    def end():
+        called.append('other')
+        if {'fails', 'other'} <= set(called[:-1]):
+            node.context.try_shutdown()
+
+    for callback in (fail, end):
+        node.create_timer(0.01, callback)
+    try:
+        spin(node)
+    except ExternalShutdownException:
+        pass  # as rclpy has it
+    assert {'fails', 'other'} <= set(called)
+    told = capfd.readouterr().err
+    assert told.count('ValueError: a bug') == 1 and 'Traceback' in told  # throttled
+
+
+def test_what_is_raised_again_and_again_ends_it(node, monkeypatch):
+    monkeypatch.setattr(spinning, 'AT_MOST', 3)
+    called = []
+
+    def fail():
+        called.append(1)
+        raise KeyError('the wait fails')
+
+    node.create_timer(0.001, fail)
+    with pytest.raises(KeyError):
+        spin(node)
+    assert len(called) == 4
+
+
+def test_control_c_is_not_a_fault(node):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    node.create_timer(0.001, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        spin(node)
