@@ -615,6 +615,10 @@ def test_frame_with_a_bad_number_is_left_out(value):
     assert pickle.dumps(controller) == before
 
 
+def test_without_a_deadline_a_frame_that_is_left_out_is_manual_like_the_others():
+    assert tuner(deadline_ms=0.0).update(float('nan'), 20.0) == Decision.MANUAL
+
+
 @pytest.mark.parametrize('setting, values', [
     ('keep_ratio', BAD + [0.0, 1.1]), ('deadline_ms', BAD), ('target_miss_rate', BAD + [1.0]),
     ('min_keep_ratio', BAD + [0.0, 1.1]), ('max_keep_ratio', BAD + [0.0, 1.1, 0.2])])
@@ -686,6 +690,7 @@ def test_bounds_between_two_levels_are_refused_with_the_levels():
 
 @pytest.mark.parametrize('settings_', [
     {'target_miss_rate': 0.0}, {'target_miss_rate': 0.99}, {'deadline_ms': 1e-9},
+    {'costs': [LevelCost(1.0, 0.2, 0.3), LevelCost(0.7, 0.1, 0.2)]},  # a fast GPU
     {'min_keep_ratio': 0.53, 'max_keep_ratio': 0.53}])
 def test_the_ends_of_a_range_are_settings(settings_):
     assert tuner(**settings_).keep_ratio in LADDER
