@@ -37,7 +37,7 @@ RATE_HZ = 1500.0  # of the hostile images, at most
 GOOD_EVERY = 1000  # images
 RESEND_S = 0.1  # a good image is sent again until it is answered: best effort may lose it
 ANSWERED_WITHIN_S = 20.0
-SILENT_S = 10.0  # between two diagnostics, which come once a second
+SILENT_S = 5.0  # between two diagnostics, which come once a second
 UINT32 = 2 ** 32 - 1
 Message = Union[Image, CompressedImage]
 
