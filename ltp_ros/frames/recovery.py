@@ -90,10 +90,12 @@ class Recovery:
         """Note an answer; after enough of them all is as before, or as near as can be."""
         if not self._strikes.answered():
             return
-        if self._lowered_from is not None:
-            self._pipeline.set_keep_ratio(self._lowered_from)
-            self._lowered_from = None
-        self._pipeline.trouble = self._outcome if self._moved else ''
+        pipeline, before = self._pipeline, self._lowered_from
+        # Unless the user or the tuner has chosen another since
+        if before is not None and pipeline.keep_ratio == pipeline.lowest_keep_ratio:
+            pipeline.set_keep_ratio(before)
+        self._lowered_from = None
+        pipeline.trouble = self._outcome if self._moved else ''
         self._ways = None
         self._warn(f'the model answers again: {self._outcome}')
 

@@ -111,6 +111,14 @@ def test_the_keep_ratio_is_what_it_was_once_the_trouble_is_over():
     assert bench.pipeline.keep_ratio == 0.7
 
 
+def test_a_keep_ratio_that_was_set_during_the_trouble_stays():
+    bench = Bench()
+    bench.fail(RETRIES + 1)
+    bench.pipeline.set_keep_ratio(0.9)
+    bench.answer(HEALED)
+    assert bench.pipeline.keep_ratio == 0.9
+
+
 @pytest.mark.parametrize('classifier, expected', [
     ({'backend': 'onnx'}, [('cpu', 'onnx', 'float32'), ('cpu', 'eager', 'auto')]),
     ({'backend': 'eager', 'precision': 'bfloat16'},
