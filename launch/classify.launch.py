@@ -7,7 +7,7 @@ ros2 launch ltp_ros classify.launch.py image_topic:=/camera/image_raw keep_ratio
 import difflib
 import inspect
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Dict, List, Optional
 
 import yaml
@@ -38,6 +38,7 @@ SHARE = Path(get_package_share_directory('ltp_ros'))
 UNSET = ''  # leaves the node's default in place, which is thus defined only once
 NODE_NAME = 'classifier'
 NAMESPACE = 'ltp'
+SOURCE_NAME = 'image_source'
 NO_SOURCE, SAMPLES = 'none', 'samples'
 RESPAWN_DELAY_S = 2.0
 TRUTH = {'true': True, '1': True, 'false': False, '0': False}
@@ -67,6 +68,8 @@ def arguments() -> List[DeclareLaunchArgument]:
          f'{SAMPLES}, a pan over the images in this package'),
         ('use_sim_time', NodeDefault(text='false'), 'take the time from /clock'),
         ('log_level', NodeDefault(text='info'), 'debug, info, warn, error or fatal'),
+        ('enclave', UNSET, 'enclave of the node under SROS 2, such as /ltp/classifier; that of a '
+         f'source is its neighbour {SOURCE_NAME} (docs/security.md)'),
         ('respawn', 'false', f'start the node again {RESPAWN_DELAY_S:g} s after it died'))]
     for _, field in fields():
         allowed, unit = field.metadata['allowed'], field.metadata['unit']
@@ -118,6 +121,11 @@ def is_true(given: Dict[str, str], name: str) -> bool:
     return TRUTH[text.lower()]
 
 
+def in_enclave(path: str) -> List[str]:
+    """Return the ROS arguments for an enclave of SROS 2; none for ''."""
+    return ['--enclave', path] if path else []
+
+
 def value_of(text: str, default: object) -> object:
     """Return the value of a parameter; what is not YAML is for the node to explain."""
     if isinstance(default, str):
@@ -143,6 +151,7 @@ def start(context: LaunchContext) -> List[Node]:
     namespace = given.get('namespace', '' if pushed else NAMESPACE)
     clock = {'use_sim_time': is_true(given, 'use_sim_time')} if 'use_sim_time' in given else {}
 
+    enclave = given.get('enclave', '')
     cameras = []
     source = given.get('source', NO_SOURCE)
     if source != NO_SOURCE:
@@ -152,13 +161,16 @@ def start(context: LaunchContext) -> List[Node]:
             used = {**used, **parameters_for(path, full_name)}
         used = {**used, **parameters}
         transport = check('image_transport', given.get('image_transport', used['image_transport']))
-        cameras = [camera(source, topic, transport, namespace, clock)
+        cameras = [camera(source, topic, transport, namespace, clock,
+                          in_enclave(enclave and str(PurePosixPath(enclave).with_name(
+                              SOURCE_NAME))))
                    for topic in check('image_topics', used['image_topics'])]
     respawn = is_true(given, 'respawn')
     node = Node(
         package='ltp_ros', executable='ltp_classifier', name=NODE_NAME, namespace=namespace,
         output='screen', emulate_tty=True, parameters=[*params_files, {**parameters, **clock}],
-        ros_arguments=['--log-level', given['log_level']] if 'log_level' in given else [],
+        ros_arguments=[*(['--log-level', given['log_level']] if 'log_level' in given else []),
+                       *in_enclave(enclave)],
         respawn=respawn, respawn_delay=RESPAWN_DELAY_S,
         # Or the launch would go on with a camera that nobody listens to
         on_exit=None if respawn or not cameras else [
@@ -168,7 +180,7 @@ def start(context: LaunchContext) -> List[Node]:
 
 
 def camera(source: str, topic: str, transport: str, namespace: str,
-           clock: Dict[str, bool]) -> Node:
+           clock: Dict[str, bool], ros_arguments: List[str]) -> Node:
     """Return the process that publishes a source once the node listens, and tells of its end."""
     def tell(event: ProcessExited, context: LaunchContext) -> Optional[LogInfo]:
         how = f'failed with exit code {event.returncode}' if event.returncode else 'has ended'
@@ -179,6 +191,7 @@ def camera(source: str, topic: str, transport: str, namespace: str,
     return Node(
         package='ltp_ros', executable='ltp_image_source', namespace=namespace, output='screen',
         emulate_tty=True, parameters=[clock] if clock else [], on_exit=tell,
+        ros_arguments=ros_arguments,
         arguments=[source, '--wait', '--topic', topic.replace('~', NODE_NAME, 1),
                    *(['--compressed'] if transport == 'compressed' else []),
                    *(['--loop'] if source == SAMPLES else [])])

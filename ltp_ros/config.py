@@ -219,7 +219,7 @@ def check(name: str, value: Any) -> Any:
         ConfigError: if there is no such parameter, or the value's type or range is not allowed.
     """
     if name not in _FIELDS:
-        near = difflib.get_close_matches(name, _FIELDS, n=1)
+        near = difflib.get_close_matches(name[:80], _FIELDS, n=1)
         hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(_FIELDS)}'
         raise ConfigError(f'there is no parameter {short(name)}; {hint}')
     return checked(_FIELDS[name][1], value)

@@ -248,9 +248,13 @@ def main(args: Optional[List[str]] = None) -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # asked to stop
-    except (RuntimeError, NotInitializedException):
+    except (RuntimeError, NotInitializedException) as error:
         if rclpy.ok():  # else the signal to stop came in the middle of a publish or a wait
-            raise
+            if node is not None:
+                raise
+            # rcl's, as where SROS 2 is wanted of a middleware without it
+            reason = ' '.join(str(error).partition(', at ')[0].split())
+            arguments.HELP.exit(1, f'ltp_classifier: ROS cannot make this node: {reason}\n')
     finally:
         if node is not None:
             node.release(LAST_FRAME_S)

@@ -78,6 +78,7 @@ def test_a_free_string_may_be_empty():
     (int, True, 'p True is a boolean; expected an integer'),
     (float, 'a', "p 'a' is a string; expected a number"),
     (str, 1, 'p 1 is an integer; expected a string'),
+    (float, [0.5], 'p [0.5] is a list; expected a number'),
     (bool, None, 'p None is a NoneType; expected a boolean'),
     (Tuple[float, ...], 0.5, 'p 0.5 is not a list; expected a list, each item a number'),
     (Tuple[str, ...], 'ab', "p 'ab' is not a list; expected a list, each item a string"),

@@ -116,6 +116,8 @@ class Worker:
         while self._requests:
             self._requests.popleft()[0].cancel()
         self._left_behind = self._thread.is_alive()
+        if self._left_behind and self._asked is not None:
+            self._asked.cancel()
         return not self._left_behind
 
     def _new_thread(self) -> None:

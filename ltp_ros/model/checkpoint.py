@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import re
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
@@ -79,7 +80,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         content = _content_of(path)
     except Exception as error:  # of the libraries, by version and kind of damage
         # Without torch's advice, in several lines, to run whatever the file contains
-        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0]
+        reason = re.split(r' Please use|\n', str(error).rpartition('Unpickler error: ')[2])[0] or (
+            'it is cut off, or something else')
         raise ModelError(f'checkpoint {checkpoint!r} cannot be read as weights alone: {reason}. '
                          'Save the state dict as .safetensors') from error
     if not isinstance(content, Mapping):
@@ -94,6 +96,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
 def _content_of(path: Path) -> object:
     if path.suffix == '.safetensors':
         return load_file(str(path))
+    if tarfile.is_tarfile(str(path)):  # torch below 2.6 unpacks it first (CVE-2025-32434)
+        raise ValueError('it is a tar, as torch wrote them before 1.0')
     # Of torch 2.5. The files of timm, DeiT and MAE hold the flags of their training too
     allowed = getattr(torch.serialization, 'safe_globals', contextlib.nullcontext)
     with allowed([argparse.Namespace]):

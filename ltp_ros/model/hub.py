@@ -130,10 +130,12 @@ def _fetch(repo: str, files: Sequence[str], bar: Type[tqdm], log: Optional[Log])
     for file in files:
         try:
             path = Path(download(file))
-            if not _is_whole(path) and not reason:
+            whole = _is_whole(path)
+            if not whole and not reason:
                 if log:
                     log(f'{path} is damaged: it is downloaded anew')
                 path = Path(download(file, force_download=True))
+                whole = _is_whole(path)
         except LocalEntryNotFoundError as error:
             if reason:
                 continue
@@ -142,7 +144,7 @@ def _fetch(repo: str, files: Sequence[str], bar: Type[tqdm], log: Optional[Log])
             continue
         except (OSError, ValueError) as error:
             return str(error)
-        if not _is_whole(path):
+        if not whole:
             raise ModelError(f'{path} is damaged: its SHA-256 is not that which the hub gave'
                              f'{f" ({reason})" if reason else ""}; delete it, and it is '
                              'downloaded anew')

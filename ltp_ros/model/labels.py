@@ -88,10 +88,12 @@ def _literal(text: str) -> object:
         return None
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):
+    except RecursionError:  # nested a thousand deep; Python's own parser may not survive that
+        return None
+    except ValueError:
         try:
             return ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             return None
 
 

@@ -4,6 +4,7 @@
 
 Each follows from a seed and its number alone, so that one that breaks something can be made again.
 """
+import math
 import random
 import struct
 import zlib
@@ -26,8 +27,14 @@ FORMATS = ('jpeg', 'png', '', 'rgb8; jpeg compressed bgr8', 'rgb8; png compresse
 FRAME_IDS = ('camera', '', '/', ' ', 'é', '\n[ERROR] fake', '%s%n', 'x' * 5000)
 SECONDS = (0, 1, -1, 2 ** 31 - 1, -2 ** 31, 1_700_000_000)
 NANOSECONDS = (0, 1, 999_999_999, 1_000_000_000, 2 ** 32 - 1)
+# How often each kind comes
+_SHARES = {'good raw': 2, 'raw': 5, 'good png': 1, 'file': 8, 'noise': 1, 'bomb': 0.3,
+           'strange': 2}
+RAW_KINDS, FILE_KINDS = ('good raw', 'raw'), ('good png', 'file', 'noise', 'bomb')
+ALL_KINDS = tuple(_SHARES)
 # No message can hold these, but `decode` is public
-STRANGE = (None, -1, 2 ** 64, 10 ** 400, float('nan'), float('inf'), 1.5, 'wide', b'', [1], (), {})
+STRANGE: Tuple[object, ...] = (None, -1, 2 ** 64, 10 ** 400, float('nan'), float('inf'), 1.5,
+                               'wide', b'', [1], (), {})
 
 Image = Union[RawImage, CompressedImage]
 
@@ -42,18 +49,17 @@ class HostileImage(NamedTuple):
     picture: Optional[np.ndarray] = None  # (H, W, 3) RGB that it has to show; None: it is no image
 
 
-def hostile_image(seed: int, number: int, strange: bool = False) -> HostileImage:
+def hostile_image(seed: int, number: int, kinds: Sequence[str] = ALL_KINDS) -> HostileImage:
     """Return one image.
 
     Args:
         seed: of the run.
         number: of the image.
-        strange: whether fields may be of types that no message can hold.
+        kinds: of images to choose from.
     """
     rng = random.Random(f'{seed} {number}')
-    kinds = [*KINDS, 'strange'] if strange else list(KINDS)
-    kind = rng.choice(kinds)
-    image, picture = KINDS.get(kind, _strange)(rng)
+    kind, = rng.choices(kinds, [_SHARES[kind] for kind in kinds])
+    image, picture = _MAKERS[kind](rng)
     return HostileImage(kind, image, (rng.choice(SECONDS), rng.choice(NANOSECONDS)),
                         rng.choice(FRAME_IDS), picture)
 
@@ -76,17 +82,20 @@ _DEFAULTS = [(field.name, list(field.default) if isinstance(field.default, tuple
 Made = Tuple[Image, Optional[np.ndarray]]
 
 
+_NOISE = np.random.default_rng(0).integers(0, 256, 2 ** 17, dtype=np.uint8)
+
+
 def _pixels(rng: random.Random, *shape: int) -> np.ndarray:
-    size = int(np.prod(shape))
-    return np.frombuffer(rng.getrandbits(8 * size).to_bytes(size, 'little'), np.uint8).reshape(
-        shape)
+    at = rng.randrange(len(_NOISE) // 2)
+    return _NOISE[at:at + math.prod(shape)].reshape(shape)
 
 
 def _good_raw(rng: random.Random) -> Made:
     rgb = _pixels(rng, rng.randrange(16, 64), rng.randrange(16, 64), 3)
     padding = rng.choice((0, 0, 1, 8))
     rows = np.pad(rgb.reshape(len(rgb), -1), ((0, 0), (0, padding)))
-    return RawImage(*rgb.shape[:2], 'rgb8', False, rows.shape[1], rows.tobytes()), rgb
+    height, width, _ = rgb.shape
+    return RawImage(height, width, 'rgb8', False, rows.shape[1], rows.tobytes()), rgb
 
 
 def _plausible_raw(rng: random.Random) -> RawImage:
@@ -112,7 +121,7 @@ def _raw(rng: random.Random) -> Made:
             changes[name] = rng.choice(ENCODINGS)
         else:
             changes[name] = rng.choice((*EDGES, value - 1, value + 1, 2 * value))
-    return RawImage(**{**vars(image), **changes}), None  # type: ignore[arg-type]
+    return RawImage(**{**vars(image), **changes}), None
 
 
 def _good_png(rng: random.Random) -> Made:
@@ -241,6 +250,6 @@ def _strange(rng: random.Random) -> Made:
     return type(image)(**{**vars(image), **{name: rng.choice(STRANGE) for name in names}}), None
 
 
-KINDS: Dict[str, Callable[[random.Random], Made]] = {
+_MAKERS: Dict[str, Callable[[random.Random], Made]] = {
     'good raw': _good_raw, 'good png': _good_png, 'raw': _raw, 'file': _file, 'noise': _noise,
-    'bomb': _bomb}
+    'bomb': _bomb, 'strange': _strange}

@@ -27,6 +27,9 @@ HELP = argparse.ArgumentParser(
 docs/parameters.md lists the parameters; `ros2 param describe` explains one.""")
 INTEGER, FLOAT = 'tag:yaml.org,2002:int', 'tag:yaml.org,2002:float'
 
+# Besides what is no YAML: a number of thousands of digits, brackets nested a thousand deep
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+
 
 class _Loader(yaml.SafeLoader):
     """YAML as rcl reads it."""
@@ -96,7 +99,7 @@ def strangers(args: Sequence[str], node_name: str) -> Iterator[str]:
             continue
         try:
             names = [name for name, _ in _nodes(_parsed(read_text(expand(path)))[1])]
-        except yaml.YAMLError:
+        except UNREADABLE:
             continue  # rcl alone can read it
         if not any(_matches(name, node_name) for name in names):
             yield (f'{path} has no parameters for {node_name}, but for {", ".join(names)}: none '
@@ -148,7 +151,7 @@ def _read(path: str) -> Tuple[yaml.Node, object]:
         return _parsed(read_text(expand(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f'params file {path!r} cannot be read: {error}') from error
-    except yaml.YAMLError as error:
+    except UNREADABLE as error:
         tabs = '; YAML is indented with blanks, not tabs' if "'\\t'" in str(error) else ''
         raise ConfigError(f'params file {path!r} is not valid YAML: {error}{tabs}') from error
 
@@ -183,7 +186,7 @@ def _usable_value(argument: str) -> str:
     name, _, text = argument.partition(':=')
     try:
         tree, value = _parsed(text)
-    except yaml.YAMLError:
+    except UNREADABLE:
         return argument  # rcl says what it cannot parse
     _check({name: value}, '')
     return f'{name}:={_serialized(tree).strip()}' if isinstance(value, list) else argument

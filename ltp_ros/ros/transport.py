@@ -89,7 +89,8 @@ def shared_memory_fault(maps: Path = Path('/proc/self/maps')) -> str:
     if free < SCARCE:
         return (f'Fast DDS got no shared memory for images ({free / 1e6:.0f} of '
                 f'{total / 1e6:.0f} MB are free in {SHARED_MEMORY}), and some are lost; give a '
-                'container --shm-size=256m or --ipc=host')
+                'container --shm-size=256m or --ipc=host; fastdds shm clean removes what killed '
+                'processes left there')
     return (f'the Fast DDS profiles {chosen} bring no shared memory for images, and some may be '
             f'lost; set {" and ".join(PROFILES_VARIABLES)} to {profiles_file()}, for the camera '
             'too')

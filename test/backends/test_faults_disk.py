@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that is full, while the levels of a model are exported to it."""
 import errno
+import os
 import resource
 
 import numpy as np
@@ -74,3 +75,20 @@ def test_levels_that_find_no_room_any_more_are_made_for_this_run_alone(
                                atol=1e-5)
     assert [line for line in told if 'cannot be kept' in line and 'No space' in line] == told
     assert files(tmp_path) == ['keep_1.onnx', cache.SEALS]
+
+
+@pytest.mark.parametrize('home', ['absent', 'none'])
+def test_without_a_home_folder_the_model_runs_and_nothing_is_kept(
+        tmp_path, small_model, monkeypatch, home):
+    pytest.importorskip('onnxruntime')
+    (tmp_path / 'file').write_text('')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    monkeypatch.setenv('HOME', str(tmp_path / 'file' / 'home'))  # which root cannot make either
+    if home == 'none':  # as Python has it for a user that is not in the list of users
+        monkeypatch.setattr(os.path, 'expanduser', lambda path: path)
+    told = []
+    classifier = Classifier(ClassifierConfig(
+        checkpoint=small_model, device='cpu', precision='float32', keep_ratios=(1.0,)),
+        told.append)
+    assert classifier.backend.name == 'eager'
+    assert [line for line in told if line.startswith('onnx float32 is unavailable: ')]

@@ -52,6 +52,13 @@ def test_a_camera_has_a_status_of_its_own_named_after_its_topic():
         'n/a'}
 
 
+def test_an_encoding_of_any_length_takes_no_more_than_a_line():
+    bench = Bench()
+    bench.feed.encoding = 'x' * 10 ** 6
+    bench.answer()
+    assert bench.report().values['encoding'] == 'x' * 80
+
+
 def test_images_are_told_with_their_rate_encoding_size_and_age():
     bench = Bench()
     bench.answer(30)

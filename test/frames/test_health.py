@@ -44,6 +44,12 @@ def test_before_the_first_frame_numbers_are_not_available(pipeline):
     assert statuses['input'].message == 'waiting for images'
 
 
+def test_without_a_deadline_its_status_says_that_none_is_set(pipeline):
+    pipeline.config = Config()
+    status = report(Health(pipeline, 0))['deadline']
+    assert (status.level, status.message) == (Severity.OK, 'none set')
+
+
 def test_latencies_are_given_as_percentiles_with_their_unit(pipeline):
     health = Health(pipeline, 0)
     for total_ms in range(1, 101):

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Files are decoded as OpenCV decodes them, but in silence, and at a bounded cost."""
+import contextlib
 import io
 import random
 import struct
@@ -9,6 +10,8 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ltp_ros.frames import decoding, jpeg
@@ -131,6 +134,21 @@ def test_damaged_files_are_decoded_or_refused_in_silence(kind, mode, jpeg_decode
             except (ImageError, ImageFileError):
                 outcomes.add('refused')
     assert outcomes == {'decoded', 'refused'}
+    assert capfd.readouterr() == ('', '')
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(header=st.tuples(*[st.integers(0, 40)] * 2, st.sampled_from((1, 2, 4, 8, 16, 3, 255)),
+                        st.integers(0, 7), *[st.integers(0, 2)] * 3),
+       pixels=st.binary(max_size=300), rest=st.sampled_from((0, 10 ** 4)),
+       extra=st.lists(st.tuples(st.sampled_from((b'PLTE', b'tRNS', b'IDAT', b'IHDR', b'eXIf')),
+                                st.binary(max_size=20)), max_size=3))
+def test_a_png_of_any_chunks_is_decoded_or_refused_in_silence(header, pixels, rest, extra, capfd):
+    file = png_of(header, pixels + bytes(rest))
+    file = file[:33] + b''.join(chunk(*each) for each in extra) + file[33:]
+    with contextlib.suppress(ImageError):
+        assert decode(CompressedImage('png', file)).shape == (*header[1::-1], 3)
     assert capfd.readouterr() == ('', '')
 
 

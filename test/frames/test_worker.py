@@ -308,6 +308,14 @@ def test_stopping_leaves_a_thread_that_hangs_behind_and_says_so(hanging):
     assert not bench.handed_back  # by then nobody can do anything with it
 
 
+def test_a_request_in_work_when_the_worker_is_left_behind_is_cancelled(hanging):
+    bench, work, asked = hanging(by_request, KeyError('bug'))
+    assert bench.worker.stop(patience_s=0.0) is False and asked.cancelled()
+    work.gate.let_go()
+    work.threads[0].join(TIMEOUT_S)
+    assert not bench.handed_back
+
+
 def test_no_thread_of_a_worker_keeps_a_program_from_ending(hanging):
     hanging(by_frame)
     assert all(thread.daemon for thread in threading.enumerate() if thread.name == NAME)

@@ -1,14 +1,18 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_benchmark soak` without ROS: the plan, and what a run must show."""
+import io
+import json
 import math
 import os
 import threading
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from ltp_ros.frames.mailbox import DROP_REASONS, Counts
+from ltp_ros.research.benchmarks.figures import new_figure
 from ltp_ros.research.benchmarks.process_usage import Usage, usage
 from ltp_ros.research.benchmarks.soak import (
     FIRST,
@@ -30,6 +34,8 @@ from ltp_ros.research.benchmarks.soak import (
     since,
     unaccounted,
 )
+from ltp_ros.research.benchmarks.soak_plot import draw
+from ltp_ros.research.benchmarks.soak_report import as_dict, make_table, markdown, phase_rows
 
 LOADS, EVENTS = ('steady', 'fast', 'odd'), ('a', 'b', 'c', 'd', 'e', 'f')  # a common divisor
 MEMORY, THREADS, DESCRIPTORS, DRIFT = range(3, 7)  # among the checks
@@ -127,14 +133,19 @@ def test_a_run_without_a_fault_holds_everything():
 
 
 @pytest.mark.parametrize('index, usages', [
-    (MEMORY, {'rss_mib': 1010.1}), (THREADS, {'threads': 21}), (DESCRIPTORS, {'descriptors': 27})])
+    (MEMORY, {'rss_mib': 1009.9}), (THREADS, {'threads': 21}), (DESCRIPTORS, {'descriptors': 27})])
 def test_growth_is_found_and_decides(index, usages):
     failed, = (number for number, check in enumerate(checks(record(usages))) if not check.holds)
     assert failed == index and checks(record(usages))[failed].decides
 
 
 def test_less_than_a_hundredth_is_no_growth():
-    assert checks(record({'rss_mib': 1009.9}))[MEMORY].holds
+    assert checks(record({'rss_mib': 1009.7}))[MEMORY].holds
+
+
+def test_the_segments_of_other_processes_are_no_growth_but_are_told():
+    check = checks(record({'rss_mib': 1030.0, 'shared_mib': 50.0}))[MEMORY]
+    assert check.holds and 'resident at most 1030 MiB' in check.found
 
 
 def test_a_short_run_judges_neither_growth_nor_drift():
@@ -145,7 +156,8 @@ def test_a_short_run_judges_neither_growth_nor_drift():
 def test_drift_is_told_beside_the_wait_for_a_core_and_decides_nothing():
     check = checks(record(last_age_ms=22.1))[DRIFT]
     assert check.holds is False and not check.decides
-    assert 'p99 20.0 -> 22.1 ms (+10%)' in check.found and '10.0% and 10.0%' in check.found
+    assert 'p99 20.0 -> 22.1 ms (+10%)' in check.found
+    assert 'waited for a core 0.10 and 0.10 s a second' in check.found
     assert checks(record(last_age_ms=21.9))[DRIFT].holds
 
 
@@ -193,3 +205,44 @@ def test_what_a_process_has_mapped_of_shared_memory_is_read_even_where_it_is_del
         (folder / 'task' / task).mkdir(parents=True)
         (folder / 'task' / task / 'schedstat').write_text(f'123 {waited_ns} 4\n')
     assert usage(7, tmp_path) == Usage(2.0, 1.0, 0.5, 1.0, 3, 0, 1.5)
+
+
+HEAD = {'hardware': 'a machine', 'model': 'm', 'device': 'cpu', 'backend': 'eager',
+        'precision': 'float32'}
+
+
+def test_the_report_has_every_check_the_faults_and_every_phase():
+    run = record(wrong=['the image 07: a dog', 'the image 08: a dog'])
+    text = '\n'.join(markdown(HEAD, run, checks(run), 'soak.png'))
+    for check in checks(run):
+        assert check.sentence in text and check.found in text
+    assert '* the image 08: a dog' in text and 'not account for' not in text
+    assert '![' in text and '![' not in '\n'.join(markdown(HEAD, run, checks(run), ''))
+    row = phase_rows(run)[0]
+    assert row['age p50, ms'] == row['p99'] == 20.0 and row['failed'] == 0
+
+
+def test_the_json_has_what_the_plot_is_made_of():
+    run = record()
+    result = json.loads(json.dumps(as_dict(run, checks(run))))
+    assert len(result['samples']) == 300 and result['samples'][0]['rss_mib'] == 1000.0
+    assert [check['holds'] for check in result['checks']] == [True] * 7
+
+
+def test_the_table_fits_a_terminal():
+    output = io.StringIO()
+    Console(width=80, file=output).print(make_table(HEAD, checks(record())))
+    assert '…' not in output.getvalue() and output.getvalue().count('yes') == 7
+
+
+@pytest.mark.parametrize('stages', [2, 1, 0])
+def test_the_plot_shades_the_steady_stages_as_far_as_the_run_came(stages, tmp_path):
+    pytest.importorskip('matplotlib')
+    run = record()
+    del run.phases[stages:]
+    figure = new_figure('soak.png', 12, 10)
+    draw(figure, run)
+    figure.savefig(tmp_path / 'soak.png')
+    memory = figure.axes[0]
+    assert len(memory.patches) == stages
+    assert 'resident, from 1000' in [text.get_text() for text in memory.get_legend().get_texts()]

@@ -7,6 +7,7 @@ from ros_helpers import exchange, picture
 from sensor_msgs.msg import Image
 
 from ltp_ros.frames.mailbox import NOTHING
+from ltp_ros.ros import subscriptions
 from ltp_ros.ros.images import from_pixels
 
 BURST = 300  # images, ten times what a camera of 30 Hz sends in a second
@@ -85,3 +86,15 @@ def test_an_image_of_any_size_is_answered_like_the_classifier_alone(
     listener.until(lambda: listener.classifications)
     expected = node._server.pipeline.classifier.classify(rgb, 1.0)
     assert listener.classifications[0].scores == pytest.approx(list(expected.scores), abs=1e-6)
+
+
+def test_a_publisher_whose_images_do_not_arrive_is_told_with_the_limit_of_their_size(
+        listener, start, monkeypatch, capfd):
+    monkeypatch.setattr(subscriptions, 'SILENCE_S', 0.2)
+    node, publisher = start()
+    told = []
+    listener.until(lambda: told.append(capfd.readouterr().err) or 'publisher; ' in ''.join(told))
+    assert 'no image for 0.2 s on /ltp/image: it has 1 publisher' in ''.join(told)
+    assert 'MB, the size of its segment, get lost: publish smaller' in ''.join(told)
+    exchange(listener, publisher, picture(0), None)
+    assert node.state == 'active'

@@ -1,7 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""docs/interfaces.md against msg/, srv/ and a node in this process."""
+"""docs/interfaces.md and the SROS 2 policy against msg/, srv/ and nodes in this process."""
+import argparse
+import contextlib
+import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import rclpy
@@ -9,13 +13,16 @@ from lifecycle_msgs.msg import Transition
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 
+from ltp_ros.client import ClassifierClient
 from ltp_ros.node import ClassifierNode
 from ltp_ros.ros import messages
+from ltp_ros.tools.image_source import ImageSource
 
 interface_table = pytest.importorskip(
     'ltp_ros.tools.interface_table', reason='rosidl_adapter is not installed')
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'interfaces.md'
+POLICY = Path(__file__).parents[2] / 'config' / 'sros2' / 'ltp_ros.policy.xml'
 TIMEOUT_S = 90.0
 # What every node, or every lifecycle node, has
 COMMON = ('rcl_interfaces', 'lifecycle_msgs', 'rosgraph_msgs', 'type_description_interfaces')
@@ -88,3 +95,83 @@ def test_the_node_serves_what_the_page_lists(node):
               if not type_of(service.srv_type).startswith(COMMON)}
     assert served == {(node.resolve_service_name(service.name), service.type)
                       for service in interface_table.SERVICES}
+
+
+def allowed(enclave):
+    """Return the names of each right that the policy gives to an enclave."""
+    found = {'publish': set(), 'subscribe': set(), 'reply': set(), 'request': set()}
+    profile, = ElementTree.parse(POLICY).iterfind(f".//enclave[@path='{enclave}']//profile")
+    namespace, name = profile.get('ns').rstrip('/'), profile.get('node')
+    for rule in profile:
+        assert set(rule.attrib.values()) == {'ALLOW'}  # the rest is denied
+        for right in rule.attrib:
+            found[right].update(
+                item.text.replace('~', f'{namespace}/{name}') if item.text[0] in '/~'
+                else f'{namespace}/{item.text}' for item in rule)
+    return found
+
+
+def used(node):
+    """Return the names of all that a node has in the graph."""
+    name = node.get_name(), node.get_namespace()
+    return {right: {topic for topic, _ in find(*name)} for right, find in (
+        ('publish', node.get_publisher_names_and_types_by_node),
+        ('subscribe', node.get_subscriber_names_and_types_by_node),
+        ('reply', node.get_service_names_and_types_by_node),
+        ('request', node.get_client_names_and_types_by_node))}
+
+
+# What a node has only where it is asked for, or on some distributions
+ON_DEMAND = {
+    'publish': {'/ltp/bond', '/ltp/vision_msgs/classification', '/ltp/vision_msgs/label_info'},
+    'subscribe': {'/clock', '/ltp/bond'}, 'reply': set(), 'request': set()}
+SINCE_IRON = '/get_type_description'
+
+
+def check_rights(enclave, node, other_transport=()):
+    rights, names = allowed(enclave), used(node)
+    for right, granted in rights.items():
+        assert names[right] <= granted
+        assert {name for name in granted - names[right] if not name.endswith(SINCE_IRON)} <= (
+            ON_DEMAND[right] | {*other_transport}), right
+
+
+def test_the_policy_of_sros2_gives_the_node_what_it_has_and_nothing_else(node):
+    other = {'raw': '/ltp/image/compressed', 'compressed': '/ltp/image'}
+    check_rights('/ltp/classifier', node, [other[node.config.input.image_transport]])
+
+
+@contextlib.contextmanager
+def own_domain(monkeypatch, *names):
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    rclpy.init(args=['--ros-args', *names])
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
+@pytest.mark.parametrize('compressed', [False, True])
+def test_the_policy_gives_a_camera_of_this_package_what_it_has(monkeypatch, compressed):
+    with own_domain(monkeypatch, '-r', '__ns:=/ltp'):
+        camera = ImageSource(iter([]), argparse.Namespace(
+            best_effort=False, compressed=compressed, topic='image', rate=1.0, wait=0))
+        check_rights('/ltp/image_source', camera,
+                     ['/ltp/image' if compressed else '/ltp/image/compressed'])
+        camera.destroy_node()
+
+
+def test_the_policy_gives_a_client_what_it_has(monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    with ClassifierClient() as client:
+        check_rights('/ltp/client', client._node)
+
+
+def test_every_topic_and_service_of_the_page_is_in_the_policy():
+    rights = allowed('/ltp/classifier')
+    names = {topic.name if topic.name.startswith('/') else f'/ltp/{topic.name}'
+             for topic in interface_table.OUTPUTS}
+    assert names <= rights['publish']
+    assert {f'/ltp/{topic.name}' for topic in interface_table.INPUTS} <= rights['subscribe']

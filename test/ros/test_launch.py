@@ -39,6 +39,7 @@ class Started:
         own = words.index('--ros-args')
         self.arguments, ros = words[:own], list(zip(words[own:], words[own + 1:]))
         self.log_level = [value for flag, value in ros if flag == '--log-level']
+        self.enclave = [value for flag, value in ros if flag == '--enclave']
         names = dict(value.split(':=') for flag, value in ros if flag == '-r')
         self.name, self.namespace = names.get('__node'), names.get('__ns')
         self.files = [Path(value) for flag, value in ros if flag == '--params-file']
@@ -135,6 +136,14 @@ def test_only_given_arguments_override_the_node_s_defaults(launch):
     assert (node.namespace, node.name, node.log_level) == ('/ltp', 'classifier', [])
     assert node.parameters == {'image_topics': ['image']}  # of config/classify.yaml
     assert launch.code == 0
+
+
+def test_the_node_and_a_source_have_enclaves_of_their_own(launch):
+    programs = launch(cameras=1, source='samples', enclave='/front/classifier')
+    assert {program.program: program.enclave for program in programs} == {
+        'ltp_classifier': ['/front/classifier'], 'ltp_image_source': ['/front/image_source']}
+    node, = launch()
+    assert node.enclave == []
 
 
 def test_an_empty_params_file_leaves_the_defaults(launch):
@@ -297,7 +306,7 @@ def test_a_namespace_that_is_pushed_may_be_the_only_one(launch, tmp_path):
 
 
 def test_an_argument_that_a_larger_file_passes_on_empty_is_not_given(launch, tmp_path):
-    names = ('method', 'respawn', 'source', 'use_sim_time', 'log_level')
+    names = ('method', 'respawn', 'source', 'use_sim_time', 'log_level', 'enclave')
     declared = [f"DeclareLaunchArgument('{name}', default_value='')" for name in names]
     node, = launch(python(tmp_path, ', '.join(
         [*declared, f'ours(**{{name: LaunchConfiguration(name) for name in {names}}})'])))

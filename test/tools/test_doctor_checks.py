@@ -102,7 +102,7 @@ def test_the_versions_that_are_needed_are_those_of_the_build():
     project = (Path(__file__).parents[2] / 'pyproject.toml').read_text()
     for name, version in installation.MINIMUM.items():
         pip_name = 'opencv-python-headless' if name == 'cv2' else name
-        assert re.search(rf'"{pip_name}>={re.escape(version)}"', project), name
+        assert re.search(rf'"{pip_name}>={re.escape(version)}[",]', project), name
 
 
 def test_an_import_that_ends_its_process_hides_no_other(tmp_path, monkeypatch):
@@ -161,6 +161,17 @@ def test_a_folder_is_judged_by_writing_to_it(tmp_path):
     tmp_path.chmod(0o555)  # for root too, whose node may be another user's
     assert machine.judge_folder('cache', tmp_path, 'cache:=FOLDER').level is Level.ERROR
     tmp_path.chmod(0o755)
+
+
+def test_a_cache_that_others_can_write_to_is_an_error(tmp_path):
+    (tmp_path / 'ltp').mkdir(mode=0o700)
+    for mode, worst in ((0o700, {Level.OK}), (0o777, {Level.OK, Level.ERROR})):
+        (tmp_path / 'ltp').chmod(mode)
+        findings = [finding for finding in examination.of_machine({}, str(tmp_path / 'ltp'))
+                    if finding.check == 'cache']
+        assert {finding.level for finding in findings} == worst
+    assert 'can be written to by everybody' in findings[-1].message
+    assert 'chmod go-w' in findings[-1].remedy
 
 
 def test_the_memory_of_a_container_is_its_limit(tmp_path):

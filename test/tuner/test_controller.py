@@ -113,6 +113,15 @@ def test_probe_that_fails_again_and_again_becomes_rare():
     assert trace.miss_rate <= 0.001
 
 
+def test_each_probe_that_fails_doubles_the_wait_for_the_next():
+    truth = {k: cost_ms * (1.6 if k >= 0.6 else 1.0) for k, cost_ms in TRUTH.items()}
+    trace = run(plant([1.0] * 1420), tuner(), truth=truth)
+    climbs = [i for i, d in enumerate(trace.decisions) if d == Decision.RAISED]
+    pauses = [b - a for a, b in zip(climbs, climbs[1:])]
+    # Each climb is given up within two frames; the first wait is longer than it must be
+    assert [pause // FIRST_WAIT for pause in pauses[1:]] == [2, 4, 8]
+
+
 def test_machine_that_becomes_faster_ends_the_wait_after_failed_probes():
     truth = {k: cost_ms * (1.6 if k >= 0.6 else 1.0) for k, cost_ms in TRUTH.items()}
     trace = run(plant([1.0] * 3000 + [0.5] * 200), tuner(), truth=truth)
@@ -210,6 +219,20 @@ def test_lone_outlier_just_after_the_start_costs_one_level_for_a_moment(start, r
     assert trace.keep_ratios[50] == 0.8
     assert set(trace.keep_ratios[51:51 + recovered]) == {0.7}
     assert set(trace.keep_ratios[51 + recovered:]) == {0.8}
+
+
+def test_outliers_are_forgiven_as_often_as_the_target_allows_and_no_more():
+    # 1 % of half a window of 400 frames is 2, however long the machine was quiet before
+    trace = run(plant([1.0] * 600 + [10.0, *[1.0] * 9] * 3), tuner())
+    steady = trace.keep_ratios[599]
+    assert set(trace.keep_ratios[600:621]) == {steady}
+    assert set(trace.keep_ratios[621:]) == {step(steady, -1)}
+
+
+def test_outliers_beyond_the_target_lead_down_to_the_lowest_level_itself():
+    controller = tuner(keep_ratio=0.35, max_keep_ratio=0.35)
+    trace = run(plant([10.0 if i % 20 == 19 else 1.0 for i in range(60)]), controller)
+    assert trace.keep_ratios[0] == 0.35 and trace.keep_ratios[-1] == 0.25
 
 
 def test_outliers_within_the_target_never_lead_to_the_floor():
@@ -484,7 +507,15 @@ def test_lower_levels_that_the_table_calls_slow_are_tried_where_all_others_are_t
     trace = run(frames, controller)
     assert best_fixed(frames[100:]) == 0.45 == trace.keep_ratios[-1]
     assert set(trace.keep_ratios) == {0.7, 0.8, 0.53, 0.45}
+    assert trace.keep_ratios.count(0.53) == 1  # one frame tells that it is too slow
     assert sum(trace.missed) <= 12
+
+
+def test_a_trial_is_kept_for_when_the_lowest_useful_level_is_too_slow():
+    trace = run(plant([1.0] * 100 + [1.5] * 100 + [1.7] * 100),
+                tuner(costs=timed_while_busy(0.45, 0.35, 0.25)))
+    assert set(trace.keep_ratios[110:200]) == {0.53}
+    assert set(trace.keep_ratios[210:]) == {0.45}
 
 
 def test_levels_are_tried_one_after_the_other_until_one_is_fast_enough():
@@ -584,6 +615,10 @@ def test_frame_with_a_bad_number_is_left_out(value):
     assert pickle.dumps(controller) == before
 
 
+def test_without_a_deadline_a_frame_that_is_left_out_is_manual_like_the_others():
+    assert tuner(deadline_ms=0.0).update(float('nan'), 20.0) == Decision.MANUAL
+
+
 @pytest.mark.parametrize('setting, values', [
     ('keep_ratio', BAD + [0.0, 1.1]), ('deadline_ms', BAD), ('target_miss_rate', BAD + [1.0]),
     ('min_keep_ratio', BAD + [0.0, 1.1]), ('max_keep_ratio', BAD + [0.0, 1.1, 0.2])])
@@ -616,6 +651,73 @@ def test_bounds_without_a_level_between_them_are_refused():
 def test_table_that_is_no_ladder_is_refused(costs):
     with pytest.raises(ValueError):
         tuner(costs=costs)
+
+
+@pytest.mark.parametrize('costs, sentence', [
+    ([], '[] is not a ladder; expected keep ratios, none of them twice'),
+    ([LevelCost(1.0, 5.0, 6.0)] * 2, '[1.0, 1.0] is not a ladder; expected keep ratios, none of '
+     'them twice'),
+    *[([cost], f'{cost} must have keep_ratio in (0, 1], finite times > 0') for cost in (
+        LevelCost(0.0, 5.0, 6.0), LevelCost(1.01, 5.0, 6.0), LevelCost(1.0, 0.0, 6.0),
+        LevelCost(1.0, float('inf'), 6.0), LevelCost(1.0, 5.0, 0.0),
+        LevelCost(1.0, 5.0, float('inf')))]])
+def test_a_table_is_refused_with_the_fault(costs, sentence):
+    with pytest.raises(ValueError) as refusal:
+        tuner(costs=costs)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize('settings_, sentence', [
+    ({'target_miss_rate': 1.0}, 'target_miss_rate 1.0 must lie in [0, 1)'),
+    ({'min_keep_ratio': 0.0}, '0 < min_keep_ratio 0.0 <= max_keep_ratio 1.0 <= 1 must hold'),
+    ({'min_keep_ratio': 0.9, 'max_keep_ratio': 0.8},
+     '0 < min_keep_ratio 0.9 <= max_keep_ratio 0.8 <= 1 must hold'),
+    ({'max_keep_ratio': 1.1}, '0 < min_keep_ratio 0.25 <= max_keep_ratio 1.1 <= 1 must hold'),
+    ({'deadline_ms': -1.0}, 'deadline_ms -1.0 must be finite and not negative'),
+    ({'keep_ratio': 1.1}, 'keep_ratio 1.1 must lie in (0, 1]')])
+def test_a_setting_is_refused_with_its_range(settings_, sentence):
+    with pytest.raises(ValueError) as refusal:
+        tuner(**settings_)
+    assert str(refusal.value) == sentence
+
+
+def test_bounds_between_two_levels_are_refused_with_the_levels():
+    with pytest.raises(ValueError) as refusal:
+        configure(tuner(), min_keep_ratio=0.54, max_keep_ratio=0.59)
+    assert str(refusal.value) == (f'no level of {sorted(LADDER)} lies in [min_keep_ratio 0.54, '
+                                  'max_keep_ratio 0.59]')
+
+
+@pytest.mark.parametrize('settings_', [
+    {'target_miss_rate': 0.0}, {'target_miss_rate': 0.99}, {'deadline_ms': 1e-9},
+    {'costs': [LevelCost(1.0, 0.2, 0.3), LevelCost(0.7, 0.1, 0.2)]},  # a fast GPU
+    {'min_keep_ratio': 0.53, 'max_keep_ratio': 0.53}])
+def test_the_ends_of_a_range_are_settings(settings_):
+    assert tuner(**settings_).keep_ratio in LADDER
+
+
+def test_what_is_not_told_of_a_frame_is_no_wait_no_service_and_no_known_period():
+    short, long = tuner(), tuner()
+    for _ in range(10):
+        short.update(15.0, 20.0)
+        long.update(15.0, 20.0, long.keep_ratio, wait_ms=0.0, service_ms=0.0,
+                    period_ms=float('inf'))
+    assert pickle.dumps(short) == pickle.dumps(long)
+
+
+def test_an_image_that_the_lowest_level_answers_just_in_time_did_not_arrive_too_late():
+    costs = [LevelCost(0.5, 8.0, 8.0), LevelCost(1.0, 16.0, 16.0)]
+    controller = tuner(costs=costs, deadline_ms=20.0)
+    assert not controller.arrived_too_late(12.0) and controller.arrived_too_late(12.001)
+    assert not controller.arrived_too_late(10.0, service_ms=2.0)
+    assert controller.arrived_too_late(1.0, service_ms=12.0)  # a fresh one is just in time
+    assert not controller.arrived_too_late(1.0, service_ms=12.001)
+
+
+def test_a_ladder_of_one_level_answers_what_it_can():
+    controller = tuner(costs=[LevelCost(1.0, 16.0, 16.0)], deadline_ms=20.0)
+    assert not controller.arrived_too_late(4.0) and controller.arrived_too_late(4.001)
+    assert controller.update(30.0, 30.0) == Decision.FLOOR and controller.keep_ratio == 1.0
 
 
 def test_decisions_have_the_values_of_the_message():

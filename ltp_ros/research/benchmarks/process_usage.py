@@ -11,8 +11,8 @@ KIB_PER_MIB = 1024.0
 class Usage(NamedTuple):
     """What a process holds at one moment."""
 
-    rss_mib: float  # resident: the two below, and its programs and files
-    own_mib: float  # anonymous: what a leak would fill
+    rss_mib: float  # resident: the two below, and programs and files
+    own_mib: float  # anonymous
     shared_mib: float  # shared memory that it has touched
     mapped_mib: float  # of /dev/shm, touched or not: segments of its peers
     threads: int

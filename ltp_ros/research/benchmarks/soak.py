@@ -157,6 +157,7 @@ class Record:
     wrong: List[str] = field(default_factory=list)  # answers
     lost: List[str] = field(default_factory=list)  # reports that do not account for every image
     ended: str = ''  # why, if it did not come to its end
+    interrupted: bool = False  # that was the user's will
 
 
 class Check(NamedTuple):
@@ -172,7 +173,8 @@ def checks(record: Record) -> List[Check]:
     """Return what a run has shown."""
     return [
         Check('the node lived to the end, and answered after everything that happened',
-              not record.ended, record.ended or f'again after {_longest(record):.1f} s at most'),
+              None if record.interrupted else not record.ended,
+              record.ended.split('\n', 1)[0] or f'again after {_longest(record):.1f} s at most'),
         Check('received = published + dropped + failed + in flight, in every report',
               not record.lost if record.num_reports else None,
               _first(record.lost) or f'{record.num_reports} reports'),
@@ -180,7 +182,7 @@ def checks(record: Record) -> List[Check]:
               not record.wrong if record.compared else None,
               _first(record.wrong) or f'{record.compared} compared, scores differ by '
               f'{record.largest_difference:.1e} at most'),
-        _grown(record, 'memory', lambda usage: usage.rss_mib, MAX_GROWTH, ' MiB'),
+        _memory(record),
         _grown(record, 'threads', lambda usage: usage.threads),
         _grown(record, 'descriptors', lambda usage: usage.descriptors),
         drift(record)]
@@ -195,6 +197,14 @@ def long_enough(record: Record) -> bool:
     """Return whether both steady stages were there, and say something."""
     return all(any(phase.end_s - phase.start_s >= JUDGED_S for phase in stage_of(record, stage))
                for stage in (FIRST, LAST))
+
+
+def _memory(record: Record) -> Check:
+    """Compare what the node needs, without the segments of its peers, and tell what it held."""
+    check = _grown(record, 'memory', lambda usage: usage.rss_mib - usage.shared_mib, MAX_GROWTH,
+                   ' MiB')
+    most_mib = max((sample.usage.rss_mib for sample in record.samples), default=math.nan)
+    return check._replace(found=f'{check.found}; resident at most {most_mib:.0f} MiB')
 
 
 def _grown(record: Record, what: str, number: Callable[[Usage], float],
@@ -221,15 +231,15 @@ def drift(record: Record) -> Check:
     if not all(ages_ms.values()):
         return Check(sentence, None, 'one of the steady stages is missing', decides=False)
     first, last = (np.percentile(ages, [50, 99]) for ages in ages_ms.values())
-    waits = [_waited_share(record, stage) for stage in (FIRST, LAST)]
+    waits = [_waited(record, stage) for stage in (FIRST, LAST)]
     return Check(sentence, bool(last[1] <= (1 + MAX_DRIFT) * first[1])
                  if long_enough(record) else None,
                  f'p99 {first[1]:.1f} -> {last[1]:.1f} ms ({last[1] / first[1] - 1:+.0%}), p50 '
-                 f'{first[0]:.1f} -> {last[0]:.1f} ms; the threads of the node waited for a core '
-                 f'{waits[0]:.1%} and {waits[1]:.1%} of the time', decides=False)
+                 f'{first[0]:.1f} -> {last[0]:.1f} ms; the threads of the node together waited '
+                 f'for a core {waits[0]:.2f} and {waits[1]:.2f} s a second', decides=False)
 
 
-def _waited_share(record: Record, stage: str) -> float:
+def _waited(record: Record, stage: str) -> float:
     samples = [sample for sample in record.samples if sample.stage == stage]
     seconds = samples[-1].time_s - samples[0].time_s if samples else 0.0
     return ((samples[-1].usage.waited_s - samples[0].usage.waited_s) / seconds

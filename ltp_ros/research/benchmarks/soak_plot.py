@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes  # optional
     from matplotlib.figure import Figure
 
-NAMES = {'rss_mib': 'resident', 'own_mib': 'of it anonymous', 'shared_mib': 'of it shared'}
+NAMES = {'rss_mib': 'resident', 'own_mib': 'of it anonymous', 'shared_mib': 'of it shared',
+         'mapped_mib': 'mapped of /dev/shm'}
 OUTCOMES = {'received': 'tab:gray', 'published': 'tab:blue', 'dropped': 'tab:orange'}
 
 
@@ -28,7 +29,7 @@ def draw(figure: 'Figure', record: Record) -> None:
     for name in ('threads', 'descriptors'):
         numbers.plot(minutes, [getattr(sample.usage, name) for sample in record.samples],
                      label=name)
-    numbers.set_ylim(bottom=0)
+    numbers.set_ylim(0, 1.1 * numbers.get_ylim()[1])
     for stage, colour in (('steady', 'tab:blue'), ('mixed', 'tab:gray')):
         found = np.array([age for phase in record.phases for age in phase.ages
                           if (phase.step.stage in (FIRST, LAST)) == (stage == 'steady')])
@@ -49,7 +50,8 @@ def draw(figure: 'Figure', record: Record) -> None:
                 axes.axvspan(phase.start_s / 60, phase.end_s / 60, color='0.93', zorder=0)
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc='upper left', fontsize=8, markerscale=5, ncol=3)
+            axes.legend(loc='lower left', bbox_to_anchor=(0, 1), fontsize=8, markerscale=5,
+                        ncol=5, frameon=False)  # above, not on what is drawn
     figure.tight_layout()
 
 
@@ -64,4 +66,4 @@ def _draw_memory(axes: 'Axes', record: Record) -> None:
     level = float(np.median([sample.usage.rss_mib for sample in base]))
     axes.axhline(MAX_GROWTH * level, color='tab:red', linestyle='--', linewidth=1.0,
                  label=f'{MAX_GROWTH:.0%} of resident')
-    axes.set(ylabel='memory [MiB]')
+    axes.set(ylabel='change of memory [MiB]')

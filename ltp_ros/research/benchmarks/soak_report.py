@@ -53,6 +53,8 @@ def markdown(head: Mapping[str, object], record: Record, found: Sequence[Check],
     yield ''
     yield from table([{'': check.sentence, 'holds': OUTCOMES[check.holds],
                        'found': check.found} for check in found])
+    if '\n' in record.ended:  # with the last lines of a log
+        yield from ('```', record.ended, '```', '')
     if plot:
         yield from (f'![Memory, threads, latency and images over time]({plot})', '')
     for title, faults in (('Reports that do not account for every image', record.lost),

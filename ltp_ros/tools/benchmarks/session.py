@@ -25,6 +25,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
+from rclpy.exceptions import NotInitializedException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.task import Future
@@ -59,8 +60,10 @@ def ros() -> Iterator[None]:
     rclpy.init()
     try:
         yield
-    except ExternalShutdownException as error:
-        raise KeyboardInterrupt from error
+    except (ExternalShutdownException, NotInitializedException, RuntimeError) as error:
+        if rclpy.ok():
+            raise
+        raise KeyboardInterrupt from error  # the signal came in the middle of something
     finally:
         rclpy.try_shutdown()
 

@@ -25,6 +25,7 @@ from ltp_ros.files import expand
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
 from ltp_ros.research.benchmarks.soak import (
+    NOTHING,
     SETTLE_S,
     Phase,
     Step,
@@ -82,16 +83,17 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
                   'keep_ratio': LIVE['keep_ratio'][0]}
     session = SoakSession(parameters, args.rate,
                           lambda passed_s: bar.update(task, completed=passed_s))
-    record, interrupted = session.record, False
+    record = session.record
     try:
         with ros(), session:
             head.update(session.running)
-            soak(args, session, lambda name: bar.update(task, description=name))
+            soak(args, session, lambda name, end_s: bar.update(task, description=name,
+                                                               total=end_s))
     except (KeyboardInterrupt, BenchmarkError, ProcessError) as error:
         if not record.samples:
             raise
-        interrupted = isinstance(error, KeyboardInterrupt)
-        record.ended = 'stopped by a signal' if interrupted else str(error)
+        record.interrupted = isinstance(error, KeyboardInterrupt)
+        record.ended = 'stopped by a signal' if record.interrupted else str(error)
     bar.stop()
     found = checks(record)
     Console().print(make_table(head, found))
@@ -103,22 +105,31 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
     if figure:
         draw(figure, record)
         figure.savefig(folder / PLOT)
-    if interrupted:
+    if record.interrupted:
         return INTERRUPTED
     return int(any(check.holds is False and check.decides for check in found))
 
 
-def soak(args: argparse.Namespace, session: SoakSession, say: Callable[[str], None]) -> None:
-    """Go through all phases."""
+def soak(args: argparse.Namespace, session: SoakSession,
+         say: Callable[[str, float], None]) -> None:
+    """Go through all phases.
+
+    Args:
+        args: the parsed command line.
+        session: running.
+        say: called with what begins, and the seconds from `begin` to the end, as far as is known.
+    """
     camera = [from_pixels(Header(frame_id=name), rgb) for name, rgb in pictures()]
     _, rgb = next(pictures())
     odd, damaged = list(of_many_kinds(rgb)), list(damage(rgb, args.seed))
-    say('finding the right answers')
+    say('finding the right answers', 60 * args.minutes)
     session.begin(Reference(classifier_of(args, session), [*camera, *odd, *damaged], LEVELS))
     gc.collect()  # the classifier
     faults = Faults(session, odd, damaged, args.seed)
-    for step in plan(60 * args.minutes, list(faults.loads), list(faults.events), args.seed):
-        say(f'{step.stage}: {step.load}, {step.event}')
+    steps = plan(60 * args.minutes, list(faults.loads), list(faults.events), args.seed)
+    for index, step in enumerate(steps):
+        left_s = sum(step.seconds for step in steps[index:])
+        say(f'{step.stage}: {step.load}, {step.event}', session.time_s + left_s)
         session.record.phases.append(go_through(session, faults, step))
     session.stage = ''
     session.wait_until_accounted()
@@ -136,6 +147,9 @@ def classifier_of(args: argparse.Namespace, session: SoakSession) -> Classifier:
 def go_through(session: SoakSession, faults: Faults, step: Step) -> Phase:
     """Go through one phase, and see that the node answers after it."""
     session.ages.clear()
+    if step.event == NOTHING:  # what the node needs is compared, not what it may use again
+        session.stage = ''
+        session.start_afresh()
     session.stage, start_s, before = step.stage, session.time_s, session.counts
     faults.go_through(step.load, step.event, step.seconds)
     end_s, again_s = session.time_s, session.wait_until_answered()

@@ -1,6 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node as `ltp_benchmark soak` runs it: after SIGUSR1 its model fails on the next images."""
+"""The node as `ltp_benchmark soak` runs it, with two more signals.
+
+SIGUSR1: its model fails on the next images. SIGUSR2: it gives free memory back to the system, so
+that what it still holds is what it needs.
+"""
 import sys
 
 from ltp_ros import programs
@@ -8,6 +12,8 @@ from ltp_ros import programs
 if __name__ == '__main__':  # before what takes seconds to import
     sys.exit(programs.run('ltp_ros.tools.benchmarks.soak_node', interrupted=0))
 
+import ctypes
+import gc
 import signal
 from typing import Optional
 from unittest import mock
@@ -24,11 +30,16 @@ FAILURES = RETRIES + 1
 
 def main() -> int:
     """Run the node; return its exit code."""
-    answer, left = Classifier.classify, 0
+    answer, left, libc = Classifier.classify, 0, ctypes.CDLL(None)
 
     def fail(number: int, frame: object) -> None:
         nonlocal left
         left = FAILURES
+
+    def give_back(number: int, frame: object) -> None:
+        gc.collect()
+        if hasattr(libc, 'malloc_trim'):  # glibc's
+            libc.malloc_trim(0)
 
     def classify(classifier: Classifier, rgb: np.ndarray, keep_ratio: Optional[float] = None,
                  top_k: Optional[int] = None,
@@ -40,5 +51,6 @@ def main() -> int:
         return answer(classifier, rgb, keep_ratio, top_k, score_threshold)
 
     signal.signal(signal.SIGUSR1, fail)
+    signal.signal(signal.SIGUSR2, give_back)
     with mock.patch.object(Classifier, 'classify', classify):
         return node.main()

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The images of `ltp_benchmark soak`, told apart by their frame_id, and the right answers."""
+import os
 from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 import cv2
@@ -80,7 +81,8 @@ class Reference:
         key = message.header.frame_id, snap(message.keep_ratio, self._levels)
         image = f'the image {key[0]!r} at keep_ratio {key[1]:g}'
         if key not in self._right:
-            return f'{image} was answered, which nobody sent'
+            return (f'{image} was answered, which is none of this program; does another one '
+                    f'publish in ROS domain {os.environ.get("ROS_DOMAIN_ID", 0)}?')
         right, given = self._right[key], Answer(tuple(message.class_ids), tuple(message.scores))
         if right is None:
             return f'{image} was answered with {given}, though it is not one'

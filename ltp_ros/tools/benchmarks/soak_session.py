@@ -8,6 +8,7 @@ import time
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import Image
 
@@ -76,6 +77,13 @@ class SoakSession(Session):
         self.end(self.camera)
         self.until(lambda: in_flight(self.counts) == 0, AGAIN_S, 'a report without an image in '
                    'flight, though the cameras are silent')
+
+    def start_afresh(self) -> None:
+        """Have the node give back what it and the transport keep for images that are over."""
+        self.change_state(Transition.TRANSITION_DEACTIVATE)  # a pool lives with its subscription
+        self.change_state(Transition.TRANSITION_ACTIVATE)
+        self.wait_until_answered()
+        self.classifier.send_signal(signal.SIGUSR2)
 
     def fail_the_model(self) -> None:
         """Let the model fail on the next images, and wait until it has recovered."""

@@ -44,6 +44,10 @@ def of_machine(packages: Mapping[str, Package], cache: str) -> Iterator[Finding]
     exported = choice.model_folder(cache, 'any', '0', 'none', '', 0)
     folder = exported.parents[1] if exported else None
     yield machine.judge_folder('cache', folder, 'cache:=FOLDER')
+    sharer = kept.who_else_writes(folder) if folder and folder.is_dir() else ''
+    if sharer:
+        yield Finding('cache', Level.ERROR, f'{folder} {sharer}: the backend onnx does not use it',
+                      f'sudo chown $USER {folder}; chmod go-w {folder}')
     yield machine.judge_exports(kept.misfits(folder, origin) if folder else [])
     yield machine.judge_folder('cache of the hub', Path(constants.HF_HUB_CACHE),
                                'HF_HOME to another folder')
