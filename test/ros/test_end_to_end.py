@@ -21,7 +21,7 @@ DEMO = {'model': 'demo'}  # inside the package, so that this is tested without t
 def classify(listener):
     """Return a function that runs both processes and returns the answers to `count` images."""
     def run(model, source, count, rate):
-        with classifier_process(**model, keep_ratio=FEW_TOKENS) as node, \
+        with classifier_process(**model, keep_ratio=FEW_TOKENS, keep_ratios=LADDER) as node, \
              Forked('ltp_ros.tools.image_source', [
                  str(source), '--count', str(count), '--rate', str(rate),
                  '--wait', '2']) as camera:
@@ -35,6 +35,7 @@ def classify(listener):
 # Five frames a second are easy for a slow machine that others use too: few tokens. One that comes
 # before the last is answered would replace another, and none may be missing
 FEW_TOKENS = 0.25
+LADDER = '[1.0, 0.25]'  # each level is timed at the start
 
 
 def assert_answers_of(model, answers, images):
@@ -65,7 +66,7 @@ def test_a_hundred_photos_come_back_in_order_as_the_classifier_alone_answers(
 
 def test_the_video_of_a_bottle_shows_a_bottle(listener, data, deit_tiny):
     video = str(data / 'bottle-detection.mp4')
-    with classifier_process(**deit_tiny, keep_ratio=1.0) as node, \
+    with classifier_process(**deit_tiny, keep_ratio=1.0, keep_ratios=LADDER) as node, \
          Forked('ltp_ros.tools.image_source', [video, '--rate', '10', '--wait']):
         listener.until(lambda: len(listener.classifications) >= 60, node)
     answers = listener.classifications
