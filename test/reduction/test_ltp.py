@@ -9,7 +9,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ltp_ros import config
 from ltp_ros.reduction import ltp as token_pruning
-from ltp_ros.reduction.base import keep_indices, num_keep_tokens
+from ltp_ros.reduction.base import (
+    PatchSelector,
+    PixelReader,
+    TokenReducer,
+    keep_indices,
+    num_keep_tokens,
+    ranked,
+)
 from ltp_ros.reduction.ltp import TokenPruner, min_max, spatial_importance, srb_scores
 
 
@@ -121,6 +128,31 @@ def test_the_step_is_few_operators_since_on_a_gpu_each_costs_the_same():
 
 def test_equal_scores_keep_the_first_tokens():
     assert keep_indices(torch.zeros(2, 10), 3).tolist() == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_an_export_ranks_as_torch_does(monkeypatch):
+    scores = torch.randn(3, 300)
+    best, kept_ = ranked(scores, 40), keep_indices(scores, 40)
+    monkeypatch.setattr(torch.onnx, 'is_in_onnx_export', lambda: True)
+    assert torch.equal(ranked(scores, 40), best)
+    exported = keep_indices(scores, 40)
+    assert torch.equal(exported, kept_) and exported.dtype == torch.int64
+
+
+@pytest.mark.parametrize('make', [TokenReducer, PixelReader, PatchSelector])
+def test_a_reducer_passes_every_token_on_behind_one_prefix_token_unless_told_otherwise(make):
+    reducer = make(4)
+    assert (reducer.keep_ratio, reducer.num_keep, reducer.num_prefix_tokens) == (1.0, 4, 1)
+    tokens = torch.randn(2, 5, 3)
+    assert reducer(tokens) is tokens
+    assert reducer.trace is False and reducer.last_keep_indices is None
+
+
+def test_an_image_of_which_every_token_stays_is_not_read():
+    reader = PixelReader(4)
+    assert reader.take_seen() is None
+    reader.look(torch.zeros(1, 3, 8, 8))  # `read` would raise NotImplementedError
+    assert reader.take_seen() is None
 
 
 def test_a_single_token_is_redundant_with_nothing():
