@@ -51,26 +51,29 @@ def counts(listener):
             if key in ('received', 'published') or key.startswith('dropped')}
 
 
-def test_a_process_that_is_stopped_goes_on_and_drops_what_came_too_late(listener, running):
+def test_a_process_that_is_stopped_goes_on_and_answers_nothing_that_came_too_late(
+        listener, running):
     listener.listen('/diagnostics', DiagnosticArray)
     program = running()
     publisher = listener.publisher('/ltp/image', program=program)
     exchange(listener, publisher, fresh(listener, 0), program)
     program.send_signal(signal.SIGSTOP)
     try:
-        for index in range(5):
+        for index in range(100, 105):  # which the transport may lose
             publisher.publish(fresh(listener, index))
         end = time.monotonic() + STOP_S
         listener.until(lambda: time.monotonic() > end)
     finally:
         program.send_signal(signal.SIGCONT)
-    listener.until(lambda: 'dropped an image (too old)' in program.output, program)
-    exchange(listener, publisher, fresh(listener, 9), program)
+    listener.until(lambda: publisher.publish(fresh(listener, 9)) or any(
+        answer.header.frame_id == 'frame 9' for answer in listener.classifications), program)
+    assert {answer.header.frame_id for answer in listener.classifications} == {
+        'frame 0', 'frame 9'}
     listener.heard['/diagnostics'].clear()
     listener.until(lambda: counts(listener), program)
     found = counts(listener)
     received, published = found.pop('received'), found.pop('published')
-    assert found['dropped (too old)'] >= 1 and received == published + sum(found.values())
+    assert 0 <= received - published - sum(found.values()) <= 2  # waiting, and in work
     assert 'is stuck' not in program.output and 'Traceback' not in program.output
 
 
