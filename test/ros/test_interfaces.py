@@ -3,7 +3,6 @@
 """docs/interfaces.md and the SROS 2 policy against msg/, srv/ and nodes in this process."""
 import argparse
 import contextlib
-import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -142,9 +141,7 @@ def test_the_policy_of_sros2_gives_the_node_what_it_has_and_nothing_else(node):
 
 
 @contextlib.contextmanager
-def own_domain(monkeypatch, *names):
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+def default_context(*names):
     rclpy.init(args=['--ros-args', *names])
     try:
         yield
@@ -153,8 +150,8 @@ def own_domain(monkeypatch, *names):
 
 
 @pytest.mark.parametrize('compressed', [False, True])
-def test_the_policy_gives_a_camera_of_this_package_what_it_has(monkeypatch, compressed):
-    with own_domain(monkeypatch, '-r', '__ns:=/ltp'):
+def test_the_policy_gives_a_camera_of_this_package_what_it_has(compressed):
+    with default_context('-r', '__ns:=/ltp'):
         camera = ImageSource(iter([]), argparse.Namespace(
             best_effort=False, compressed=compressed, topic='image', rate=1.0, wait=0))
         check_rights('/ltp/image_source', camera,
@@ -162,9 +159,7 @@ def test_the_policy_gives_a_camera_of_this_package_what_it_has(monkeypatch, comp
         camera.destroy_node()
 
 
-def test_the_policy_gives_a_client_what_it_has(monkeypatch):
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+def test_the_policy_gives_a_client_what_it_has():
     with ClassifierClient() as client:
         check_rights('/ltp/client', client._node)
 
