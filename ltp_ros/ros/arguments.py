@@ -28,7 +28,7 @@ docs/parameters.md lists the parameters; `ros2 param describe` explains one.""")
 INTEGER, FLOAT = 'tag:yaml.org,2002:int', 'tag:yaml.org,2002:float'
 
 # Besides what is no YAML: a number of thousands of digits, brackets nested a thousand deep
-UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+UNREADABLE = (yaml.YAMLError, ValueError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -142,7 +142,7 @@ def _parsed(text: str) -> Tuple[yaml.Node, object]:
     except yaml.YAMLError:
         raise
     except Exception as error:  # there is one for each kind of damage
-        raise yaml.YAMLError(str(error)) from error
+        raise ValueError(str(error)) from error
 
 
 def _read(path: str) -> Tuple[yaml.Node, object]:
