@@ -175,7 +175,7 @@ def checks(record: Record) -> List[Check]:
         Check('the node lived to the end, and answered after everything that happened',
               None if record.interrupted else not record.ended,
               record.ended.split('\n', 1)[0] or f'again after {_longest(record):.1f} s at most'),
-        Check('received = published + dropped + failed + in flight, in every report',
+        Check('received = published + dropped (failed among them) + in flight, in every report',
               not record.lost if record.num_reports else None,
               _first(record.lost) or f'{record.num_reports} reports'),
         Check('every answer is that of the classifier outside of ROS',
@@ -200,7 +200,7 @@ def long_enough(record: Record) -> bool:
 
 
 def _memory(record: Record) -> Check:
-    """Compare what the node needs, without the segments of its peers, and tell what it held."""
+    """Compare what the node needs, without shared memory, and tell what it held."""
     check = _grown(record, 'memory', lambda usage: usage.rss_mib - usage.shared_mib, MAX_GROWTH,
                    ' MiB')
     most_mib = max((sample.usage.rss_mib for sample in record.samples), default=math.nan)

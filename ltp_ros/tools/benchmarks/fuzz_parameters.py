@@ -45,7 +45,7 @@ def fuzz_node(seed: int, most: int, seconds: float, parameters_s: float,
 
 
 def storm_of_parameters(live: LiveNode, seed: int, seconds: float) -> None:
-    """Have two threads set hostile parameters while good images come; then all is as before."""
+    """Have two threads set hostile parameters while hostile images come; then all is as before."""
     ends = time.monotonic() + seconds
     setters = [threading.Thread(target=_set_parameters, args=(live.tally, seed + index, ends))
                for index in range(2)]
