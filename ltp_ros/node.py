@@ -81,10 +81,12 @@ class ClassifierNode(ConfiguredNode):
         return self._loading
 
     def _load(self, config: ClassifierConfig) -> Tuple[Classifier, List[LevelCost]]:
+        # One that is left behind must not end the report of the next
+        self._steps = steps = Steps(self.get_logger().info, time.monotonic_ns)
         try:
-            return prepare(config, self._steps, self.get_logger().warning, self.context.ok)
+            return prepare(config, steps, self.get_logger().warning, self.context.ok)
         finally:
-            self._steps.end()
+            steps.end()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model once it is loaded, and open the topics."""

@@ -38,8 +38,8 @@ def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], 
         OSError: if the folder or the file cannot be made, or others can write there.
     """
     _make_private(path.parent)
-    for folder in list(path.parents)[:FOLDERS]:
-        sharer = who_else_writes(folder)
+    for depth, folder in enumerate(list(path.parents)[:FOLDERS]):
+        sharer = who_else_writes(folder, sticky_is_enough=depth > 0)
         if sharer:
             raise PermissionError(f'{folder} {sharer}, and what lies there may not be what this '
                                   f'user made: sudo chown {os.geteuid()} and chmod go-w that '
@@ -57,12 +57,18 @@ def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], 
             os.utime(str(path.parent))  # last used
 
 
-def who_else_writes(folder: Path) -> str:
-    """Return who besides this user, and root, may put files into a folder; '' if nobody."""
+def who_else_writes(folder: Path, sticky_is_enough: bool = True) -> str:
+    """Return who besides this user, and root, may put files into a folder; '' if nobody.
+
+    Args:
+        folder: its owner and its mode count.
+        sticky_is_enough: whether others may put there what is theirs, as in /tmp: the folders in
+            it are then looked at themselves.
+    """
     found = folder.stat()
     if found.st_uid not in (0, os.geteuid()):
         return f'belongs to user {found.st_uid}'
-    if found.st_mode & stat.S_ISVTX:  # what others put there is theirs
+    if sticky_is_enough and found.st_mode & stat.S_ISVTX:
         return ''
     if found.st_mode & stat.S_IWOTH:
         return 'can be written to by everybody'

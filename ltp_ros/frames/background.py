@@ -8,7 +8,9 @@ import time
 from typing import Callable, Generic, Optional, TypeVar
 
 T = TypeVar('T')
+NAME = 'ltp_background'  # of the threads
 NICENESS = 10
+PATIENCE_S = 5.0  # with which the item in work is waited for
 
 
 class Background(Generic[T]):
@@ -25,7 +27,7 @@ class Background(Generic[T]):
         self._item: Optional[T] = None
         self._period_s = 0.0
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name='ltp_background', daemon=True)
+        self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
         self._thread.start()
 
     def offer(self, item: T, period_s: float) -> None:
@@ -35,11 +37,11 @@ class Background(Generic[T]):
             self._condition.notify()
 
     def stop(self) -> None:
-        """Forget the waiting item, and wait for the one in work."""
+        """Forget the waiting item, and wait for the one in work, unless it hangs."""
         with self._condition:
             self._stopped = True
             self._condition.notify()
-        self._thread.join()
+        self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
         thread = threading.get_native_id()

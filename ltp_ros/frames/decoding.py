@@ -75,10 +75,14 @@ def decode(image: Union[RawImage, CompressedImage]) -> np.ndarray:
     Raises:
         ImageError: for whatever cannot be decoded; nothing else is raised for bad input.
     """
-    if isinstance(image, RawImage):
-        return _decode_raw(image)
-    if isinstance(image, CompressedImage):
-        return _decode_compressed(image)
+    try:
+        if isinstance(image, RawImage):
+            return _decode_raw(image)
+        if isinstance(image, CompressedImage):
+            return _decode_compressed(image)
+    except (MemoryError, cv2.error) as error:
+        raise ImageError(f'there is no memory for the pixels: {error}' if str(error) else
+                         'there is no memory for the pixels') from error
     raise ImageError(f'{short(image)} is not an image; expected a RawImage or a CompressedImage')
 
 

@@ -8,6 +8,7 @@ four inks of print, Pillow does the work, which is silent too and takes up to tw
 """
 import contextlib
 import io
+import re
 import struct
 from typing import Callable, List, NamedTuple, Optional
 
@@ -21,10 +22,13 @@ except ImportError:
     simplejpeg = None
 
 START = b'\xff\xd8\xff'
+MAX_SEGMENTS = 1000  # before the first scan: a colour profile has up to 255
+INK_BYTES = 8  # that count for a pixel of the four inks of print, which take as long
 MAX_SCANS = 100  # of a progressive file: each costs a pass over the picture, however short it is
 # Even a block of 64 pixels that equals the one before takes a bit
 PIXELS_PER_BYTE = 512
 
+_NO_FILL = re.compile(b'[^\xff]')
 _ALONE = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))  # markers without a length
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ARITHMETIC = 0xC8  # coded so from this marker on
@@ -59,12 +63,14 @@ def read_header(file: bytes, check: Callable[[int, int, int], None]) -> Header:
     """
     frame, exif, arithmetic = (0, 0, 0), b'', False
     kept: List[bytes] = [START[:2]]
-    at = file.find(b'\xff', 2)
+    at, segments = _next_marker(file, 2), 0
     while 0 <= at < len(file) - 3 and file[at + 1] != _START_OF_SCAN:
         marker = file[at + 1]
-        if marker == 0xFF:  # fill
-            at += 1
-        elif marker in _ALONE:
+        segments += 1
+        if segments > MAX_SEGMENTS:
+            raise ImageError(f'the JPEG has more than {MAX_SEGMENTS} segments before its picture; '
+                             'save it without the metadata')
+        if marker in _ALONE:
             at += 2
         elif marker == _END[1]:
             break
@@ -79,12 +85,12 @@ def read_header(file: bytes, check: Callable[[int, int, int], None]) -> Header:
             if marker not in _IDLE:
                 kept.append(file[at:end])
             at = end
-        at = file.find(b'\xff', at)
+        at = _next_marker(file, at)
     if not 0 <= at < len(file) - 3 or file[at + 1] != _START_OF_SCAN or file.rfind(_END, at) < 0:
         raise ImageError(f'the JPEG of {len(file)} bytes has no end marker (ff d9); expected a '
                          'whole file: look for a loss on the way')
     height, width, components = frame
-    check(height, width, 3)
+    check(height, width, 3 if components < 4 else INK_BYTES)
     if height * width > PIXELS_PER_BYTE * (len(file) - at) and not arithmetic:
         raise ImageError(f'the JPEG of {len(file)} bytes is too short for {width}x{height} '
                          'pixels; expected a whole file: look for a loss on the way')
@@ -93,6 +99,13 @@ def read_header(file: bytes, check: Callable[[int, int, int], None]) -> Header:
         raise ImageError(f'the JPEG has {scans} scans; at most {MAX_SCANS} are allowed: save it '
                          'as a baseline JPEG')
     return Header(components, exif, b''.join((*kept, file[at:])))
+
+
+def _next_marker(file: bytes, at: int) -> int:
+    """Return where the next marker begins, without the fill before it; -1 if there is none."""
+    at = file.find(b'\xff', at)
+    end_of_fill = _NO_FILL.search(file, at) if at >= 0 else None
+    return end_of_fill.start() - 1 if end_of_fill else -1
 
 
 def decode_jpeg(header: Header) -> Optional[np.ndarray]:
@@ -116,12 +129,18 @@ def decode_jpeg(header: Header) -> Optional[np.ndarray]:
 def _by_pillow(file: bytes) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(io.BytesIO(file), formats=('JPEG',)) as image:
-        if image.mode == 'L':
-            return np.asarray(image)
-        if image.mode == 'RGB':
-            bgr = image.tobytes('raw', 'BGR')
-            return np.frombuffer(bgr, np.uint8).reshape(image.height, image.width, 3)
-        ink = np.asarray(image).astype(np.int32)  # how much of cyan, magenta, yellow and black
-    paper = 255 - ink[..., 3:]
-    return (paper - (ink[..., 2::-1] * paper >> 8)).astype(np.uint8)
+    try:
+        with Image.open(io.BytesIO(file), formats=('JPEG',)) as image:
+            if image.mode == 'L':
+                return np.asarray(image)
+            if image.mode == 'RGB':
+                bgr = image.tobytes('raw', 'BGR')
+                return np.frombuffer(bgr, np.uint8).reshape(image.height, image.width, 3)
+            inks = np.asarray(image)  # how much of cyan, magenta, yellow and black
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
+    paper = 255 - inks[..., 3].astype(np.uint16)
+    pixels = np.empty((*paper.shape, 3), np.uint8)
+    for channel, ink in enumerate((2, 1, 0)):
+        pixels[..., channel] = paper - (inks[..., ink] * paper >> 8)
+    return pixels

@@ -77,6 +77,7 @@ class Pipeline:
         self.slowest_ms = slowest_ms(costs)
         self._lock = threading.Lock()
         self._in_work: Optional[object] = None  # in the model, or on the way to it
+        self._in_model = False
         self._decode = decode
         self._now_ns = now_ns
         self._num_finished = 0
@@ -133,17 +134,21 @@ class Pipeline:
             self.busy_since_ns = None
             raise
 
-    def abandon(self, reason: str = 'failed') -> Optional[object]:
+    def abandon(self, reason: str = 'failed', since_ns: Optional[int] = None) -> Optional[object]:
         """Give up what is in work, from another thread than the one that does it.
 
         Args:
             reason: that a frame is counted under, one of `mailbox.DROP_REASONS`.
+            since_ns: give up only what is in the model, and was begun then; None: and what is on
+                the way to it too.
 
         Returns:
-            The frame, or the message of `classify`; None if there is nothing in the model, or on
-            the way to it: what has left it is being published, and belongs to its thread.
+            The frame, or the message of `classify`; None if nothing was given up: what has left
+            the model is being published, and belongs to its thread.
         """
         with self._lock:
+            if since_ns is not None and not (self._in_model and self.busy_since_ns == since_ns):
+                return None
             work, self._in_work = self._in_work, None
         if isinstance(work, Frame):
             self.mailbox.mark_dropped(work, reason)
@@ -152,7 +157,14 @@ class Pipeline:
         return work
 
     def _begin(self, work: object) -> None:
-        self._in_work, self.busy_since_ns = work, self._now_ns()
+        with self._lock:
+            self._in_work, self._in_model, self.busy_since_ns = work, False, self._now_ns()
+
+    def _enter_model(self, work: object) -> None:
+        with self._lock:
+            if self._in_work is not work:
+                raise Abandoned
+            self._in_model = True
 
     def _end(self, work: object) -> None:
         with self._lock:
@@ -180,6 +192,7 @@ class Pipeline:
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
             timer.mark('decode')
+            self._enter_model(frame)
             prediction = classifier.classify(
                 seen, keep_ratio, config.classifier.top_k, config.classifier.score_threshold)
         except (ImageError, ImageSizeError) as error:
@@ -234,6 +247,7 @@ class Pipeline:
         self._begin(message)
         try:
             rgb = self._decode(message)
+            self._enter_model(message)
             return classifier.classify(rgb, keep_ratio, config.top_k, config.score_threshold), (
                 PictureWatch().judge(rgb, self._now_ns()))
         finally:

@@ -20,6 +20,7 @@ _PALETTE = 3  # a colour type
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), _PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _CHANNELS = {0: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}
 _LAST_FILTER = 4
+MAX_CHUNKS = 100_000  # far above what encoders make of the largest image
 # The passes of an interlaced file: first column and row, and the steps from there
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
           (0, 1, 1, 2))
@@ -99,7 +100,9 @@ def _chunks(file: bytes) -> Dict[bytes, List[memoryview]]:
     """
     found: Dict[bytes, List[memoryview]] = {}
     view, at = memoryview(file), len(SIGNATURE)
-    while b'IEND' not in found and at + 12 <= len(file):
+    for _ in range(MAX_CHUNKS):
+        if b'IEND' in found or at + 12 > len(file):
+            break
         length, name = struct.unpack_from('>I4s', file, at)
         end = at + 8 + length
         if end + 4 > len(file):

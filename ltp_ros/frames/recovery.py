@@ -84,6 +84,7 @@ class Recovery:
         self._lowered_from: Optional[float] = None
         self._ways: Optional[List[ClassifierConfig]] = None  # left to try in this trouble
         self._moved = False
+        self._left_behind = False  # a model, by a thread that hung
         self._first_reason = ''
 
     def answered(self) -> None:
@@ -97,6 +98,9 @@ class Recovery:
         self._lowered_from = None
         pipeline.trouble = self._outcome if self._moved else ''
         self._ways = None
+        if self._left_behind:
+            self._left_behind = False
+            _forget()
         self._warn(f'the model answers again: {self._outcome}')
 
     def failed(self, reason: str) -> None:
@@ -131,6 +135,8 @@ class Recovery:
             self._first_reason = reason
         self._strikes.failed(can_lower=False)
         classifier = self._pipeline.classifier
+        # On a device that hangs, to give back memory may hang too
+        self._left_behind = classifier.device.type == 'cpu'
         if self._ways is None:
             here, *others = ways_to_run(classifier)
             self._ways = [*others, here]
@@ -155,8 +161,7 @@ class Recovery:
                                       f'({self._first_reason})')
             if release:
                 self._pipeline.classifier.release()
-                gc.unfreeze()  # undo `prepare`; the model may contain cycles
-                gc.collect()
+                _forget()
             try:
                 self._pipeline.replace_classifier(*self._load(config))
                 self._moved, self._pipeline.trouble = True, self._outcome
@@ -165,3 +170,9 @@ class Recovery:
                 reason = str(error) or type(error).__name__
         raise ModelLostError(f'the model cannot be run any more: {reason}. It first failed '
                              f'because {self._first_reason}')
+
+
+def _forget() -> None:
+    """Free what nobody refers to any more; models contain cycles."""
+    gc.unfreeze()  # undo `prepare`
+    gc.collect()

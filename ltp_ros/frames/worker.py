@@ -8,6 +8,7 @@ from collections import deque
 from concurrent import futures
 from typing import Any, Callable, Deque, Optional, Protocol, Tuple, TypeVar
 
+from ltp_ros.frames import background
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import Abandoned, FrameDropped, Pipeline, ProcessedFrame
@@ -126,21 +127,25 @@ class Worker:
         self._thread.start()
 
     def _work(self, pipeline: Pipeline, listener: FrameListener) -> None:
+        if self._requests:  # left by a thread that was replaced
+            pipeline.mailbox.wake()
         while not pipeline.mailbox.closed:
             frame = pipeline.take()
             if frame is not None:
                 _process(frame, pipeline, listener)
+            del frame  # or its image is kept until the next
             if self._requests:  # one, then the next frame: neither keeps the other waiting
                 self._asked, function = self._requests.popleft()
                 _fulfil(self._asked, function)
                 self._asked = None
+                del function  # which has the image
             if self._requests:
                 pipeline.mailbox.wake()
 
 
 def at_work() -> bool:
-    """Return whether the thread of any worker, stopped or replaced, has not ended."""
-    return any(thread.name == NAME for thread in threading.enumerate())
+    """Return whether a thread that was stopped or replaced, here or for drawing, goes on."""
+    return any(thread.name in (NAME, background.NAME) for thread in threading.enumerate())
 
 
 def _run(jobs: queue.SimpleQueue) -> None:

@@ -142,8 +142,8 @@ def _fetch(repo: str, files: Sequence[str], bar: Type[tqdm], log: Optional[Log])
             return str(error)  # as the network failed
         except EntryNotFoundError:
             continue
-        except (OSError, ValueError) as error:
-            return str(error)
+        except Exception as error:  # noqa: BLE001  the client's, by version and kind of fault
+            return str(error) or type(error).__name__
         if not whole:
             raise ModelError(f'{path} is damaged: its SHA-256 is not that which the hub gave'
                              f'{f" ({reason})" if reason else ""}; delete it, and it is '

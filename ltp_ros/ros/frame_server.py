@@ -172,19 +172,26 @@ class FrameServer:
 
     def _look(self) -> None:
         """Do something about a worker that hangs; in the executor's thread."""
-        pipeline = self.pipeline
-        seconds = self._watchdog.stuck_s(pipeline.busy_since_ns, time.monotonic_ns())
+        pipeline, since_ns = self.pipeline, self.pipeline.busy_since_ns
+        seconds = self._watchdog.stuck_s(since_ns, time.monotonic_ns())
         if seconds < limit_s(pipeline.slowest_ms):
             pipeline.stuck_s = 0.0
             return
-        told, pipeline.stuck_s = pipeline.stuck_s > 0.0, seconds
-        reason, work = stuck(seconds), pipeline.abandon()
-        if self._node.config.output.on_failure == 'exit':
+        reason, work = stuck(seconds), pipeline.abandon(since_ns=since_ns)
+        if work is None:
+            if pipeline.busy_since_ns == since_ns:  # else it has come back just now
+                self._tell_stuck(seconds, reason)
+        elif self._node.config.output.on_failure == 'exit':
             self.on_failure(ModelLostError(reason))
-        elif work is not None:
+        else:
             self._replace_worker(work, reason)
-        elif not told:  # what hangs is not the model: another would not help
-            self._node.get_logger().error(f'{reason} in publishing the answer')
+
+    def _tell_stuck(self, seconds: float, reason: str) -> None:
+        """Tell what hangs outside of the model, so that another model would not help."""
+        if not self.pipeline.stuck_s:
+            self._node.get_logger().error(
+                f'{reason} in decoding the image, or in publishing the answer')
+        self.pipeline.stuck_s = seconds
 
     def _replace_worker(self, work: object, reason: str) -> None:
         self.pipeline.stuck_s, self.pipeline.trouble = 0.0, reason

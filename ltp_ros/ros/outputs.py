@@ -37,7 +37,9 @@ class Outputs:
 
     def __init__(self, node: ManagedNode, classifier: Classifier, config: Config):
         self._node = node
-        self._classifier = classifier
+        # Not the classifier, which may be replaced, and is to be forgotten then
+        self._model_name = classifier.model_name
+        self._grid_size, self._data_config = classifier.grid_size, classifier.data_config
         self.config = config
 
         topics: Dict[str, str] = {}
@@ -74,7 +76,7 @@ class Outputs:
             # In a thread of its own: drawing takes longer than some frames have
             self._drawing = Background(self._publish_debug_image, self._tell)
             undo.callback(self._drawing.stop)
-            self._publish_labels()
+            self._publish_labels(classifier)
             self._close = undo.pop_all()
 
     def destroy(self) -> None:
@@ -93,7 +95,7 @@ class Outputs:
             return False
         frame = processed.frame
         message = messages.from_prediction(
-            frame.message.header, frame.topic, self._classifier.model_name, processed.prediction,
+            frame.message.header, frame.topic, self._model_name, processed.prediction,
             processed.faults)
         self._classification.publish(message)
         if self._vision is not None:
@@ -109,8 +111,8 @@ class Outputs:
             self._drawing.offer(processed, 1.0 / output.debug_image_rate)
 
     def _publish_debug_image(self, processed: ProcessedFrame) -> None:
-        picture = overlay.draw(processed.rgb, processed.prediction, self._classifier.grid_size,
-                               self._classifier.data_config, processed.region)
+        picture = overlay.draw(processed.rgb, processed.prediction, self._grid_size,
+                               self._data_config, processed.region)
         self._debug_image.publish(images.from_pixels(processed.frame.message.header, picture))
 
     def _tell(self, error: Exception) -> None:
@@ -118,10 +120,9 @@ class Outputs:
             self._node.get_logger().error(
                 f'the debug image cannot be drawn: {type(error).__name__}: {error}', **THROTTLE)
 
-    def _publish_labels(self) -> None:
-        message = Labels(model=self._classifier.model_name,
-                         model_hash=self._classifier.model_hash,
-                         labels=list(self._classifier.labels))
+    def _publish_labels(self, classifier: Classifier) -> None:
+        message = Labels(model=classifier.model_name, model_hash=classifier.model_hash,
+                         labels=list(classifier.labels))
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._labels.publish(message)
         if self._label_info is not None:

@@ -19,7 +19,8 @@ def spin(node: Node) -> None:
 
     Raises:
         ExternalShutdownException, KeyboardInterrupt: as rclpy does.
-        Exception: what is raised again and again, with nothing between.
+        Exception: what is raised again and again, with nothing between, or outside of a callback
+            where rclpy then calls none of its group any more.
     """
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
@@ -32,8 +33,13 @@ def spin(node: Node) -> None:
             except Exception:  # noqa: BLE001  whatever it is, the cameras are to be served
                 faults += 1
                 # The shutdown is an exception too, or came in the middle of a publish or a wait
-                if not node.context.ok() or faults > AT_MOST:
+                if not node.context.ok() or faults > AT_MOST or _is_deaf(node):
                     raise
                 node.get_logger().error(traceback.format_exc(), **THROTTLE)
     finally:
         executor.remove_node(node)
+
+
+def _is_deaf(node: Node) -> bool:
+    """Return whether rclpy takes a callback for running that has ended."""
+    return not all(timer.callback_group.can_execute(timer) for timer in node.timers)

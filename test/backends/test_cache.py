@@ -167,7 +167,7 @@ def test_the_models_used_longest_ago_make_room(tmp_path):
 @pytest.mark.parametrize('mode, who', [
     (0o700, ''), (0o755, ''), (0o775, ''), (0o777, 'can be written to by everybody'),
     (0o1777, ''), (0o702, 'can be written to by everybody')])
-@pytest.mark.parametrize('level', range(3))
+@pytest.mark.parametrize('level', range(1, 3))
 def test_a_cache_that_everybody_can_write_to_is_not_used(path, mode, who, level):
     ensure(path, ORIGIN, Maker(), print)
     path.parents[level].chmod(mode)
@@ -176,6 +176,21 @@ def test_a_cache_that_everybody_can_write_to_is_not_used(path, mode, who, level)
         with pytest.raises(PermissionError, match=f'{who}.*chmod go-w.*cache:=FOLDER'):
             ensure(path, ORIGIN, pytest.fail, print)
     else:
+        ensure(path, ORIGIN, pytest.fail, print)
+
+
+def test_files_that_others_may_have_put_there_are_not_used_though_they_cannot_replace_ours(path):
+    ensure(path, ORIGIN, Maker(), print)
+    path.parent.chmod(0o1777)
+    with pytest.raises(PermissionError, match='can be written to by everybody'):
+        ensure(path, ORIGIN, pytest.fail, print)
+
+
+@pytest.mark.parametrize('mode', [0o777, 0o702])
+def test_a_folder_of_files_that_everybody_can_write_to_is_not_used(path, mode):
+    ensure(path, ORIGIN, Maker(), print)
+    path.parent.chmod(mode)
+    with pytest.raises(PermissionError, match='can be written to by everybody'):
         ensure(path, ORIGIN, pytest.fail, print)
 
 

@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from ltp_ros.frames import background
 from ltp_ros.frames.background import NICENESS, Background
+from ltp_ros.frames.worker import at_work
 
 TIMEOUT_S = 30.0
 
@@ -124,3 +126,11 @@ def test_where_a_thread_may_not_yield_it_works_all_the_same(monkeypatch):
     work.wait_until_in_work()
     work.background.stop()
     assert work.done == ['item']
+
+
+def test_stopping_leaves_a_drawing_that_hangs_behind_and_the_process_knows(work, monkeypatch):
+    monkeypatch.setattr(background, 'PATIENCE_S', 0.05)
+    work.background.offer('first', 0.0)
+    work.wait_until_in_work()
+    work.background.stop()
+    assert at_work()

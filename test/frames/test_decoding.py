@@ -607,3 +607,13 @@ def test_damaged_files_give_a_picture_or_an_image_error(file, changes):
     for at, value in changes:
         damaged[at % len(damaged)] = value
     assert_picture_or_image_error(CompressedImage('jpeg', bytes(damaged)))
+
+
+@pytest.mark.parametrize('error', [MemoryError(), cv2.error('Insufficient memory')], ids=repr)
+def test_pixels_for_which_there_is_no_memory_are_the_image_s_fault(monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(image_module, 'to_rgb', fail)
+    with pytest.raises(ImageError, match='no memory for the pixels'):
+        decode(RawImage(1, 1, 'bgr8', False, 3, bytes(3)))

@@ -364,13 +364,35 @@ def test_a_frame_that_is_being_published_cannot_be_given_up():
     assert bench.mailbox.published == {'image': 1} and not bench.mailbox.dropped
 
 
+@pytest.mark.parametrize('stage, later_ns, given_up', [
+    ('classify', 0, True), ('decode', 0, False), ('classify', 1, False)])
+def test_the_watchdog_gives_up_what_it_has_seen_in_the_model_alone(stage, later_ns, given_up):
+    bench, found = Bench(), []
+    work = bench._work
+
+    def hang(*arguments):
+        if arguments[0] == stage:
+            since_ns = bench.pipeline.busy_since_ns + later_ns  # else another is in work by now
+            found.append(bench.pipeline.abandon(since_ns=since_ns))
+        return work(*arguments)
+
+    bench._work = hang
+    if given_up:
+        with pytest.raises(Abandoned):
+            bench.process()
+    else:
+        bench.run()
+    assert [frame is not None for frame in found] == [given_up]
+    assert bench.mailbox.dropped == ({('image', 'failed'): 1} if given_up else {})
+
+
 def test_a_thread_that_was_given_up_does_not_touch_the_next_classifier():
     bench, other = Bench(), Bench()
     bench.pipeline._decode = lambda message: (
         bench.pipeline.abandon(), bench.pipeline.replace_classifier(other, COSTS)) and RGB
     with pytest.raises(Abandoned):
         bench.process()
-    assert other.stages == [] and bench.stages == ['classify']
+    assert other.stages == [] and bench.stages == []
 
 
 def test_a_picture_beside_the_stream_is_given_up_without_being_counted():

@@ -5,6 +5,8 @@ import contextlib
 import io
 import random
 import struct
+import time
+import tracemalloc
 import zlib
 
 import cv2
@@ -224,3 +226,25 @@ def test_a_file_may_unpack_to_more_than_a_message(monkeypatch):
     with pytest.raises(ImageError, match='at most 5062 pixels'):
         decode(CompressedImage('png', file))
     assert decode_rgb(np.frombuffer(file, np.uint8)).shape == (61, 83, 3)
+
+
+@pytest.mark.parametrize('start, content', [
+    (jpeg.START[:2], b'\xff' * 10 ** 7), (jpeg.START[:2], b'\xff\xdb\x00\x02' * 10 ** 6),
+    (jpeg.START[:2], b'\xff\x01' * 10 ** 6), (jpeg.START[:2], b'\xff\xff\xff\x01' * 10 ** 6),
+    (SIGNATURE, chunk(b'tEXt', b'') * 10 ** 6)])
+def test_a_file_of_empty_segments_is_refused_at_once(start, content):
+    """They took seconds, in which a node was taken for stuck."""
+    began_s = time.process_time()
+    with pytest.raises(ImageError):
+        stored_pixels(np.frombuffer(start + content, np.uint8), AS_STORED)
+    assert time.process_time() - began_s < 1.0
+
+
+def test_the_inks_of_print_take_little_more_memory_than_other_pixels():
+    file = np.frombuffer(saved(Image.new('CMYK', (1000, 1000)), 'jpg'), np.uint8)
+    tracemalloc.start()
+    try:
+        stored_pixels(file, AS_STORED)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 10 ** 6
+    finally:
+        tracemalloc.stop()

@@ -1,7 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The worker's thread: what it hands back, and how it ends."""
+import gc
 import threading
+import time
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -279,6 +282,34 @@ def test_requests_that_wait_behind_a_hang_are_answered_by_the_next_thread(hangin
     bench.worker.replace('it hangs')
     bench.worker.start(bench, bench)
     assert asked.result(TIMEOUT_S) == 'done'
+
+
+def test_requests_that_wait_behind_a_request_that_hangs_are_answered_by_the_next_thread(start):
+    bench, first, hangs = start(lambda frame: 'answer'), Gate(), Gate()
+    bench.worker.request(lambda: first(None))
+    first.wait_until_in_work()
+    bench.worker.request(lambda: hangs(None))  # both meanwhile: they wake the worker once
+    asked = bench.worker.request(lambda: 'done')
+    first.let_go()
+    hangs.wait_until_in_work()
+    bench.worker.replace('it hangs')
+    bench.worker.start(bench, bench)
+    assert asked.result(TIMEOUT_S) == 'done'
+    hangs.let_go()
+
+
+def test_an_idle_worker_keeps_neither_the_last_frame_nor_the_last_request(start):
+    bench, image = start(lambda frame: 'answer'), threading.Event()  # which can be referred to
+    kept = weakref.ref(image)
+    bench.work_on(Frame('image', image, receive_ns=0, age_at_receive_ms=0.0))
+    bench.handed_back.clear()
+    assert bench.worker.request(lambda image=image: 'done').result(TIMEOUT_S) == 'done'
+    del image
+    deadline = time.monotonic() + TIMEOUT_S
+    while kept() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)  # until the thread waits for the next
+        gc.collect()
+    assert kept() is None
 
 
 def test_a_bug_that_shows_in_a_thread_that_was_left_behind_fails_nothing(hanging):

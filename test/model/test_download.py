@@ -237,3 +237,14 @@ def test_without_a_log_a_bar_is_shown_where_there_is_no_terminal_too(our_hub, ca
     our_hub.has_small()
     create_vit('hf_hub:user/small')
     assert 'model.safetensors: 100%' in capfd.readouterr().err
+
+
+def test_a_connection_that_breaks_in_a_new_way_is_a_reason_too(our_hub, monkeypatch):
+    class ReadError(Exception):
+        """Of the client's own, as in huggingface_hub 2."""
+
+    def break_off(*args, **kwargs):
+        raise ReadError('reset by peer')
+
+    monkeypatch.setattr(hub, 'hf_hub_download', break_off)
+    assert hub.fetch('user/small', lambda: None) == 'reset by peer'

@@ -1,7 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The topics of the node, where they cannot all be opened."""
+import gc
 import threading
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -11,8 +13,9 @@ from ltp_ros.ros.managed_node import ManagedNode
 from ltp_ros.ros.outputs import Outputs
 
 TOPICS = 'classification', 'latency', 'debug_image', 'labels'
-CLASSIFIER = SimpleNamespace(model_name='small', model_hash='', labels=['cat', 'dog'])
-NO_LABELS = SimpleNamespace(model_name='small', model_hash='', labels=None)
+SMALL = {'model_name': 'small', 'model_hash': '', 'grid_size': (4, 4), 'data_config': None}
+CLASSIFIER = SimpleNamespace(**SMALL, labels=['cat', 'dog'])
+NO_LABELS = SimpleNamespace(**SMALL, labels=None)
 
 
 def open_outputs(classifier, remap=()):
@@ -40,6 +43,19 @@ def test_outputs_remapped_to_one_name_leave_nothing_behind(listener, pair):
 def test_labels_that_cannot_be_published_leave_nothing_behind(listener):
     publishers, threads, _ = open_outputs(NO_LABELS)
     assert not publishers and not threads
+
+
+def test_outputs_keep_no_classifier_that_may_be_replaced(listener):
+    class Replaced(SimpleNamespace):
+        """Which can be referred to weakly."""
+
+    node, classifier = ManagedNode('managed'), Replaced(**vars(CLASSIFIER))
+    outputs, kept = Outputs(node, classifier, Config()), weakref.ref(classifier)
+    del classifier
+    gc.collect()
+    assert kept() is None
+    outputs.destroy()
+    node.destroy_node()
 
 
 def test_outputs_close_all_that_they_opened(listener):

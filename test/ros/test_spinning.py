@@ -60,3 +60,19 @@ def test_control_c_is_not_a_fault(node):
     node.create_timer(0.001, interrupt)
     with pytest.raises(KeyboardInterrupt):
         spin(node)
+
+
+def test_what_leaves_rclpy_deaf_ends_it(node, monkeypatch):
+    """A group is released after a callback that raised, not after a message that failed."""
+    timer, called = node.create_timer(10.0, lambda: None), []
+
+    def take(executor):
+        called.append(1)
+        if len(called) == 2:
+            timer.callback_group.beginning_execution(timer)
+        raise MemoryError('taking a message')
+
+    monkeypatch.setattr(spinning.SingleThreadedExecutor, 'spin_once', take)
+    with pytest.raises(MemoryError):
+        spin(node)
+    assert len(called) == 2
