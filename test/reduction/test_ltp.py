@@ -251,3 +251,13 @@ def test_chance_keeps_each_patch_about_as_often():
 
 def test_scores_are_those_that_the_parameter_allows():
     assert tuple(token_pruning.SCORES) == config.SCORES
+
+
+def test_scores_are_scaled_to_their_own_range_from_nought_to_one():
+    rows = torch.tensor([[3.0, 5.0, 4.0], [-1.0, -3.0, -2.0], [7.0, 7.0, 7.0]])
+    assert min_max(rows).tolist() == [[0.0, 1.0, 0.5], [1.0, 0.0, 0.5], [0.0, 0.0, 0.0]]
+
+
+def test_the_importance_of_positions_that_differ_by_rounding_alone_is_none():
+    lengths = torch.tensor([1000.0, 1000.0 * (1 + 0.1 * token_pruning.FLAT), 1000.0])
+    assert spatial_importance(lengths[:, None]).tolist() == [0.0, 0.0, 0.0]
