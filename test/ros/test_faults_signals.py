@@ -49,7 +49,7 @@ def is_over(pid):
     return Path('/proc', str(pid), 'stat').read_text().rpartition(')')[2].split()[0] in 'ZX'
 
 
-@pytest.mark.parametrize('number, moment_s', moments(), ids=[
+@pytest.mark.parametrize('number, moment_s', [*moments()], ids=[
     f'{number.name} after {moment_s:.2f} s' for number, moment_s in moments()])
 def test_a_signal_ends_the_node_at_any_moment(listener, small_model, number, moment_s):
     camera = listener.node.create_publisher(Image, '/ltp/image', 10)
