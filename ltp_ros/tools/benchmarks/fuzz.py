@@ -123,7 +123,8 @@ def fuzz_live(args: argparse.Namespace, part: str, seconds: float, folder: Path,
     return PartReport(
         {'sent': tally.sent, 'seconds': time.monotonic() - started, 'good images': tally.good,
          'slowest answer to a good image (s)': tally.slowest_good_s,
-         'parameters': tally.parameters, 'slowest parameter (s)': tally.slowest_parameter_s,
+         'parameters': tally.parameters, 'requests asked again': tally.asked_again,
+         'slowest parameter (s)': tally.slowest_parameter_s,
          'longest time without diagnostics (s)': tally.longest_silence_s},
         tally.counts, tally.memory_mib, tally.faults)
 

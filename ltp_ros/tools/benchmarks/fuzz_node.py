@@ -50,6 +50,7 @@ class NodeTally:
     good: int = 0
     slowest_good_s: float = 0.0
     parameters: int = 0
+    asked_again: int = 0  # requests whose first answer did not come
     slowest_parameter_s: float = 0.0
     slowest_parameter: str = ''  # its name and value
     longest_silence_s: float = 0.0  # between two diagnostics
