@@ -142,6 +142,9 @@ def test_the_node_and_a_source_have_enclaves_of_their_own(launch):
     programs = launch(cameras=1, source='samples', enclave='/front/classifier')
     assert {program.program: program.enclave for program in programs} == {
         'ltp_classifier': ['/front/classifier'], 'ltp_image_source': ['/front/image_source']}
+
+
+def test_without_an_enclave_the_node_is_given_none(launch):
     node, = launch()
     assert node.enclave == []
 
