@@ -13,8 +13,7 @@ FAST_DDS = 'librmw_fastrtps'  # its library; others are not judged
 SHARED_MEMORY = '/dev/shm'
 ROOMY = 2 ** 29  # bytes: a dozen processes with the segments of fastdds_4k.xml
 SCARCE = 2 ** 26  # bytes free: a segment may not fit in less
-# Bytes: Fast DDS's own segment has half of it, ours ten times as much
-HOLDS_AN_IMAGE = 2 ** 20  # bytes: Fast DDS's own segment has half of it
+HOLDS_AN_IMAGE = 2 ** 20  # bytes: Fast DDS's own segment has half of it, ours ten times as much
 _SEGMENT = re.compile(r'^([0-9a-f]+)-([0-9a-f]+) .*?(/\S*/fast(?:rtps|dds)_[0-9a-f]{16})$',
                       re.MULTILINE)
 

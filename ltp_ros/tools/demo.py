@@ -26,7 +26,12 @@ from ltp_ros.tools.reports.demo_table import DemoReport
 from ltp_ros.tools.reports.demo_watcher import DemoWatcher
 from ltp_ros.tools.support.flags import absolute_paths, checked, positive_int
 from ltp_ros.tools.support.frame_sources import PAN_FRAMES, SAMPLES, absolute_source
-from ltp_ros.tools.support.processes import Process, ProcessError, isolate
+from ltp_ros.tools.support.processes import (
+    Process,
+    ProcessError,
+    isolate,
+    parameter_arguments,
+)
 
 START_TIMEOUT_S = 300.0  # a slow board loads and warms up a model
 GRACE_S = 3.0  # for answers still in flight when the source has ended
@@ -37,12 +42,10 @@ def run(args: argparse.Namespace, report: DemoReport, live: Live) -> None:
     parameters = absolute_paths({name: getattr(args, name) for name in (
         'model', 'checkpoint', 'labels', 'input_size', 'crop_mode', 'device', 'precision',
         'keep_ratio')})
-    given = [text for name, value in parameters.items() if value
-             for text in ('-p', f'{name}:={value}')]
     with ExitStack() as stack:
         watcher = DemoWatcher(report)
         stack.callback(watcher.destroy_node)
-        classifier = stack.enter_context(Process('ltp_ros.node', ['--ros-args', *given]))
+        classifier = stack.enter_context(Process('ltp_ros.node', parameter_arguments(parameters)))
         source = stack.enter_context(Process('ltp_ros.tools.image_source', [
             absolute_source(args.source),
             '--rate', str(args.rate), '--count', str(args.frames), '--loop', '--wait']))

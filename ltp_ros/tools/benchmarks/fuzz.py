@@ -31,7 +31,6 @@ from ltp_ros.research.benchmarks.fuzzing import (
 from ltp_ros.research.hostile import hostile_image
 from ltp_ros.tools.support.flags import (
     CLASSIFIER_FLAGS,
-    absolute_paths,
     common_flags,
     positive,
     positive_int,
@@ -113,10 +112,10 @@ def fuzz_live(args: argparse.Namespace, part: str, seconds: float, folder: Path,
               advance: Callable[[int], None]) -> PartReport:
     """Send images and parameters to a node."""
     from ltp_ros.tools.benchmarks.fuzz_parameters import fuzz_node  # which needs ROS
-    from ltp_ros.tools.benchmarks.session import ros
+    from ltp_ros.tools.benchmarks.session import model_parameters, ros
 
     started = time.monotonic()
-    parameters = absolute_paths({name: getattr(args, name) for name in CLASSIFIER_FLAGS})
+    parameters = model_parameters(args)
     with ros():
         tally = fuzz_node(args.seed, args.most, seconds * (1 - PARAMETERS_SHARE),
                           seconds * PARAMETERS_SHARE, parameters, part, advance)

@@ -22,6 +22,7 @@ from ltp_ros.config import fields
 from ltp_ros.frames.decoding import RawImage
 from ltp_ros.msg import Classification
 from ltp_ros.research.benchmarks.runners import resident_mib
+from ltp_ros.research.benchmarks.soak import IN_FLIGHT
 from ltp_ros.research.hostile import (
     FILE_KINDS,
     RAW_KINDS,
@@ -29,9 +30,14 @@ from ltp_ros.research.hostile import (
     hostile_image,
 )
 from ltp_ros.ros.images import from_pixels
-from ltp_ros.tools.benchmarks.session import CLASSIFIER, IN_FLIGHT, START_TIMEOUT_S, dropped
+from ltp_ros.tools.benchmarks.session import CLASSIFIER, START_TIMEOUT_S, dropped, report_of
 from ltp_ros.tools.support.frame_sources import panned_samples
-from ltp_ros.tools.support.processes import STOP_TIMEOUT_S, Process, ProcessError
+from ltp_ros.tools.support.processes import (
+    STOP_TIMEOUT_S,
+    Process,
+    ProcessError,
+    parameter_arguments,
+)
 
 RATE_HZ = 1500.0  # of the hostile images, at most
 GOOD_EVERY = 1000  # images
@@ -70,8 +76,7 @@ class LiveNode:
     def __init__(self, transport: str, parameters: Mapping[str, object]):
         self.tally = NodeTally()
         given = {**parameters, 'image_transport': transport, 'keep_ratios': '[1.0, 0.7]'}
-        self._arguments = [text for name, value in given.items() if value != ''
-                           for text in ('-p', f'{name}:={value}')]
+        self._arguments = parameter_arguments(given)
         self._type = Image if transport == 'raw' else CompressedImage
         self._answers: Dict[str, Classification] = {}  # by frame_id
         self._reported_s = 0.0
@@ -89,7 +94,7 @@ class LiveNode:
             suffix = '' if self._type is Image else '/compressed'
             self._publisher = self._node.create_publisher(self._type, f'image{suffix}', 1)
             self._program = stack.enter_context(
-                Process('ltp_ros.node', ['--ros-args', *self._arguments]))
+                Process('ltp_ros.node', self._arguments))
             self.until(lambda: self.tally.counts and self._publisher.get_subscription_count(),
                        START_TIMEOUT_S, 'the node')
             self._expected = self._answer()
@@ -197,10 +202,10 @@ class LiveNode:
             self._answers[message.header.frame_id] = message
 
     def _on_report(self, message: DiagnosticArray) -> None:
-        values = {status.name.partition(': ')[2]: {item.key: item.value for item in status.values}
-                  for status in message.status if f'{CLASSIFIER[1:]}: ' in status.name}
-        if 'input' not in values:  # the node is not active yet
+        report = report_of(message)
+        if 'input' not in report:  # the node is not active yet
             return
+        values = report['input'].values
         now, tally = time.monotonic(), self.tally
         if tally.counts:
             silence_s = now - self._reported_s
@@ -208,9 +213,8 @@ class LiveNode:
             if silence_s > SILENT_S:
                 tally.faults.append(f'no diagnostics for {silence_s:.1f} s')
         self._reported_s = now
-        tally.counts = {'received': int(values['input']['received']),
-                        'published': int(values['input']['published']),
-                        'dropped': dropped(values['input'])}
+        tally.counts = {'received': int(values['received']),
+                        'published': int(values['published']), 'dropped': dropped(values)}
         if not 0 <= in_flight(tally.counts) <= IN_FLIGHT:
             tally.faults.append(f'images are lost: {tally.counts}')
         tally.memory_mib.append(resident_mib(self._program.pid))

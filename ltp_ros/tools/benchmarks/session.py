@@ -38,18 +38,23 @@ from ltp_ros.model.vit import model_name
 from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.runners import resident_mib
+from ltp_ros.research.benchmarks.soak import IN_FLIGHT
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, absolute_paths
 from ltp_ros.tools.support.frame_sources import NamedImage, panned_samples
 from ltp_ros.tools.support.output_files import check_writable, write_json
-from ltp_ros.tools.support.processes import Process, ProcessError, isolate
+from ltp_ros.tools.support.processes import (
+    Process,
+    ProcessError,
+    isolate,
+    parameter_arguments,
+)
 from ltp_ros.tools.support.provenance import provenance
 
 CLASSIFIER, CAMERA = '/ltp/classifier', '/image_source'
 RATE_HZ = 30.0
 START_TIMEOUT_S = 300.0   # a slow board takes minutes to load and warm up a model
 ANSWER_TIMEOUT_S = 60.0
-IN_FLIGHT = 2             # images of one camera in the mailbox or being classified
 Row = TypeVar('Row')      # of a table and a JSON file
 
 
@@ -87,8 +92,7 @@ class Session:
     rate_hz = RATE_HZ
 
     def __init__(self, parameters: Mapping[str, object], advance: Callable[[float], None]):
-        self._arguments = [text for name, value in parameters.items() if value != ''
-                           for text in ('-p', f'{name}:={value}')]
+        self._arguments = parameter_arguments(parameters)
         self._advance = advance
         self._clients: Dict[str, Client] = {}
         self._processes: List[Process] = []
@@ -108,7 +112,7 @@ class Session:
             self._images = stack.enter_context(TemporaryDirectory())
             write_images(Path(self._images))
             stack.callback(self._end_processes)
-            self.classifier = self._start(self.program, ['--ros-args', *self._arguments])
+            self.classifier = self._start(self.program, self._arguments)
             self.camera = self.start_camera()
             self.until(lambda: self.heard, START_TIMEOUT_S, 'the first answer')
             self._exit = stack.pop_all()
@@ -211,12 +215,16 @@ class Session:
         self.heard.append(message)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        report = {status.name.split(': ', 1)[1]: Report(
-            int.from_bytes(status.level, 'little'), {item.key: item.value
-                                                     for item in status.values})
-            for status in message.status if f'{CLASSIFIER[1:]}: ' in status.name}
+        report = report_of(message)
         if 'input' in report:  # the node is active
             self.reports.append(report)
+
+
+def report_of(message: DiagnosticArray) -> Dict[str, Report]:
+    """Return the node's statuses by the part of it that each is about."""
+    return {status.name.split(': ', 1)[1]: Report(
+        int.from_bytes(status.level, 'little'), {item.key: item.value for item in status.values})
+        for status in message.status if f'{CLASSIFIER[1:]}: ' in status.name}
 
 
 def dropped(values: Mapping[str, str]) -> int:

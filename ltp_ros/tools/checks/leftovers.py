@@ -11,9 +11,10 @@ from typing import List, NamedTuple
 
 from ltp_ros.ros.transport import SHARED_MEMORY
 from ltp_ros.tools.checks.finding import Finding, Level
+from ltp_ros.tools.checks.transport import LOCK
 
 MANY = 100  # every process that starts looks at each of them
-_LOCK = re.compile(r'(fast(?:rtps|dds)_\w+)_el')
+_LOCK = re.compile(rf'(fast(?:rtps|dds)_\w+){LOCK}')
 
 
 class Leftovers(NamedTuple):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import List, Mapping, Optional, Sequence
 
 import ltp_ros
 from ltp_ros.ros.transport import use_large_images
@@ -77,6 +77,12 @@ class Process:
             self._process.kill()
             self._process.wait()
         self._log.close()
+
+
+def parameter_arguments(values: Mapping[str, object]) -> List[str]:
+    """Return the ROS arguments that give a node its parameters; '' or None leaves a default."""
+    return ['--ros-args', *(text for name, value in values.items() if value not in ('', None)
+                            for text in ('-p', f'{name}:={value}'))]
 
 
 def isolate() -> None:
