@@ -121,7 +121,7 @@ def soak(args: argparse.Namespace, session: SoakSession,
     """
     camera = [from_pixels(Header(frame_id=name), rgb) for name, rgb in pictures()]
     _, rgb = next(pictures())
-    odd, damaged = list(of_many_kinds(rgb)), list(damage(rgb, args.seed))
+    odd, damaged = list(of_many_kinds(rgb)), list(damage(args.seed))
     say('finding the right answers', 60 * args.minutes)
     session.begin(Reference(classifier_of(args, session), [*camera, *odd, *damaged], LEVELS))
     gc.collect()  # the classifier

@@ -15,14 +15,14 @@ from ltp_ros.frames.encodings import LAYOUTS, ImageError
 from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.msg import Classification
 from ltp_ros.research.benchmarks.soak import TOLERANCE, Answer, difference
+from ltp_ros.research.hostile import hostile_image
 from ltp_ros.ros import messages
 from ltp_ros.ros.images import from_pixels
+from ltp_ros.tools.benchmarks.fuzz_node import message_of
 
 SIZES = ((640, 480), (320, 240), (1280, 720), (64, 48), (1920, 1080), (38, 62))  # width, height
 DAMAGED = 40
 TOP_K = 5
-ENCODINGS = ('', 'jpeg', '32FC1', 'rgb8 ', 'x' * 9999, *LAYOUTS)
-NUMBERS = (0, 1, 119, 121, 2 ** 16, 2 ** 31, 2 ** 32 - 1)  # of a height, width or step
 
 
 def of_many_kinds(rgb: np.ndarray) -> Iterator[Image]:
@@ -36,23 +36,11 @@ def of_many_kinds(rgb: np.ndarray) -> Iterator[Image]:
         yield from_pixels(Header(frame_id=f'{encoding} {size[0]}x{size[1]}'), pixels, encoding)
 
 
-def damage(rgb: np.ndarray, seed: int) -> Iterator[Image]:
+def damage(seed: int) -> Iterator[Image]:
     """Yield images with a field or their bytes changed at random; some are still images."""
-    generator = np.random.default_rng(seed)
-    good = cv2.resize(rgb, (160, 120))
     for index in range(DAMAGED):
-        message = from_pixels(Header(frame_id=f'damaged {index}'), good)
-        kind = index % 6
-        if kind == 0:
-            message.data = message.data[:generator.integers(len(message.data))]
-        elif kind == 1:
-            message.encoding = ENCODINGS[generator.integers(len(ENCODINGS))]
-        elif kind == 2:
-            message.data[:] = type(message.data)('B', generator.bytes(len(message.data)))
-        else:
-            name = ('height', 'width', 'step')[kind - 3]
-            number = int(generator.integers(2 ** 32))
-            setattr(message, name, (*NUMBERS, number)[generator.integers(len(NUMBERS) + 1)])
+        message = message_of(hostile_image(seed, index, ['raw']))
+        message.header.frame_id = f'damaged {index}'
         yield message
 
 
