@@ -34,6 +34,7 @@ def test_a_node_writes_its_cache_and_asks_for_nothing_else(tmp_path, small_model
     environment = {'HOME': str(home), 'TMPDIR': str(scratch), 'ROS_LOG_DIR': str(logs),
                    'XDG_CACHE_HOME': '', 'TORCHINDUCTOR_CACHE_DIR': str(scratch / 'torchinductor'),
                    'PYTHONDONTWRITEBYTECODE': '1', 'OMP_NUM_THREADS': '1',
+                   'PYTHONFAULTHANDLER': '1',  # its end was a segmentation fault once
                    'PYTHONPATH': os.pathsep.join([str(Path(__file__).parent),
                                                   os.environ.get('PYTHONPATH', '')])}
     with Process('audited_node', [str(tmp_path / 'events'), *arguments], **environment) as program:
