@@ -41,6 +41,7 @@ from ltp_ros.ros.classify_service import ClassifyService
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.diagnostics import Diagnostics
 from ltp_ros.ros.frame_server import FrameServer
+from ltp_ros.ros.managed_node import undone
 from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.spinning import spin
 from ltp_ros.tuner.levels import LevelCost
@@ -66,13 +67,14 @@ class ClassifierNode(ConfiguredNode):
         self._worker: Optional[Worker] = None
         self._loading: Optional[futures.Future[Tuple[Classifier, List[LevelCost]]]] = None
         self._bond: Optional[bond.Bond] = None
-        self._time = NodeClock(self)
         self._steps = Steps(self.get_logger().info, time.monotonic_ns)
-        Diagnostics(self, self._time, self._health, lambda: self._idle,
-                    lambda: self._steps.stalled)
-        ClassifyService(self, lambda: self._server)
-        self._level_changed = self.create_guard_condition(self._show_keep_ratio)
-        self._broke_down = self.create_guard_condition(self._give_up)
+        with undone(self):
+            self._time = NodeClock(self)
+            Diagnostics(self, self._time, self._health, lambda: self._idle,
+                        lambda: self._steps.stalled)
+            ClassifyService(self, lambda: self._server)
+            self._level_changed = self.create_guard_condition(self._show_keep_ratio)
+            self._broke_down = self.create_guard_condition(self._give_up)
 
     def start_loading(self) -> 'futures.Future[Any]':
         """Load the model and warm it up, in the thread that will run it."""

@@ -8,7 +8,7 @@ from rclpy.parameter import Parameter
 
 from ltp_ros.config import ConfigError, Value, value_of
 from ltp_ros.ros import parameters
-from ltp_ros.ros.managed_node import ManagedNode
+from ltp_ros.ros.managed_node import ManagedNode, undone
 
 
 class ConfiguredNode(ManagedNode):
@@ -20,7 +20,8 @@ class ConfiguredNode(ManagedNode):
 
     def __init__(self, name: str, **kwargs: Any):
         super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
-        self.config = parameters.declare(self)
+        with undone(self):
+            self.config = parameters.declare(self)
 
     @property
     def configured(self) -> bool:

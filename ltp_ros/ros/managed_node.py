@@ -1,9 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A managed node that answers while it is being configured, and says why it cannot be."""
+import contextlib
 import traceback
 from concurrent import futures
-from typing import Any, List, Tuple
+from typing import Any, Iterator, List, Tuple
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
@@ -17,6 +18,20 @@ from rclpy.task import Future
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # goes on where simulated time stands
 # Of real time: the system's clock may be set back, and a simulated one stands still
 THROTTLE = {'throttle_duration_sec': 5.0, 'throttle_time_source_type': STEADY}
+
+
+@contextlib.contextmanager
+def undone(node: Node) -> Iterator[None]:
+    """Destroy a node whose `__init__` fails in this block.
+
+    The error holds it, often until the process has ended; and its segment of shared memory, which
+    nobody removes then.
+    """
+    try:
+        yield
+    except BaseException:
+        node.destroy_node()
+        raise
 
 
 class ManagedNode(LifecycleNodeMixin, Node):

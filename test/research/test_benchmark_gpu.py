@@ -132,9 +132,9 @@ def test_a_run_that_is_killed_leaves_the_parts_that_had_ended(tmp_path):
 
 def test_without_a_gpu_the_same_command_runs_small_and_names_what_it_leaves_out(tmp_path):
     started = time.monotonic()
-    assert main(['gpu', '--quiet', '--device', 'cpu', '--minutes', '0.4', '--output',
+    assert main(['gpu', '--quiet', '--device', 'cpu', '--minutes', '1', '--output',
                  str(tmp_path), '--json', str(tmp_path / 'copy.json')]) == 0
-    assert time.monotonic() - started < 24 + 15  # the clock of a busy machine
+    assert time.monotonic() - started < 60 + 15  # the clock of a busy machine
     report = json.loads((tmp_path / 'report.json').read_text())
     assert json.loads((tmp_path / 'copy.json').read_text()) == report
     assert report['device'] == 'cpu' and report['torch'] and report['started']

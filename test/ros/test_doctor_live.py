@@ -10,8 +10,9 @@ from ros_helpers import DEADLINE_S, classifier_process, picture
 from sensor_msgs.msg import Image
 
 from ltp_ros.tools import doctor
-from ltp_ros.tools.checks import installation
+from ltp_ros.tools.checks import installation, leftovers
 from ltp_ros.tools.checks.installation import Package
+from ltp_ros.tools.checks.leftovers import Leftovers
 from ltp_ros.tools.support.processes import Process
 
 
@@ -22,6 +23,7 @@ def examined(tmp_path, monkeypatch):
     monkeypatch.setattr(installation, 'import_packages', lambda: {
         name: Package() for name in (*installation.NEEDED, 'rclpy', 'ltp_ros.msg')})
     monkeypatch.setattr(installation, 'installed_distributions', dict)
+    monkeypatch.setattr(leftovers, 'find', lambda: Leftovers(0, 0))  # of others on this machine
 
     def run(*argv):
         code = doctor.main([*argv, '--json', str(tmp_path / 'rows.json'), '--output',

@@ -4,6 +4,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from rclpy.duration import Duration
 from ros_helpers import DEADLINE_S, classifier_process, exchange, picture
 from sensor_msgs.msg import CompressedImage, Image
 
+import ltp_ros
 from ltp_ros.msg import FrameLatency
 
 
@@ -231,6 +233,24 @@ def test_a_bad_parameter_stops_the_start_with_a_sentence(listener, start, parame
         assert program.wait(DEADLINE_S) == 1
         assert sentence in program.output
         assert 'Traceback' not in program.output
+
+
+@pytest.mark.parametrize('module, parameter', [
+    ('ltp_ros.node', 'keep_ratio:=2.0'), ('ltp_ros.node', 'use_sim_time:=perhaps'),
+    ('ltp_ros.tools.image_source', 'rate:=0.0'),
+    ('ltp_ros.tools.image_source', 'use_sim_time:=perhaps')])
+def test_a_node_that_cannot_be_made_leaves_no_shared_memory(module, parameter):
+    program = subprocess.run([sys.executable, '-c', f"""
+import sys
+from ltp_ros import programs
+from ltp_ros.ros import transport
+sys.argv = ['node', '--ros-args', '-p', {parameter!r}]
+transport.use_large_images()
+code = programs.run({module!r}, interrupted=0)
+print(code, 'and', transport.largest_segment(), 'bytes')"""], timeout=DEADLINE_S,
+        cwd=Path(ltp_ros.__file__).parents[1], capture_output=True, text=True)
+    assert parameter.split(':')[0] in program.stderr
+    assert program.stdout in ('1 and 0 bytes\n', '2 and 0 bytes\n'), program.stderr
 
 
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])

@@ -1,17 +1,20 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The README's section for those without the ros2 command, run as it stands."""
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import ltp_ros
+from ltp_ros.tools.support.processes import STOP_TIMEOUT_S
 
 SAMPLES = Path(ltp_ros.__file__).parent / 'tools' / 'samples'
 README = Path(__file__).parents[2] / 'README.md'
@@ -34,12 +37,15 @@ def run(tmp_path):
         return Path(log.name), started[-1]
 
     yield start
-    for process in started:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
+    for number in (signal.SIGTERM, signal.SIGKILL):  # a killed node leaves its shared memory
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for process in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+                while time.monotonic() < deadline:  # bash ends before its jobs
+                    os.killpg(process.pid, 0)
+                    process.poll()
+                    time.sleep(0.02)
 
 
 @pytest.mark.skipif(shutil.which('ltp_classifier') is None, reason='the package is not installed')
