@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A listener and images for the tests over DDS."""
+import contextlib
 import errno
 import os
 import time
@@ -87,6 +88,22 @@ class Listener:
                              GetParameters.Request(names=[name]))
         value: ParameterValue = response.values[0]
         return parameter_value_to_python(value)
+
+
+@contextlib.contextmanager
+def stderr_in(path):
+    """Have stderr written to a file meanwhile; yield a function that returns it so far.
+
+    `capfd` loses what another thread writes just while it is read.
+    """
+    before = os.dup(2)
+    with path.open('a') as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield path.read_text
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def ros_arguments(remap=(), **parameters):

@@ -3,7 +3,7 @@
 """What cameras do wrong, tried on a node in this process; docs/faults.md has the table."""
 import numpy as np
 import pytest
-from ros_helpers import exchange, picture
+from ros_helpers import exchange, picture, stderr_in
 from sensor_msgs.msg import Image
 
 from ltp_ros.frames.mailbox import NOTHING
@@ -89,12 +89,12 @@ def test_an_image_of_any_size_is_answered_like_the_classifier_alone(
 
 
 def test_a_publisher_whose_images_do_not_arrive_is_told_with_the_limit_of_their_size(
-        listener, start, monkeypatch, capfd):
+        listener, start, monkeypatch, tmp_path):
     monkeypatch.setattr(subscriptions, 'SILENCE_S', 0.2)
-    node, publisher = start()
-    told = []
-    listener.until(lambda: told.append(capfd.readouterr().err) or 'publisher; ' in ''.join(told))
-    assert 'no image for 0.2 s on /ltp/image: it has 1 publisher' in ''.join(told)
-    assert 'MB, the size of its segment, get lost: publish smaller' in ''.join(told)
+    with stderr_in(tmp_path / 'stderr') as told:
+        node, publisher = start()
+        listener.until(lambda: 'publisher; ' in told())
+    assert 'no image for 0.2 s on /ltp/image: it has 1 publisher' in told()
+    assert 'MB, the size of its segment, get lost: publish smaller' in told()
     exchange(listener, publisher, picture(0), None)
     assert node.state == 'active'

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a request, a drawing or a publisher raises costs itself, and neither node nor model."""
 import pytest
-from ros_helpers import exchange, picture
+from ros_helpers import exchange, picture, stderr_in
 from sensor_msgs.msg import Image
 
 from ltp_ros.frames import overlay
@@ -43,14 +43,13 @@ def test_a_drawing_that_fails_is_told_and_the_next_debug_image_is_drawn(
 
 @pytest.mark.parametrize('refuses, dropped', [('publish_prediction', 1), ('publish_latency', 0)])
 def test_an_answer_that_cannot_be_published_is_told_and_the_model_kept(
-        listener, start, camera, monkeypatch, capfd, refuses, dropped):
+        listener, start, camera, monkeypatch, tmp_path, refuses, dropped):
     node, publisher = start()
     before = node._server.pipeline.classifier
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, stderr_in(tmp_path / 'stderr') as told:
         patch.setattr(node._server._outputs, refuses, raising(RuntimeError('no resources')))
-        counts, told = camera(node, publisher), []
-        listener.until(lambda: told.append(capfd.readouterr().err) or (
-            'the answer cannot be published: no resources' in ''.join(told)))
+        counts = camera(node, publisher)
+        listener.until(lambda: 'the answer cannot be published: no resources' in told())
     assert (counts.published, counts.dropped['failed']) == (1 - dropped, dropped)
     exchange(listener, publisher, picture(1), None)
     assert node._server.pipeline.classifier is before and not node.fault
