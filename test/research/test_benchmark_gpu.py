@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import ltp_ros
-from ltp_ros.research.benchmarks.gpu import PARTS
+from ltp_ros.research.benchmarks.gpu import PARTS, times
 from ltp_ros.research.benchmarks.gpu.parts import (
     FAILED,
     PASSED,
@@ -153,6 +153,19 @@ def test_what_is_for_a_gpu_alone_runs_on_a_cpu_as_far_as_that_goes(name, seconds
     result = Result(name, chosen.title)
     chosen.run(Task(Settings('cpu', output=str(tmp_path)), seconds, result.take))
     assert result.checks and not result.failed_checks
+
+
+def test_no_more_rounds_are_begun_than_fit_though_the_machine_becomes_slower(monkeypatch):
+    now_s = [0.0]
+    monkeypatch.setattr(times.time, 'perf_counter', lambda: now_s[0])
+
+    def work():
+        now_s[0] += 0.01 if now_s[0] < 0.1 else 1.0
+
+    assert len(times.in_turns([work, work], 5.0)[0]) == 7
+    assert times.in_turns([work, work], 0.0) == [[1e3] * times.FEWEST_ROUNDS] * 2
+    now_s[0] = -1e9
+    assert len(times.in_turns([work], 100.0)[0]) == times.MOST_ROUNDS
 
 
 def test_the_closing_line_of_pytest_is_understood():

@@ -118,12 +118,13 @@ def aims(task: Task, times: Mapping[Cell, Sequence[float]], name: str) -> None:
 
 def in_turns(runs: Sequence[Run], seconds: float) -> List[List[float]]:
     """Return the milliseconds of each run, in as many interleaved rounds as fit."""
-    start = time.perf_counter()
-    for each in runs:
-        each()
-    round_s = max(time.perf_counter() - start, 1e-6)
-    rounds = int(min(max(seconds / round_s, FEWEST_ROUNDS), MOST_ROUNDS))
-    return interleave(runs, rounds, warm_up=1)
+    end = time.perf_counter() + seconds
+    found = interleave(runs, 1, warm_up=1)
+    while len(found[0]) < FEWEST_ROUNDS or (
+            len(found[0]) < MOST_ROUNDS and time.perf_counter() < end):
+        for times_ms, (time_ms,) in zip(found, interleave(runs, 1, warm_up=0)):
+            times_ms.append(time_ms)
+    return found
 
 
 def ratio(times_ms: Sequence[float], others_ms: Sequence[float]) -> float:
