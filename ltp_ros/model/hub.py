@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent import futures
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Sequence, Type
+from typing import Callable, ContextManager, List, Optional, Sequence, Type
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ltp_ros.files import sha256
 from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.held import Held
 
 Log = Callable[[str], None]
 # The first of these that is there is what timm takes
@@ -106,18 +107,16 @@ def fetch(repo: str, progress: Callable[[], None], log: Optional[Log] = None,
     return outcome.result() if outcome.done() else ''
 
 
-@contextlib.contextmanager
-def cache_alone(wanted: bool) -> Iterator[None]:
+def cache_alone(wanted: bool) -> ContextManager[None]:
     """Let the client of the hub read its cache alone, if `wanted`.
 
     By itself it tries each file six times where there is no network, a minute in all.
     """
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or wanted
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
+    return _OFFLINE if wanted else contextlib.nullcontext()
+
+
+_OFFLINE = Held(lambda: constants.HF_HUB_OFFLINE,
+                lambda offline: setattr(constants, 'HF_HUB_OFFLINE', offline), True)
 
 
 def _fetch(repo: str, files: Sequence[str], bar: Type[tqdm], log: Optional[Log]) -> str:

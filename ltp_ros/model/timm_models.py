@@ -1,11 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Models by the names that timm takes: their outlines without weights, and with them."""
-import contextlib
 import difflib
 import os
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional, Tuple
+from typing import Callable, Mapping, Optional, Tuple
 
 import timm
 import torch
@@ -17,7 +16,10 @@ from ltp_ros.files import expand
 from ltp_ros.model import hub
 from ltp_ros.model.checkpoint import ModelError
 from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
+from ltp_ros.model.held import Held
 from ltp_ros.model.names import LOCAL_PREFIX, TIMM_PREFIXES
+
+FORCE_WEIGHTS_ONLY = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # a variable of torch
 
 
 @register_model
@@ -103,7 +105,7 @@ def _timm(model: str, pretrained: bool, model_args: Mapping[str, object], reason
           parameter: str = 'checkpoint') -> nn.Module:
     """Let timm make a model; `reason` is why the hub cannot be asked, '' if it can."""
     try:
-        with hub.cache_alone(bool(reason)), _weights_alone():
+        with hub.cache_alone(bool(reason)), WEIGHTS_ALONE:
             return timm.create_model(model, pretrained=pretrained, **model_args)
     except KeyError as error:  # of a config.json of transformers
         raise ModelError(f'{model!r} is not a timm model: its config.json has no {error}. Give '
@@ -124,19 +126,13 @@ def _ways_to_give(parameter: str) -> str:
     return f'{parameter}:=FILE, in a program with --{parameter.replace("_", "-")} FILE'
 
 
-@contextlib.contextmanager
-def _weights_alone() -> Iterator[None]:
-    """Let torch run no code that a file holds, whatever timm asks for.
+def _force_weights_only(value: Optional[str]) -> None:
+    if value is None:
+        os.environ.pop(FORCE_WEIGHTS_ONLY, None)
+    else:
+        os.environ[FORCE_WEIGHTS_ONLY] = value
 
-    The timm of 1.0.21 reads folders, and files that a config.json names, as whole pickles.
-    """
-    name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
-    before = os.environ.get(name)
-    os.environ[name] = '1'
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+
+# torch runs no code that a file holds, whatever timm asks for: that of 1.0.21 reads folders, and
+# files that a config.json names, as whole pickles
+WEIGHTS_ALONE = Held(lambda: os.environ.get(FORCE_WEIGHTS_ONLY), _force_weights_only, '1')
