@@ -135,4 +135,5 @@ def _force_weights_only(value: Optional[str]) -> None:
 
 # torch runs no code that a file holds, whatever timm asks for: that of 1.0.21 reads folders, and
 # files that a config.json names, as whole pickles
-WEIGHTS_ALONE = Held(lambda: os.environ.get(FORCE_WEIGHTS_ONLY), _force_weights_only, '1')
+WEIGHTS_ALONE: Held[Optional[str]] = Held(
+    lambda: os.environ.get(FORCE_WEIGHTS_ONLY), _force_weights_only, '1')
