@@ -21,7 +21,9 @@ DEMO = {'model': 'demo'}  # inside the package, so that this is tested without t
 def classify(listener):
     """Return a function that runs both processes and returns the answers to `count` images."""
     def run(model, source, count, rate):
-        with classifier_process(**model, keep_ratio=FEW_TOKENS, keep_ratios=LADDER) as node, \
+        # Reliable: where another program takes the core, best effort may lose one of a hundred
+        with classifier_process(**model, keep_ratio=FEW_TOKENS, keep_ratios=LADDER,
+                                image_reliability='reliable') as node, \
              Forked('ltp_ros.tools.image_source', [
                  str(source), '--count', str(count), '--rate', str(rate),
                  '--wait', '2']) as camera:
@@ -32,7 +34,7 @@ def classify(listener):
     return run
 
 
-# Five frames a second are easy for a slow machine that others use too: few tokens. One that comes
+# Four frames a second are easy for a slow machine that others use too: few tokens. One that comes
 # before the last is answered would replace another, and none may be missing
 FEW_TOKENS = 0.25
 LADDER = '[1.0, 0.25]'  # each level is timed at the start
@@ -50,7 +52,7 @@ def assert_answers_of(model, answers, images):
 
 def test_the_packaged_model_answers_as_the_classifier_alone(listener, classify):
     listener.listen('/ltp/image', Image)
-    answers = classify(DEMO, 'samples', count=40, rate=5)
+    answers = classify(DEMO, 'samples', count=40, rate=4)
     assert_answers_of(DEMO, answers, listener.heard['/ltp/image'])
     assert len(answers) == 40
 
@@ -58,7 +60,7 @@ def test_the_packaged_model_answers_as_the_classifier_alone(listener, classify):
 def test_a_hundred_photos_come_back_in_order_as_the_classifier_alone_answers(
         listener, classify, data, deit_tiny):
     listener.listen('/ltp/image', Image)
-    answers = classify(deit_tiny, data / 'photos500', count=100, rate=5)
+    answers = classify(deit_tiny, data / 'photos500', count=100, rate=4)
     images = listener.heard['/ltp/image']
     assert_answers_of(deit_tiny, answers, images)
     assert len({answer.header.frame_id for answer in answers}) == 100
