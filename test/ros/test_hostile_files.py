@@ -8,6 +8,7 @@ import os
 import pickle
 import struct
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 import torch
 import yaml
 from rclpy.parameter import Parameter
+from ros_helpers import DEADLINE_S
 from safetensors.torch import save_file
 
 from ltp_ros.config import Config
@@ -91,6 +93,10 @@ def test_what_timm_reads_is_weights_alone_even_where_it_asks_for_all(trap, tmp_p
         tmp_path / 'x.pth', weights_only=False))  # as timm 1.0.21
     with pytest.raises(ModelError, match='timm cannot make.*eights.only'):
         create_vit('vit_tiny_patch16_224', pretrained=False)
+    deadline = time.monotonic() + DEADLINE_S  # a thread that a test left may still make a model
+    while 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' in os.environ and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
 
 
 @pytest.mark.parametrize('content', [

@@ -11,6 +11,7 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
+from ros_helpers import ros_arguments
 
 from ltp_ros.client import ClassifierClient
 from ltp_ros.node import ClassifierNode
@@ -34,8 +35,7 @@ def node(request, small_model):
     rclpy.init(context=context)
     values = {'checkpoint': small_model, 'device': 'cpu', 'backend': 'eager',
               'precision': 'float32', 'keep_ratios': '[1.0]', 'image_transport': request.param}
-    arguments = [word for name, value in values.items() for word in ('-p', f'{name}:={value}')]
-    node = ClassifierNode(context=context, cli_args=['--ros-args', *arguments])
+    node = ClassifierNode(context=context, cli_args=ros_arguments(**values))
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs to time: a batch of images through one model, backend and number format. No ROS."""
 import copy
+import math
 import os
 import time
 from pathlib import Path
@@ -170,14 +171,25 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
 
 
 def interleave(runs: Sequence[Run], rounds: int, warm_up: int = 2,
-               progress: Callable[[], None] = lambda: None) -> List[List[float]]:
+               progress: Callable[[], None] = lambda: None, seconds: float = math.inf,
+               fewest: int = 0) -> List[List[float]]:
     """Time the runs in interleaved rounds; return the milliseconds of each run in each round.
 
     Interleaving spreads a disturbance over all runs, so that ratios within a round are meaningful.
-    `progress` is called after every round.
+
+    Args:
+        runs: to be timed.
+        rounds: at most.
+        warm_up: rounds before, which are not timed.
+        progress: called after every round.
+        seconds: after which no further round is begun, warm-up included.
+        fewest: rounds that are timed though it is later.
     """
+    end = time.perf_counter() + seconds
     times_ms: List[List[float]] = [[] for _ in runs]
     for index in range(warm_up + rounds):
+        if index >= warm_up + fewest and time.perf_counter() >= end:
+            break
         for run, times in zip(runs, times_ms):
             start = time.perf_counter()
             run()

@@ -118,13 +118,7 @@ def aims(task: Task, times: Mapping[Cell, Sequence[float]], name: str) -> None:
 
 def in_turns(runs: Sequence[Run], seconds: float) -> List[List[float]]:
     """Return the milliseconds of each run, in as many interleaved rounds as fit."""
-    end = time.perf_counter() + seconds
-    found = interleave(runs, 1, warm_up=1)
-    while len(found[0]) < FEWEST_ROUNDS or (
-            len(found[0]) < MOST_ROUNDS and time.perf_counter() < end):
-        for times_ms, (time_ms,) in zip(found, interleave(runs, 1, warm_up=0)):
-            times_ms.append(time_ms)
-    return found
+    return interleave(runs, MOST_ROUNDS, warm_up=1, seconds=seconds, fewest=FEWEST_ROUNDS)
 
 
 def ratio(times_ms: Sequence[float], others_ms: Sequence[float]) -> float:
