@@ -131,6 +131,13 @@ class TunerConfig:
         choices=('capture', 'receive'))
     target_miss_rate: float = parameter(
         0.01, 'share of answers that may be late', live=True, minimum=0.0, maximum=0.5)
+    objective: str = parameter(
+        'on_time', "'on_time' answers as many images right and in time as it can; 'strict' misses "
+        'no more than target_miss_rate where any level can hold that', live=True,
+        choices=('on_time', 'strict'))
+    drop_late: bool = parameter(
+        False, 'drop an image that not even the lowest keep_ratio would answer in time, and count '
+        'it (late), rather than answer it late', live=True)
     min_keep_ratio: float = parameter(
         0.45, 'lower bound of the tuner. DeiT-tiny is right on 86 % of photos at 1, on 66 % at '
         '0.45 and on 33 % at 0.25', live=True, minimum=0.0, maximum=1.0, above_minimum=True)

@@ -19,7 +19,7 @@ from typing import Any, Collection, List, Optional, Tuple
 
 # Read once, when torch loads OpenMP. Threads that spin while they wait are a little faster alone,
 # but where another program takes a core they wait out its time slices, again and again: the
-# tail grows several times over (docs/tuner.md, "Threads").
+# tail grows several times over (docs/deployment.md, "Threads").
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import rclpy

@@ -98,7 +98,7 @@ def run(frames: Plant, controller: KeepRatioController, deadline_ms: float = DEA
     truth = truth or TRUTH
     trace = Trace([], [], [])
     for slowdown, overhead_ms in frames:
-        keep_ratio = controller.keep_ratio
+        keep_ratio = controller.choose(deadline_ms - overhead_ms)
         inference = slowdown * truth[keep_ratio]
         trace.keep_ratios.append(keep_ratio)
         trace.missed.append(inference + overhead_ms > deadline_ms * (1 + 1e-9))
@@ -149,9 +149,10 @@ def film(camera: Camera, slowdowns: Sequence[float], controller: KeepRatioContro
         newest = bisect.bisect_right(arrivals_ms, free_ms) - 1
         taken = max(newest, taken + 1)
         start_ms = max(free_ms, arrivals_ms[taken])
-        ratio = keep_ratio or controller.keep_ratio
-        inference = slowdowns[taken] * noise(rng) * TRUTH[ratio]
         wait_ms = start_ms - arrivals_ms[taken]
+        ratio = keep_ratio or controller.choose(
+            deadline_ms - camera.transport_ms - camera.service_ms - wait_ms)
+        inference = slowdowns[taken] * noise(rng) * TRUTH[ratio]
         latency_ms = camera.transport_ms + wait_ms + camera.service_ms + inference
         free_ms = start_ms + camera.service_ms + inference
         trace.keep_ratios.append(ratio)

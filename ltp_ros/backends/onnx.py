@@ -36,7 +36,7 @@ def session_options() -> 'onnxruntime.SessionOptions':
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # warnings about its own optimisations say nothing here
-    if os.environ.get('OMP_WAIT_POLICY', '').upper() == 'PASSIVE':  # see docs/tuner.md
+    if os.environ.get('OMP_WAIT_POLICY', '').upper() == 'PASSIVE':  # see docs/deployment.md
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     return options
 

@@ -9,6 +9,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config, TunerConfig
+from ltp_ros.frames import advice
 from ltp_ros.frames.camera_health import CameraFeed, CameraHealth, input_values
 from ltp_ros.frames.latency import NS_PER_MS, FrameLatency, LatencyWindow
 from ltp_ros.frames.mailbox import NOTHING, Counts
@@ -153,10 +154,17 @@ class Health:
         if 2 * floors > len(self._recent):
             lost = f'; {dropped} images superseded in the last second' if dropped else ''
             floor = floor_reason(self._pipeline.config, self._pipeline.keep_ratio)
-            return Severity.ERROR, f'too slow even at {floor}{lost}'
+            return Severity.ERROR, f'too slow even at {floor}{lost}; {self._advice(dropped)}'
         if self._window.miss_rate > max(tuner.target_miss_rate, 1.0 / len(self._window)):
-            return Severity.WARN, 'missed more often than target_miss_rate'
+            varies = self._pipeline.variation > advice.WIDE
+            return Severity.WARN, 'missed more often than target_miss_rate' + (
+                f", since this machine's speed varies; {self._advice(dropped)}" if varies else '')
         return Severity.OK, 'held'
+
+    def _advice(self, dropped: int) -> str:
+        pipeline = self._pipeline
+        return advice.sentence(advice.hints(pipeline.config.classifier, pipeline.classifier,
+                                            pipeline.variation, dropped > 0))
 
     def _device(self) -> Status:
         classifier: Classifier = self._pipeline.classifier

@@ -11,8 +11,8 @@ from ltp_ros.frames.latency import NS_PER_MS
 from ltp_ros.frames.rate_limit import RateLimit
 
 ARRIVALS = 10  # frames that the period is taken from: a third of a second at 30 Hz
-DROP_REASONS = ('superseded', 'rate', 'too old', 'bad stamp', 'undecodable', 'roi', 'failed',
-                'inactive')
+DROP_REASONS = ('superseded', 'rate', 'too old', 'late', 'bad stamp', 'undecodable', 'roi',
+                'failed', 'inactive')
 
 
 @dataclass(frozen=True)

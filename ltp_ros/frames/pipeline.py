@@ -20,6 +20,8 @@ from ltp_ros.model.preprocessing import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
 
+PUBLISH_WEIGHT = 0.1  # of the newest frame in the time that publishing typically takes
+
 
 class FrameDropped(Exception):
     """A frame that is not answered; `reason` is one of `mailbox.DROP_REASONS`."""
@@ -81,6 +83,7 @@ class Pipeline:
         self._decode = decode
         self._now_ns = now_ns
         self._num_finished = 0
+        self._publish_ms = 0.0  # typically
         self._pictures: Dict[str, PictureWatch] = defaultdict(PictureWatch)  # by topic
         self._manual: Deque[float] = deque(maxlen=1)  # set in another thread, not yet in use
         self._controller = KeepRatioController(costs, config.tuner, config.classifier.keep_ratio)
@@ -92,6 +95,11 @@ class Pipeline:
             return self._manual[-1]
         except IndexError:
             return self._controller.keep_ratio
+
+    @property
+    def variation(self) -> float:
+        """How much the machine's speed varies: see `KeepRatioController.variation`."""
+        return self._controller.variation
 
     def set_keep_ratio(self, keep_ratio: float) -> None:
         """Use a manual keep ratio from the next frame on; any thread may call this."""
@@ -185,13 +193,13 @@ class Pipeline:
         self._controller.configure(config.tuner)
         if self._manual:
             self._controller.set_keep_ratio(self._manual.pop())
-        keep_ratio = self._controller.keep_ratio
         try:
             rgb = self._decode(frame.message)
             region = region_of(config.input.roi, *rgb.shape[:2])
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
             timer.mark('decode')
+            keep_ratio = self._level_for(frame, timer, config)
             self._enter_model(frame)
             prediction = classifier.classify(
                 seen, keep_ratio, config.classifier.top_k, config.classifier.score_threshold)
@@ -204,22 +212,34 @@ class Pipeline:
         timer.mark('inference')
         return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner, faults)
 
+    def _level_for(self, frame: Frame, timer: StageTimer, config: Config) -> float:
+        """Return the keep ratio that the rest of this frame's budget allows."""
+        tuner = config.tuner
+        if not tuner.deadline_ms:
+            return self._controller.keep_ratio
+        fresh_ms = tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
+        left_ms = fresh_ms - timer.stages_ms['queue'] - counted_age_ms(frame, tuner)
+        if tuner.drop_late and self._controller.is_late(left_ms, fresh_ms):
+            raise FrameDropped('late', f'{left_ms:.1f} of {tuner.deadline_ms:g} ms were left for '
+                               'an image, less than the lowest keep_ratio takes')
+        return self._controller.choose(left_ms)
+
     def finish(self, processed: ProcessedFrame) -> FrameLatency:
         """Time a frame whose prediction was just published, tune, and count it."""
         timer, frame, tuner = processed.timer, processed.frame, processed.tuner
         timer.mark('publish')
-        age_ms = frame.age_at_receive_ms
-        if tuner.deadline_from == 'receive' or frame.simulated or math.isnan(age_ms):
-            age_ms = 0.0
+        age_ms = counted_age_ms(frame, tuner)
         budget_used_ms = age_ms + timer.total_ms
         stages_ms = timer.stages_ms
+        self._publish_ms += PUBLISH_WEIGHT * (stages_ms['publish'] - self._publish_ms)
         service_ms = stages_ms['decode'] + stages_ms['publish']
         if self._controller.arrived_too_late(age_ms, service_ms):
             decision = Decision.LATE_ARRIVAL
         else:
             decision = self._controller.update(
-                stages_ms['inference'], budget_used_ms, wait_ms=stages_ms['queue'],
-                service_ms=service_ms, period_ms=self.mailbox.period_ms)
+                stages_ms['inference'], budget_used_ms, processed.prediction.keep_ratio,
+                wait_ms=stages_ms['queue'], service_ms=service_ms,
+                period_ms=self.mailbox.period_ms, topic=frame.topic)
         latency = (SimulatedFrameLatency if frame.simulated else FrameLatency)(
             frame_index=self._num_finished, keep_ratio=processed.prediction.keep_ratio,
             age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,
@@ -258,6 +278,13 @@ class Pipeline:
         """Count a frame that was not published, as where the node was deactivated meanwhile."""
         self.mailbox.mark_dropped(processed.frame, reason)
         self.busy_since_ns = None
+
+
+def counted_age_ms(frame: Frame, tuner: TunerConfig) -> float:
+    """Return how much of the budget was gone when the frame arrived."""
+    if tuner.deadline_from == 'receive' or frame.simulated or math.isnan(frame.age_at_receive_ms):
+        return 0.0
+    return frame.age_at_receive_ms
 
 
 def slowest_ms(costs: Sequence[LevelCost]) -> float:

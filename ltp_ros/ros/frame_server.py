@@ -11,6 +11,7 @@ from sensor_msgs.msg import Image
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
 from ltp_ros.frames import picture
+from ltp_ros.frames.advice import LEAD
 from ltp_ros.frames.camera_health import CameraFeed
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
@@ -29,6 +30,7 @@ from ltp_ros.ros.outputs import Outputs
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
+SELDOM = {**THROTTLE, 'throttle_duration_sec': 60.0}
 OVER_AFTER_NS = 60_000_000_000  # a fault of a picture that was not seen for so long begins anew
 
 
@@ -97,11 +99,16 @@ class FrameServer:
             idle: whether the cameras are not listened to, since nobody wants an answer.
             paused: whether simulated time stands still.
         """
-        if not idle:
-            return self._health.report(time.monotonic_ns(), paused)
-        self.begin()
-        return [status if status.part == 'device' else dataclasses.replace(status, message=IDLE)
-                for status in self._health.report(time.monotonic_ns(), paused)]
+        if idle:
+            self.begin()
+        found = self._health.report(time.monotonic_ns(), paused)
+        if idle:
+            return [status if status.part == 'device' else
+                    dataclasses.replace(status, message=IDLE) for status in found]
+        for status in found:
+            if LEAD in status.message:
+                self._node.get_logger().warning(f'{status.part}: {status.message}', **SELDOM)
+        return found
 
     def configure(self, config: Config) -> None:
         """Use new parameter values from the next frame on."""

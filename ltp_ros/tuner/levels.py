@@ -35,6 +35,22 @@ def costs_of(times_ms: Mapping[float, Sequence[float]]) -> List[LevelCost]:
             for ratio, times in times_ms.items()]
 
 
+def ascending(costs: Sequence[LevelCost]) -> List[LevelCost]:
+    """Return the levels of a ladder, lowest keep ratio first.
+
+    Raises:
+        ValueError: if they are none, as where one is there twice or costs nothing.
+    """
+    ratios = [cost.keep_ratio for cost in costs]
+    if not ratios or len(set(ratios)) < len(ratios):
+        raise ValueError(f'{ratios} is not a ladder; expected keep ratios, none of them twice')
+    for cost in costs:
+        if not (0 < cost.keep_ratio <= 1 and 0 < cost.median_ms < math.inf and
+                0 < cost.p99_ms < math.inf):
+            raise ValueError(f'{cost} must have keep_ratio in (0, 1], finite times > 0')
+    return sorted(costs, key=lambda cost: cost.keep_ratio)
+
+
 def nearest(levels: Sequence[LevelCost], keep_ratio: float) -> int:
     """Return the index into ascending `levels` of the nearest; the higher one of two as near."""
     ratios = [level.keep_ratio for level in levels]

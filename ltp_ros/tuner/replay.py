@@ -8,12 +8,14 @@ deadline; it *misses at* those above.
 import math
 from collections import deque
 from itertools import islice
-from statistics import median
+from statistics import fmean, median
 from typing import Deque, List, NamedTuple, Sequence
 
-WINDOW = 400  # frames remembered
-RECENT = 5    # frames that distinguish an accident from a change of the machine
-EASY = 0.97   # a frame meets the deadline easily within this share of it
+WINDOW = 400    # frames remembered
+RECENT = 5      # frames that distinguish an accident from a change of the machine
+EASY = 0.97     # a frame meets the deadline easily within this share of it
+QUEUED = 0.1    # of the period: a frame that waits longer came while another was in work
+HOPELESS = -2   # the fit of a frame that even the lowest level would not have answered in time
 
 
 class FrameTimes(NamedTuple):
@@ -42,6 +44,9 @@ class Replay:
     wait is not a property of the machine: it is tracked for each level separately (Lindley's
     recursion, bounded by one period because a newer image supersedes the one that waits).
 
+    A frame is *hopeless* if even the lowest level, without any wait, would have been late. It
+    says nothing about the levels above and is set aside, unless most of the newest frames are.
+
     Args:
         costs_ms: table medians of the levels, ascending.
         deadline_ms: a frame that takes just as long meets it.
@@ -52,16 +57,12 @@ class Replay:
                  frames: Sequence[FrameTimes] = ()) -> None:
         self._costs_ms = costs_ms
         self._limit_ms = deadline_ms * (1 + 1e-9)  # rounded
-        self.frames: Deque[FrameTimes] = deque()
-        self._fits: Deque[int] = deque()
+        self.frames: Deque[FrameTimes] = deque(maxlen=WINDOW)
+        self._fits: Deque[int] = deque(maxlen=WINDOW)
         self._next_waits = [0.0] * len(costs_ms)  # at each level
-        self._runs = [0] * len(costs_ms)
         self._easy_runs = [0] * len(costs_ms)
         for frame in frames:
             self.add(frame)
-
-    def __len__(self) -> int:
-        return len(self.frames)
 
     def add(self, frame: FrameTimes) -> None:
         """Replay one more frame, and forget the one WINDOW frames before it."""
@@ -70,39 +71,23 @@ class Replay:
         self._next_waits = [
             min(max(wait_ms + frame.busy_ms(cost_ms) - frame.period_ms, 0.0), frame.period_ms)
             for cost_ms, wait_ms in zip(self._costs_ms, waits)]
+        hopeless = frame.latency_ms(self._costs_ms[0], 0.0) > self._limit_ms
         self.frames.append(frame)
-        self._fits.append(self._fit(frame, waits, self._limit_ms))
-        self._runs = _continue(self._runs, self._fits[-1])
-        self._easy_runs = _continue(self._easy_runs,
-                                    self._fit(frame, waits, EASY * self._limit_ms))
-        self.forget_all_but(WINDOW)
-
-    def forget_all_but(self, num_frames: int) -> None:
-        """Forget the oldest frames."""
-        while len(self.frames) > num_frames:
-            self.frames.popleft()
-            self._fits.popleft()
-
-    def correct(self, cost_ms: float, truth_ms: float) -> None:
-        """Let the frames that ran at a level of `cost_ms` have run at one of `truth_ms`.
-
-        The frames alone are corrected; which levels they fit is for a new `Replay` to say.
-        """
-        self.frames = deque(
-            frame._replace(cost_ms=truth_ms, slowdown=frame.slowdown * cost_ms / truth_ms)
-            if frame.cost_ms == cost_ms else frame for frame in self.frames)
+        self._fits.append(HOPELESS if hopeless else self._fit(frame, waits, self._limit_ms))
+        if not hopeless or self._chronic:
+            fit = self._fit(frame, waits, EASY * self._limit_ms)
+            self._easy_runs = [run + 1 if level <= fit else 0
+                               for level, run in enumerate(self._easy_runs)]
 
     def missed_at(self, level: int) -> bool:
-        """Return whether the newest frame misses at `level`."""
-        return self._fits[-1] < level
+        """Return whether the newest frame misses at `level`, and is not set aside."""
+        return self._fits[-1] < level and (self._fits[-1] != HOPELESS or self._chronic)
 
-    def misses(self, level: int) -> int:
-        """Return how many frames miss at `level`."""
-        return sum(fit < level for fit in self._fits)
-
-    def run(self, level: int) -> int:
-        """Return how many frames were added since the last that misses at `level`."""
-        return self._runs[level]
+    def miss_rate(self, level: int) -> float:
+        """Return the share of frames that miss at `level`, without those that are set aside."""
+        hopeless = self._fits.count(HOPELESS)
+        late = sum(fit < level for fit in self._fits)
+        return (late if 2 * hopeless > len(self._fits) else late - hopeless) / len(self._fits)
 
     def easy_run(self, level: int) -> int:
         """Return how many frames were added since the last that did not easily meet it there."""
@@ -114,36 +99,44 @@ class Replay:
         -1 if there is no such level. That a frame really waited does not count, it may have done
         so for a single slow one; a level that is slower than the camera, as a rule, does.
         """
-        recent = list(islice(reversed(self.frames), RECENT))
-        if not recent:
-            return len(self._costs_ms) - 1
-        waits = [_lasting_wait_ms(recent, cost_ms) for cost_ms in self._costs_ms]
-        fits = sorted(self._fit(frame, waits, self._limit_ms) for frame in recent)
+        recent = self._recent()
+        behind = self.keeping_up() + 1 if recent else 0
+        waits = [0.0 if level < behind else recent[0].period_ms
+                 for level in range(len(self._costs_ms))] if recent else []
+        fits = sorted(self._fit(frame, waits, self._limit_ms)
+                      for frame, fit in zip(recent, reversed(self._fits))
+                      if fit != HOPELESS or self._chronic)
         return fits[num_accidents - 1] if len(fits) >= num_accidents else len(self._costs_ms) - 1
 
-    def typical_ms(self, level: int, num_frames: int) -> float:
-        """Return the typical latency of the newest frames at `level`; by the table if none."""
-        recent = list(islice(reversed(self.frames), num_frames))
-        if not recent:
-            return self._costs_ms[level]
-        cost_ms = self._costs_ms[level]
-        return (median(frame.overhead_ms for frame in recent) + _lasting_wait_ms(recent, cost_ms) +
-                median(frame.slowdown for frame in recent) * cost_ms)
+    def keeping_up(self) -> int:
+        """Return the highest level at which frames take no longer than the period, as a rule.
+
+        -1 if there is no such level.
+        """
+        recent = self._recent()
+        slowdown = median(frame.slowdown for frame in recent)
+        left_ms = (fmean(frame.period_ms for frame in recent) -
+                   median(frame.service_ms for frame in recent))
+        return sum(slowdown * cost_ms <= left_ms for cost_ms in self._costs_ms) - 1
+
+    @property
+    def queued(self) -> bool:
+        """Whether the newest frames came while others were in work, as a rule."""
+        recent = self._recent()
+        return len(recent) == RECENT and (
+            median(frame.wait_ms for frame in recent) > QUEUED * recent[0].period_ms)
+
+    def _recent(self) -> List[FrameTimes]:
+        return list(islice(reversed(self.frames), RECENT))
+
+    @property
+    def _chronic(self) -> bool:
+        """Whether most of the newest frames are hopeless."""
+        return sum(fit == HOPELESS for fit in islice(reversed(self._fits), RECENT)) > RECENT // 2
 
     def _fit(self, frame: FrameTimes, waits_ms: Sequence[float], limit_ms: float) -> int:
         return sum(frame.latency_ms(cost_ms, wait_ms) <= limit_ms
                    for cost_ms, wait_ms in zip(self._costs_ms, waits_ms)) - 1
-
-
-def _continue(runs: Sequence[int], fit: int) -> List[int]:
-    return [run + 1 if level <= fit else 0 for level, run in enumerate(runs)]
-
-
-def _lasting_wait_ms(frames: Sequence[FrameTimes], cost_ms: float) -> float:
-    """Return the longest wait at a level that is slower than the camera as a rule; else 0."""
-    period_ms = frames[0].period_ms  # of the newest
-    slower = median(frame.busy_ms(cost_ms) for frame in frames) > period_ms
-    return period_ms if slower else 0.0
 
 
 def _wait_at(cost_ms: float, followed_ms: float, frame: FrameTimes) -> float:

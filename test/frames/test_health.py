@@ -26,9 +26,10 @@ LATENCY = FrameLatency(
 def pipeline():
     return SimpleNamespace(
         mailbox=Mailbox(), config=update(Config(), {'deadline_ms': 20.0}), keep_ratio=0.7,
-        stuck_s=0.0, trouble='', classifier=SimpleNamespace(
-            model_name='demo', device='cpu', precision='float32',
-            backend=SimpleNamespace(name='eager')))
+        stuck_s=0.0, trouble='', variation=0.0, classifier=SimpleNamespace(
+            model_name='demo', device=SimpleNamespace(type='cpu'), precision='float32',
+            backend=SimpleNamespace(name='eager'), grid_size=(14, 14),
+            data_config=SimpleNamespace(input_size=(224, 224))))
 
 
 def report(health, now_ns=SECOND):
@@ -42,6 +43,18 @@ def test_before_the_first_frame_numbers_are_not_available(pipeline):
     assert all(status.level == Severity.OK for status in statuses.values())
     assert statuses['deadline'].message == 'no image answered yet'
     assert statuses['input'].message == 'waiting for images'
+
+
+@pytest.mark.parametrize('variation, varies', [(0.1, False), (0.5, True)])
+def test_where_the_machine_varies_and_misses_it_is_told_what_else_may_help(
+        pipeline, variation, varies):
+    health, pipeline.variation = Health(pipeline, 0), variation
+    for number in range(100):
+        health.add('left', dataclasses.replace(LATENCY, deadline_met=number % 10 != 0))
+    status = report(health)['deadline']
+    assert status.level == Severity.WARN
+    assert status.message.startswith('missed more often than target_miss_rate')
+    assert ('what else may help: precision:=int8; priority:=20' in status.message) == varies
 
 
 def test_without_a_deadline_its_status_says_that_none_is_set(pipeline):
@@ -104,6 +117,7 @@ def test_the_floor_is_an_error_and_recovers(pipeline):
     status = report(health)['deadline']
     assert status.level == Severity.ERROR and 'superseded' not in status.message
     assert status.message.startswith('too slow even at keep_ratio 0.7, the lowest that is any ')
+    assert 'what else may help: precision:=int8' in status.message
     answers(health, *[Decision.HOLD] * 10)
     assert report(health)['deadline'].level == Severity.OK
 

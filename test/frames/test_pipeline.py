@@ -435,18 +435,21 @@ def test_the_tuner_hears_of_waiting_service_and_period(monkeypatch):
     heard = {}
     update_controller = bench.pipeline._controller.update
     monkeypatch.setattr(bench.pipeline._controller, 'update', lambda *args, **more: (
-        heard.update(more), update_controller(*args, **more))[1])
+        heard.update(more, args=args), update_controller(*args, **more))[1])
     latency = bench.run()
-    assert heard == {'wait_ms': latency.queue_ms, 'period_ms': bench.mailbox.period_ms,
-                     'service_ms': latency.decode_ms + latency.publish_ms}
+    used_ms = latency.age_at_receive_ms + latency.total_ms
+    assert heard == {'args': (latency.inference_ms, used_ms, latency.keep_ratio),
+                     'wait_ms': latency.queue_ms, 'period_ms': bench.mailbox.period_ms,
+                     'service_ms': latency.decode_ms + latency.publish_ms, 'topic': 'image'}
 
 
 @pytest.mark.parametrize('age_ms', [100.0, 1503.0, 9_999.0])
-def test_images_that_arrive_too_old_for_any_level_tune_nothing(age_ms):
+def test_images_that_arrive_too_old_for_any_level_get_the_lowest_and_tune_nothing(age_ms):
     bench = Bench(keep_ratio=1.0, deadline_ms=100.0)
     for latency in run_like_the_table(bench, 50, age_ms=age_ms):
         assert (latency.keep_ratio, latency.deadline_met, latency.decision) == (
-            1.0, False, Decision.LATE_ARRIVAL)
+            0.45, False, Decision.LATE_ARRIVAL)
+        assert bench.pipeline.keep_ratio == 1.0
     latency = run_like_the_table(bench, 50, age_ms=2.0)[-1]  # the stamps are right again
     assert (latency.keep_ratio, latency.deadline_met, latency.decision) == (
         1.0, True, Decision.HOLD)
@@ -457,6 +460,26 @@ def test_an_age_that_leaves_less_than_the_lowest_level_costs_is_late_too():
     assert run_like_the_table(bench, 5, age_ms=93.0)[-1].decision == Decision.LATE_ARRIVAL
     assert run_like_the_table(bench, 1, age_ms=85.5)[-1].decision == Decision.LATE_ARRIVAL
     assert run_like_the_table(bench, 5, age_ms=60.0)[-1].decision != Decision.LATE_ARRIVAL
+
+
+def test_a_late_image_is_dropped_where_that_is_wished_and_a_slow_machine_answers():
+    bench = Bench(keep_ratio=1.0, deadline_ms=30.0, drop_late=True)
+    run_like_the_table(bench, 5, age_ms=5.0)
+    with pytest.raises(FrameDropped, match='less than the lowest keep_ratio takes') as drop:
+        bench.process(receive_ms=bench.now_ms, age_ms=25.0)
+    assert drop.value.reason == 'late'
+    assert bench.mailbox.dropped == {('image', 'late'): 1}
+    bench.pipeline.config = update(bench.pipeline.config, {'deadline_ms': 5.0})
+    assert bench.run(receive_ms=bench.now_ms, age_ms=25.0).keep_ratio == 0.45
+
+
+def test_an_older_image_runs_at_a_lower_level_and_the_level_in_use_stays():
+    bench = Bench(keep_ratio=1.0, deadline_ms=40.0)
+    assert run_like_the_table(bench, 40, age_ms=5.0)[-1].keep_ratio == 1.0
+    older, = run_like_the_table(bench, 1, age_ms=15.0)
+    assert older.keep_ratio == 0.7 and older.deadline_met and bench.pipeline.keep_ratio == 1.0
+    waited = bench.run(receive_ms=bench.now_ms - 10.0, age_ms=5.0)
+    assert waited.keep_ratio == 0.7 and waited.deadline_met
 
 
 def test_one_camera_that_lags_does_not_pull_the_others_down():

@@ -42,13 +42,14 @@ class FrameRow:
     """One answer of the node."""
 
     phase: str
-    time_s: float       # capture time, from the start of the run's first phase
+    time_s: float       # capture time, in the time that its policy had
     frame_index: int    # the node's own count of its answers
     keep_ratio: float
     age_ms: float       # from capture to publish
     inference_ms: float
     dropped: int        # images dropped since the previous answer
     deadline_ms: float  # in force at the capture, whether or not the node knew of it
+    turn: int = 0       # of its policy in the phase
 
     @property
     def missed(self) -> bool:
@@ -79,6 +80,12 @@ def by_phase(frames: Sequence[FrameRow]) -> Dict[str, List[FrameRow]]:
     """Return the frames of each phase, in the order of the phases."""
     return {name: list(group)
             for name, group in itertools.groupby(frames, lambda frame: frame.phase)}
+
+
+def _turns(frames: Sequence[FrameRow]) -> List[List[FrameRow]]:
+    """Return the frames of each turn, which were answered one after the other."""
+    return [list(group) for _, group in itertools.groupby(
+        frames, lambda frame: (frame.phase, frame.turn))]
 
 
 def miss_rate(frames: Sequence[FrameRow]) -> float:
@@ -137,10 +144,17 @@ def oracle(runs: Sequence[Run], ladder: Sequence[float],
             for phase in by_phase(runs[0].frames)}
 
 
-def rows(runs: Sequence[Run], ladder: Sequence[float], target_miss_rate: float) -> List[Row]:
+def rows(runs: Sequence[Run], ladder: Sequence[float], target_miss_rate: float,
+         agreement: Optional[Mapping[float, float]] = None) -> List[Row]:
     """Return the statistics of each situation, phase and policy, the oracle included.
 
     Unknown values are None. A situation has an oracle if every level of the ladder ran in it.
+
+    Args:
+        runs: of every policy and situation.
+        ladder: every level.
+        target_miss_rate: as for `best_level`.
+        agreement: of each level with the unpruned model, in percent of the images.
     """
     result: List[Row] = []
     policies: Dict[str, List[List[FrameRow]]] = {}  # policy -> the frames of each situation
@@ -153,46 +167,53 @@ def rows(runs: Sequence[Run], ladder: Sequence[float], target_miss_rate: float) 
         right = {phase: frames[0].keep_ratio for phase, frames in best.items()}
         for policy, frames in frames_of.items():
             result += _situation_rows(situation, policy, frames,
-                                      right if policy == TUNED else {}, ladder)
+                                      right if policy == TUNED else {}, ladder, agreement)
             policies.setdefault(policy, []).append(list(frames))
     for policy, parts in policies.items():
         if len(parts) > 1:
             result.append({'situation': EVERY, 'phase': EVERY, 'policy': policy,
-                           **_numbers(parts), 'frames_to_right_level': None,
+                           **_numbers(parts, agreement), 'frames_to_right_level': None,
                            'seconds_to_right_level': None})
     return result
 
 
 def _situation_rows(situation: str, policy: str, frames: Sequence[FrameRow],
-                    right: Mapping[str, float], ladder: Sequence[float]) -> Iterator[Row]:
+                    right: Mapping[str, float], ladder: Sequence[float],
+                    agreement: Optional[Mapping[float, float]]) -> Iterator[Row]:
     phases = by_phase(frames)
     for phase, members in phases.items():
         found = None
         if phase in right:
             found = right_from([frame.keep_ratio for frame in members], right[phase], ladder)
-        yield {'situation': situation, 'phase': phase, 'policy': policy, **_numbers([members]),
-               'frames_to_right_level': found, 'seconds_to_right_level': (
+        yield {'situation': situation, 'phase': phase, 'policy': policy,
+               **_numbers([members], agreement), 'frames_to_right_level': found,
+               'seconds_to_right_level': (
                    None if found is None else members[found].time_s - members[0].time_s)}
     if len(phases) > 1:
-        yield {'situation': situation, 'phase': EVERY, 'policy': policy, **_numbers([frames]),
-               'frames_to_right_level': None, 'seconds_to_right_level': None}
+        yield {'situation': situation, 'phase': EVERY, 'policy': policy,
+               **_numbers([frames], agreement), 'frames_to_right_level': None,
+               'seconds_to_right_level': None}
 
 
-def _numbers(parts: Sequence[Sequence[FrameRow]]) -> Dict[str, Optional[float]]:
+def _numbers(parts: Sequence[Sequence[FrameRow]],
+             agreement: Optional[Mapping[float, float]]) -> Dict[str, Optional[float]]:
     """Return the statistics of frames from one or more runs."""
     frames = [frame for part in parts for frame in part]
     deadlines = {frame.deadline_ms for frame in frames}
     ages = [frame.age_ms for frame in frames]
+    turns = [turn for part in parts for turn in _turns(part)]
     # By the node's own count, since an answer that was not received here was published too
-    published = sum(phase[-1].frame_index - phase[0].frame_index + 1
-                    for part in parts for phase in by_phase(part).values())
+    published = sum(turn[-1].frame_index - turn[0].frame_index + 1 for turn in turns)
     dropped = sum(frame.dropped for frame in frames)
+    in_time = [frame.keep_ratio for frame in frames if not frame.missed]
     return {
         'deadline_ms': deadlines.pop() if len(deadlines) == 1 else None,
         'miss_rate': miss_rate(frames), 'misses': sum(frame.missed for frame in frames),
         'mean_keep_ratio': math.fsum(frame.keep_ratio for frame in frames) / len(frames),
-        'level_changes': sum(level_changes([frame.keep_ratio for frame in part])
-                             for part in parts),
+        'on_time_agreement': math.fsum(agreement[level] for level in in_time) / (
+            len(frames) + dropped) if agreement else None,
+        'level_changes': sum(level_changes([frame.keep_ratio for frame in turn])
+                             for turn in turns),
         'age_p50_ms': float(np.percentile(ages, 50)), 'age_p99_ms': float(np.percentile(ages, 99)),
         'inference_p50_ms': float(np.percentile([frame.inference_ms for frame in frames], 50)),
         'received': published + dropped, 'published': published, 'dropped': dropped,

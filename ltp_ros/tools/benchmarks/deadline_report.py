@@ -13,8 +13,8 @@ from ltp_ros.research.benchmarks.deadline import FrameRow, Run
 LEFT = ('situation', 'policy')
 COLUMNS = {  # 79 characters, to fit a terminal or log of 80
     'situation': '{where}', 'policy': '{policy}', 'missed': '{missed:.1f} %',
-    'keep': '{mean_keep_ratio:.3f}', 'moves': '{level_changes}', 'right in': '{right_in}',
-    'age p50': '{age_p50_ms:.1f}', 'p99': '{age_p99_ms:.1f}', 'dropped': '{dropped}'}
+    'on time': '{on_time}', 'keep': '{mean_keep_ratio:.3f}', 'moves': '{level_changes}',
+    'right in': '{right_in}', 'age p99': '{age_p99_ms:.1f}', 'dropped': '{dropped}'}
 
 
 def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, Any]],
@@ -29,7 +29,8 @@ def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, Any]],
     table = Table(
         title='{model} on {device}, {backend} {precision}, '.format(**head) +
         f'deadline {head["deadline_ms"]:.1f} ms',
-        caption='age: capture to publish, ms; right in: answers (s) until near the oracle',
+        caption='on time: share of all images answered in time and as unpruned; age: capture to '
+        'publish, ms; right in: answers (s) until near the oracle',
         box=box.SIMPLE_HEAD, padding=0)
     for heading in COLUMNS:
         table.add_column(heading, justify='left' if heading in LEFT else 'right', no_wrap=True)
@@ -37,6 +38,8 @@ def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, Any]],
     for row, following in zip(shown, [*shown[1:], None]):
         numbers: Dict[str, object] = {
             **row, 'missed': 100.0 * row['miss_rate'],
+            'on_time': '' if row['on_time_agreement'] is None else
+            f'{row["on_time_agreement"]:.1f}',
             'where': ' '.join(dict.fromkeys((row['situation'], row['phase']))),
             'right_in': '' if row['frames_to_right_level'] is None else
             f'{row["frames_to_right_level"]} ({row["seconds_to_right_level"]:.1f})'}
