@@ -18,7 +18,7 @@ SMALLER = 0.5   # of the tokens of an image
 class Hint(NamedTuple):
     """A parameter to change."""
 
-    share: float  # of the time of an inference that is left, roughly (docs/tuner.md)
+    share: float  # of the time of an inference that is left, roughly (docs/benchmarks.md)
     text: str
 
 

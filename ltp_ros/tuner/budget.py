@@ -11,6 +11,7 @@ from ltp_ros.tuner.replay import EASY
 NOW = Duration(0.27, 3)
 ACCIDENT = 1.2
 MOST = NOW.frames(1e3 / 120)  # at the highest rate
+PEEK = 10  # of so many late frames in a row one runs all the same
 AGES = 100   # newest frames of a camera whose median age is typical of it
 RARELY = 0.1  # share of the images that wait where they do not wait for each other
 REFRESH = 10  # frames from one look at them to the next, once there are so many
@@ -26,6 +27,7 @@ class Speed:
     def __init__(self) -> None:
         self.typical = self.slowest = 1.0  # slowdowns, of the newest frames
         self._newest: Deque[float] = deque(maxlen=MOST)
+        self._late = 0  # in a row
 
     def learn(self, slowdown: float, period_ms: float) -> None:
         """Take the slowdown of one more frame; `period_ms` from one image to the next."""
@@ -45,6 +47,16 @@ class Speed:
         """
         return max(sum(cost_ms * self.slowest <= (left_ms if level <= before else EASY * left_ms)
                        for level, cost_ms in enumerate(costs_ms)) - 1, 0)
+
+    def is_late(self, floor_ms: float, left_ms: float, fresh_ms: float) -> bool:
+        """Return whether to drop the next frame; see `KeepRatioController.is_late`.
+
+        Where all are late, some that have a chance run, for only a frame that ran tells that the
+        machine has become faster.
+        """
+        late = left_ms < floor_ms * self.typical <= fresh_ms
+        self._late = self._late + 1 if late else 0
+        return late and (left_ms <= 0.0 or self._late % PEEK > 0)
 
 
 class Ages:

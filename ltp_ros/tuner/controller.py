@@ -79,16 +79,16 @@ class KeepRatioController:
         return self._levels[self._chosen].keep_ratio
 
     def is_late(self, left_ms: float, fresh_ms: float) -> bool:
-        """Return whether no level will answer the next frame in time, by its own fault.
+        """Return whether the next frame is to be dropped: no level will answer it in time.
 
-        Where the machine is too slow for any frame it is False.
+        That is its own fault: where the machine is too slow for any frame it is False.
 
         Args:
             left_ms: of its budget, for its inference.
             fresh_ms: what would be left of it, were the image new.
         """
-        floor_ms = self._levels[0].median_ms * self._speed.typical
-        return bool(self.config.deadline_ms) and left_ms < floor_ms <= fresh_ms
+        return bool(self.config.deadline_ms) and self._speed.is_late(
+            self._levels[0].median_ms, left_ms, fresh_ms)
 
     def update(self, inference_ms: float, latency_ms: float, keep_ratio: Optional[float] = None, *,
                wait_ms: float = 0.0, service_ms: float = 0.0, period_ms: float = math.inf,

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from ltp_ros.tuner.budget import ACCIDENT, AGES, Ages, Speed
+from ltp_ros.tuner.budget import ACCIDENT, AGES, PEEK, Ages, Speed
 
 COSTS_MS = [10.0, 20.0, 30.0]
 PERIOD_MS = 1e3 / 30
@@ -69,6 +69,26 @@ def test_a_level_above_that_of_the_frame_before_must_leave_a_little(before, leve
 
 def test_twice_as_slow_a_machine_affords_half():
     assert speed(2.0, 2.0).highest(COSTS_MS, 40.0, before=2) == 1
+
+
+def test_a_frame_with_too_little_left_is_late_unless_a_fresh_one_would_be_too():
+    assert Speed().is_late(10.0, 9.0, 20.0)
+    assert not Speed().is_late(10.0, 10.0, 20.0)
+    assert not Speed().is_late(10.0, 5.0, 9.0)
+
+
+def test_where_every_frame_is_late_one_runs_now_and_then_since_the_machine_may_be_faster_by_now():
+    known = speed(2.0, 2.0, 2.0)
+    late = [known.is_late(10.0, 15.0, 25.0) for _ in range(3 * PEEK)]
+    assert late == ([True] * (PEEK - 1) + [False]) * 3
+    for _ in range(NEWEST):
+        known.learn(1.0, PERIOD_MS)
+    assert not known.is_late(10.0, 15.0, 25.0)
+
+
+def test_a_frame_whose_budget_is_gone_never_runs():
+    known = Speed()
+    assert all(known.is_late(10.0, -1.0, 25.0) for _ in range(3 * PEEK))
 
 
 def ages(near_ms, far_ms, waits):
