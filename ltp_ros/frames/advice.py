@@ -54,12 +54,16 @@ def hints(config: ClassifierConfig, classifier: Classifier, variation: float,
             found.append(Hint(0.4, 'precision:=float16'))
         if backend == 'eager':
             found.append(Hint(0.5, 'backend:=graph'))
-    height, patches = classifier.data_config.input_size[0], classifier.grid_size[0]
-    smaller = height // patches * round(SMALLER ** 0.5 * patches)
-    found.append(Hint(SMALLER, f'input_size:={smaller}, which sees less detail'))
+    found.append(Hint(SMALLER, f'input_size:={smaller_input(classifier)}, which sees less detail'))
     if superseded:
         found.append(Hint(0.9, 'a lower max_rate, which ends the waiting for the image before'))
     return sorted(found)
+
+
+def smaller_input(classifier: Classifier) -> int:
+    """Return the pixels a side of an image with about SMALLER of the tokens."""
+    pixels, patches = classifier.data_config.input_size[0], classifier.grid_size[0]
+    return pixels // patches * round(SMALLER ** 0.5 * patches)
 
 
 def sentence(found: List[Hint]) -> str:

@@ -25,6 +25,12 @@ class Frame:
     age_at_receive_ms: float  # receive - stamp; NaN where the stamp is unusable
     simulated: bool = False  # that age is of simulated time
 
+    def counted_age_ms(self, deadline_from: str) -> float:
+        """Return how much of its budget was gone when it arrived; see `TunerConfig`."""
+        if deadline_from == 'receive' or self.simulated or math.isnan(self.age_at_receive_ms):
+            return 0.0
+        return self.age_at_receive_ms
+
 
 @dataclass(frozen=True)
 class Counts:

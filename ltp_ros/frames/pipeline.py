@@ -218,7 +218,7 @@ class Pipeline:
         if not tuner.deadline_ms:
             return self._controller.keep_ratio
         fresh_ms = tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
-        left_ms = fresh_ms - timer.stages_ms['queue'] - counted_age_ms(frame, tuner)
+        left_ms = fresh_ms - timer.stages_ms['queue'] - frame.counted_age_ms(tuner.deadline_from)
         if tuner.drop_late and self._controller.is_late(left_ms, fresh_ms):
             raise FrameDropped('late', f'{left_ms:.1f} of {tuner.deadline_ms:g} ms were left for '
                                'an image, less than the lowest keep_ratio takes')
@@ -228,7 +228,7 @@ class Pipeline:
         """Time a frame whose prediction was just published, tune, and count it."""
         timer, frame, tuner = processed.timer, processed.frame, processed.tuner
         timer.mark('publish')
-        age_ms = counted_age_ms(frame, tuner)
+        age_ms = frame.counted_age_ms(tuner.deadline_from)
         budget_used_ms = age_ms + timer.total_ms
         stages_ms = timer.stages_ms
         self._publish_ms += PUBLISH_WEIGHT * (stages_ms['publish'] - self._publish_ms)
@@ -278,13 +278,6 @@ class Pipeline:
         """Count a frame that was not published, as where the node was deactivated meanwhile."""
         self.mailbox.mark_dropped(processed.frame, reason)
         self.busy_since_ns = None
-
-
-def counted_age_ms(frame: Frame, tuner: TunerConfig) -> float:
-    """Return how much of the budget was gone when the frame arrived."""
-    if tuner.deadline_from == 'receive' or frame.simulated or math.isnan(frame.age_at_receive_ms):
-        return 0.0
-    return frame.age_at_receive_ms
 
 
 def slowest_ms(costs: Sequence[LevelCost]) -> float:

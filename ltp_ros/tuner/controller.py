@@ -184,8 +184,8 @@ class KeepRatioController:
         return self._law.level == 0 and self._law.replay.recent_fit(RECENT // 2 + 1) < 0
 
     def _doubt_the_table(self, period_ms: float) -> None:
-        for level in self._trials.next(self._law.replay, self._at_a_slow_floor, self._inside,
-                                       self._levels[0], period_ms):
+        if level := self._trials.next(self._law.replay, self._at_a_slow_floor, self._inside,
+                                      self._levels[0], period_ms):
             self._ladder, self._inside = (
                 [level if each.keep_ratio == level.keep_ratio else each for each in levels]
                 for levels in (self._ladder, self._inside))

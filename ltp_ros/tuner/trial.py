@@ -7,7 +7,7 @@ They may have been timed while another program ran.
 import dataclasses
 from collections import deque
 from statistics import median
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from ltp_ros.tuner.law import Duration
 from ltp_ros.tuner.levels import LevelCost
@@ -34,8 +34,8 @@ class Trials:
         self._not_before: Dict[float, int] = {}  # keep ratio -> frame number
 
     def next(self, replay: Replay, wanted: bool, inside: Sequence[LevelCost], floor: LevelCost,
-             period_ms: float) -> Iterator[LevelCost]:
-        """Yield levels with another cost from now on, after each frame.
+             period_ms: float) -> Optional[LevelCost]:
+        """Return a level that has another cost from now on, if any; called after each frame.
 
         Args:
             replay: with the newest frame.
@@ -46,15 +46,16 @@ class Trials:
         """
         self._frames += 1
         if self._trial and self._frames >= self._trial.ends_at:
-            yield self._learn(self._trial, replay)
-        elif wanted and not self._trial:
-            for level in reversed(self._doubted(inside, floor)):
-                cost_ms = _share_ms(level, floor)
-                slowdown = median(frame.slowdown for frame in list(replay.frames)[-RECENT:])
-                self._trial = Trial(level, cost_ms, slowdown, self._frames + RECENT)
-                self._not_before[level.keep_ratio] = self._frames + TRY_AGAIN.frames(period_ms)
-                yield dataclasses.replace(level, median_ms=cost_ms)
-                return
+            return self._learn(self._trial, replay)
+        doubted = self._doubted(inside, floor)
+        if self._trial or not wanted or not doubted:
+            return None
+        level = doubted[-1]
+        cost_ms = _share_ms(level, floor)
+        slowdown = median(frame.slowdown for frame in list(replay.frames)[-RECENT:])
+        self._trial = Trial(level, cost_ms, slowdown, self._frames + RECENT)
+        self._not_before[level.keep_ratio] = self._frames + TRY_AGAIN.frames(period_ms)
+        return dataclasses.replace(level, median_ms=cost_ms)
 
     def least_ms(self, inside: Sequence[LevelCost], floor: LevelCost) -> float:
         """Return the least that any level may cost: the floor, or one that may be tried."""

@@ -3,11 +3,11 @@
 """Every policy on every scene: what was missed, and what was right and in time."""
 import dataclasses
 from statistics import mean
-from typing import Dict, List, Mapping, Sequence, Union
+from typing import Dict, List, Sequence, Union
 
 from ltp_ros.config import TunerConfig
 from ltp_ros.research.tuning.policies import ORACLE, RULES, Maker, Tuned, fixed
-from ltp_ros.research.tuning.simulation import DEADLINES, LADDER, Images, Outcome, play
+from ltp_ros.research.tuning.simulation import LADDER, Images, Outcome, play
 
 PENALTY = 2.0  # points of accuracy for each percent missed above the oracle's and the target
 TUNER, STRICT, BEST, BOUND = 'the tuner', 'the tuner, strict', 'best fixed level', 'oracle'
@@ -76,8 +76,3 @@ def summarize(rows: Sequence[Row]) -> List[Row]:
                 'worst_scene': min(gains)}
 
     return [means(policy) for policy in dict.fromkeys(str(row['policy']) for row in rows)]
-
-
-def cells(scenes: Mapping[str, Images]) -> List[Sequence[str]]:
-    """Return every scene with every deadline."""
-    return [(scene, deadline) for scene in scenes for deadline in DEADLINES]

@@ -9,18 +9,21 @@ from typing import Dict, List, NamedTuple, Optional
 import numpy as np
 import torch
 from rich import box
+from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, TunerConfig
-from ltp_ros.frames.advice import SMALLER
+from ltp_ros.frames.advice import smaller_input
 from ltp_ros.model.vit import ModelError
+from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.runners import interleave
 from ltp_ros.tools.benchmarks.methods import DEFAULT_PAIRS
-from ltp_ros.tools.benchmarks.session import model_parameters
+from ltp_ros.tools.benchmarks.session import head_of, model_parameters
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.frame_sources import SAMPLES, panned_samples
+from ltp_ros.tools.support.output_files import write_json
 
 BUDGET_S = 120.0
 FEWEST_ROUNDS, MOST_ROUNDS = 5, 1000
@@ -49,9 +52,7 @@ def candidates(classifier: Classifier, device: str) -> List[Changes]:
     if device == 'cpu':
         found += [{'num_threads': count} for count in sorted({1, max(cores - 1, 1), cores})
                   if count != used]
-    patches, pixels = classifier.grid_size[0], classifier.data_config.input_size[0]
-    found.append({'input_size': pixels // patches * round(SMALLER ** 0.5 * patches)})
-    return found
+    return [*found, {'input_size': smaller_input(classifier)}]
 
 
 def make(args: argparse.Namespace, changes: Changes, left_out: List[str]) -> Optional[Way]:
@@ -117,3 +118,16 @@ def make_table(found: Dict[str, object]) -> Table:
         table.add_row(row['change'], *(format(row[name], '.1f') for name in (
             'unpruned_ms', 'floor_ms', 'floor_p99_ms')), f'{row["of_now"]:.2f}')
     return table
+
+
+def run(args: argparse.Namespace, bar: Progress, name: str) -> None:
+    """Print the table, and what is left out of it; write the JSON file of the command `name`."""
+    if args.plot or args.frames:
+        raise BenchmarkError('--advise times no frames, so that there is nothing to write with '
+                             '--plot or --frames; its times go to --json')
+    found = measure(args, bar)
+    bar.stop()
+    Console().print(make_table(found))
+    for note in found['notes']:  # type: ignore[attr-defined]
+        Console().print(note, soft_wrap=True, markup=False, highlight=False)
+    write_json(args.json, {**head_of(args, name), **found})

@@ -20,7 +20,6 @@ from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig, TunerConfig
 from ltp_ros.files import expand
 from ltp_ros.images import read_images, spread
-from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.deadline import ORACLE, SITUATIONS, TUNED, Run, policy_name, rows
 from ltp_ros.research.benchmarks.deadline_plot import draw
 from ltp_ros.research.benchmarks.figures import new_figure
@@ -148,16 +147,8 @@ def fixed_levels(policies: List[Union[str, float]]) -> List[float]:
 def run(args: argparse.Namespace, bar: Progress) -> None:
     """Run the command: print the table and write the files given by the flags."""
     check_writable(args.json, args.plot, args.frames)
-    if args.advise and (args.plot or args.frames):
-        raise BenchmarkError('--advise times no frames, so that there is nothing to write with '
-                             '--plot or --frames; its times go to --json')
     if args.advise:
-        advice = advise.measure(args, bar)
-        bar.stop()
-        Console().print(advise.make_table(advice))
-        for note in advice['notes']:  # type: ignore[attr-defined]
-            Console().print(note, soft_wrap=True, markup=False, highlight=False)
-        write_json(args.json, {**head_of(args, NAME), **advice})
+        advise.run(args, bar, NAME)
         return
     shown = ([None] if TUNED in args.policies else []) + fixed_levels(args.policies)
     figure = new_figure(args.plot, 12, 4.5 * len(args.situations)) if args.plot else None

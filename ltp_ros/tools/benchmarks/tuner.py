@@ -8,6 +8,7 @@ accuracy at each level. At equal misses: less two points for each percent missed
 and what even an oracle misses, which knows the time of the frame at hand.
 """
 import argparse
+import itertools
 from typing import Dict, List
 
 import numpy as np
@@ -21,8 +22,8 @@ from ltp_ros.config import ClassifierConfig, TunerConfig
 from ltp_ros.files import expand
 from ltp_ros.frames.startup import TIMED_ROUNDS
 from ltp_ros.research.tuning import recording, scenes
-from ltp_ros.research.tuning.comparison import Row, cells, compare, summarize
-from ltp_ros.research.tuning.simulation import Images
+from ltp_ros.research.tuning.comparison import Row, compare, summarize
+from ltp_ros.research.tuning.simulation import DEADLINES, Images
 from ltp_ros.tools.support.flags import (
     CLASSIFIER_FLAGS,
     absolute_paths,
@@ -64,7 +65,7 @@ def measure(args: argparse.Namespace, bar: Progress) -> List[Row]:
     played: Dict[str, Images] = scenes.synthetic(args.seed, args.seconds)
     for path in args.recordings:
         played.update((scene.name, scene) for scene in recording.scenes(path, args.seed))
-    todo = cells(played)
+    todo = list(itertools.product(played, DEADLINES))
     task = bar.add_task('starting', total=len(todo))
     rows: List[Row] = []
     for name, deadline in todo:
