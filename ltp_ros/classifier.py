@@ -3,14 +3,16 @@
 """`Classifier`: one RGB image in, one `Prediction` out."""
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 
-from ltp_ros.backends import cache, choice
+from ltp_ros.backends import cache, choice, kept_choice
 from ltp_ros.backends.protocol import Backend, BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
+from ltp_ros.machine import hardware, power_mode
 from ltp_ros.model import vit
 from ltp_ros.reduction.base import check_keep_ratio
 from ltp_ros.tuner import ladder_profile as profile
@@ -98,6 +100,8 @@ class Classifier:
         self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
         self.model_hash = profile.model_hash(tensors_of(model))
         self._num_keep = {ratio: _num_keep(model, ratio) for ratio in config.ladder}
+        self.kept: Optional[kept_choice.Kept] = None  # what is known from an earlier start
+        self._choice_file: Optional[Path] = None
         self.backend = self._choose_backend(model, log or _silent)
         self.precision: str = self.backend.precision
 
@@ -105,17 +109,43 @@ class Classifier:
         config = self.config
         folder = choice.model_folder(config.cache, self.model_name, self.model_hash,
                                      config.method, config.score, config.alpha)
+
+        def make(name: str, precision: str) -> Backend:
+            return choice.create(name, precision, model, self.data_config, self.device, folder,
+                                 log)
+
         try:
             pairs = choice.candidates(config.backend, config.precision, self.device)
-            if folder is not None and 'onnx' in dict(pairs):  # which alone keeps anything
+            if folder is not None and {'onnx', 'openvino'} & set(dict(pairs)):  # which keep files
                 cache.prune(folder.parents[1], folder)
-            return choice.fastest(
-                pairs, lambda name, precision: choice.create(
-                    name, precision, model, self.data_config, self.device, folder, log),
-                _test_frame(), snap(TRIAL_LEVEL, config.ladder), log)
+            if folder is not None and len(pairs) > 1:
+                self._choice_file = choice_file(folder, config, self.device)
+                self.kept = kept_choice.read(self._choice_file)
+            trial = _test_frame(), snap(TRIAL_LEVEL, config.ladder)
+            backend = self.kept and choice.as_before(
+                self.kept, pairs, config.precision == 'auto', make, *trial, log)
+            if backend:
+                log(f'to choose anew, delete {self._choice_file}')
+                return backend
+            self.kept = None
+            return choice.fastest(pairs, make, *trial, log)
         except (ImportError, RuntimeError, OSError) as error:
             raise ClassifierError(f'backend {config.backend} cannot run {self.model_name}: '
                                   f'{error}') from error
+
+    def keep_choice(self, levels: Sequence[Tuple[float, float, float]]) -> None:
+        """Keep which backend was the fastest, for the next start, if others were there.
+
+        Args:
+            levels: keep ratio, median and 99th percentile in ms, as they were timed.
+
+        Raises:
+            OSError: if the choice cannot be kept.
+        """
+        if self._choice_file is not None:
+            kept_choice.write(self._choice_file, kept_choice.Kept(
+                self.backend.name, self.precision, self.kept.check if self.kept else '',
+                tuple(levels)))
 
     def warm_up(self, progress: Optional[Callable[[float], None]] = None) -> None:
         """Run every level of the ladder until its caches are filled; call `progress` after each.
@@ -234,6 +264,14 @@ def resolve_device(device: str) -> torch.device:
         raise ClassifierError(f'device {device} was asked for, but torch sees '
                               f'{torch.cuda.device_count()} CUDA devices, counted from 0')
     return found
+
+
+def choice_file(folder: Path, config: ClassifierConfig, device: torch.device) -> Path:
+    """Return the file of what was the fastest on this machine, in a model's folder."""
+    return kept_choice.file_of(folder, {
+        'backend': config.backend, 'precision': config.precision,
+        'hardware': hardware(str(device)), 'power_mode': power_mode(),
+        'threads': torch.get_num_threads(), **kept_choice.versions()})
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

@@ -69,12 +69,14 @@ class ClassifierConfig:
         'auto', "where the model runs; 'cuda:1' is the second GPU",
         choices=('auto', 'cuda', 'cpu'), pattern=r'cuda:\d+', example='cuda:N')
     precision: str = parameter(
-        'auto', "number format of the model; 'auto' is float16 on a GPU, on a CPU the faster of "
-        'float32 and bfloat16. int8 (ONNX Runtime on a CPU) is the fastest there; it '
-        'changes some predictions', choices=('auto', 'float32', 'float16', 'bfloat16', 'int8'))
+        'auto', "number format of the model; 'auto' is float16 on a GPU, on a CPU the fastest of "
+        'float32, bfloat16 and, where ltp_export --int8 has found that the answers hold, int8. '
+        'int8 that is given (ONNX Runtime or OpenVINO on a CPU) is not checked and changes some '
+        'predictions', choices=('auto', 'float32', 'float16', 'bfloat16', 'int8'))
     backend: str = parameter(
-        'auto', "runtime of the model: CUDA graphs, plain torch, ONNX Runtime; 'auto' times those "
-        'that are available, at startup', choices=('auto', 'graph', 'eager', 'onnx'))
+        'auto', 'runtime of the model: CUDA graphs, plain torch, ONNX Runtime, OpenVINO (CPU); '
+        "'auto' times those that are available, at startup",
+        choices=('auto', 'graph', 'eager', 'onnx', 'openvino'))
     num_threads: int = parameter(
         0, 'CPU threads of the model; 0: as many as there are cores', minimum=0, maximum=1024)
     priority: int = parameter(
@@ -82,8 +84,8 @@ class ClassifierConfig:
         'rtprio limit. Stay below 50, the priority of interrupt threads. 0: none', minimum=0,
         maximum=99)
     cache: str = parameter(
-        '', 'folder for exported models and engines of the backend onnx; empty: ltp_ros in '
-        'XDG_CACHE_HOME or ~/.cache', path=True)
+        '', 'folder for exported models and engines of the backends onnx and openvino; empty: '
+        'ltp_ros in XDG_CACHE_HOME or ~/.cache', path=True)
     method: str = parameter(
         'ltp', 'token reduction: ltp drops the least important tokens; mixed merges quads of '
         'patches without detail; papr and tome are the peers, tome with as much work as ltp at '

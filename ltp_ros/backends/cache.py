@@ -37,13 +37,8 @@ def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], 
     Raises:
         OSError: if the folder or the file cannot be made, or others can write there.
     """
-    _make_private(path.parent)
-    for depth, folder in enumerate(list(path.parents)[:FOLDERS]):
-        sharer = who_else_writes(folder, sticky_is_enough=depth > 0)
-        if sharer:
-            raise PermissionError(f'{folder} {sharer}, and what lies there may not be what this '
-                                  f'user made: sudo chown {os.geteuid()} and chmod go-w that '
-                                  'folder, or set cache:=FOLDER')
+    make_private(path.parent)
+    check_private(path.parent)
     with _locked(path.parent, log):
         fault = _fault(path, origin)
         if fault:
@@ -55,6 +50,16 @@ def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], 
                 path.name: {'sha256': sha256(path), 'origin': dict(origin)}})
         with contextlib.suppress(OSError):  # a cache that is only read
             os.utime(str(path.parent))  # last used
+
+
+def check_private(folder: Path) -> None:
+    """Raise PermissionError if others can write to a folder of files, or to those around it."""
+    for depth, each in enumerate([folder, *folder.parents][:FOLDERS]):
+        sharer = who_else_writes(each, sticky_is_enough=depth > 0)
+        if sharer:
+            raise PermissionError(f'{each} {sharer}, and what lies there may not be what this '
+                                  f'user made: sudo chown {os.geteuid()} and chmod go-w that '
+                                  'folder, or set cache:=FOLDER')
 
 
 def who_else_writes(folder: Path, sticky_is_enough: bool = True) -> str:
@@ -84,7 +89,7 @@ def misfits(base: Path, origin: Callable[[bool], Mapping[str, str]]) -> List[str
         base: the cache.
         origin: what levels are made of now, for int8 or not.
     """
-    return [f'{path} {fault}' for path in sorted(base.glob('*/*/keep_*.onnx'))
+    return [f'{path} {fault}' for path in sorted(base.glob('*/*/*.onnx'))
             for fault in [_fault(path, origin('_int8' in path.name))] if fault]
 
 
@@ -112,7 +117,7 @@ def prune(base: Path, in_use: Path, max_bytes: int = MAX_BYTES) -> None:
         in_use: a folder that stays.
         max_bytes: for all of them.
     """
-    folders = sorted({path.parent for path in base.glob('*/*/keep_*.onnx')},
+    folders = sorted({path.parent for path in base.glob('*/*/*.onnx')},
                      key=lambda folder: folder.stat().st_mtime)
     sizes = {folder: sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())
              for folder in folders}
@@ -163,9 +168,10 @@ def _files(folder: Path) -> Iterator[Path]:
             if path.is_file() and not path.name.startswith(SEALS))
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
+    """Make a folder, and those that it is in, for this user alone."""
     if not folder.is_dir():
-        _make_private(folder.parent)
+        make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 

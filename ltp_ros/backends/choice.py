@@ -16,28 +16,31 @@ from torch import nn
 
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.graph import GraphBackend
+from ltp_ros.backends.kept_choice import Kept
 from ltp_ros.backends.onnx import OnnxBackend, choose_providers
+from ltp_ros.backends.openvino import OpenvinoBackend
 from ltp_ros.backends.protocol import Backend, Log
 from ltp_ros.model.preprocessing import DataConfig
 
 # What 'auto' tries on each device; ONNX Runtime on a GPU only where it is asked for, since
 # TensorRT takes minutes for its engines
-BACKENDS = {'cuda': ('graph', 'eager'), 'cpu': ('eager', 'onnx')}
+BACKENDS = {'cuda': ('graph', 'eager'), 'cpu': ('eager', 'onnx', 'openvino')}
 AUTO_PRECISIONS = {
     ('cuda', 'graph'): ('float16',), ('cuda', 'eager'): ('float16',),
     ('cpu', 'eager'): ('float32', 'bfloat16'), ('cpu', 'onnx'): ('float32',),
-    ('cpu', 'graph'): ('float32',)}
+    ('cpu', 'openvino'): ('float32', 'bfloat16'), ('cpu', 'graph'): ('float32',)}
+INT8_BACKENDS = ('onnx', 'openvino')
 TRIAL_RUNS = 5
 
 
 def candidates(backend: str, precision: str, device: torch.device) -> List[Tuple[str, str]]:
     """Return the candidates (backend, precision); several where either is 'auto'.
 
-    'auto' never means int8, which changes some predictions.
+    'auto' is int8 only where `ltp_export --int8` found that the answers hold (`kept_choice`).
     """
     names = (backend,) if backend != 'auto' else BACKENDS[device.type]
     if (backend, precision) == ('auto', 'int8'):
-        names = ('onnx',)
+        names = INT8_BACKENDS
     return [(name, number_format) for name in names for number_format in (
         _auto_precisions(name, device) if precision == 'auto' else (precision,))]
 
@@ -58,29 +61,32 @@ def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
     """Return a backend with a model of its own, since it changes its number format.
 
     Args:
-        name: 'eager', 'graph' or 'onnx'.
+        name: 'eager', 'graph', 'onnx' or 'openvino'.
         precision: number format.
         model: the Vision Transformer, in float32 on the CPU; it is copied.
         data_config: the input that the model expects.
         device: where it runs.
-        folder: for exported levels and engines, which onnx alone needs.
+        folder: for exported levels and engines, which onnx and openvino need.
         log: called with failures that are recovered from, and before slow work.
 
     Raises:
         ImportError, RuntimeError: if it is unavailable here; the message says why.
     """
-    if precision == 'int8' and name != 'onnx':
-        raise RuntimeError('int8 comes with ONNX Runtime alone; use backend:=onnx')
+    if precision == 'int8' and name not in INT8_BACKENDS:
+        raise RuntimeError('int8 comes with ONNX Runtime and OpenVINO; use backend:=onnx or '
+                           'backend:=openvino')
     model = copy.deepcopy(model)
     if name == 'onnx':
         return OnnxBackend(model, data_config, device, precision, folder, log)
+    if name == 'openvino':
+        return OpenvinoBackend(model, data_config, device, precision, folder, log)
     if name == 'graph':
         return GraphBackend(model, data_config, device, precision, log)
     return EagerBackend(model, data_config, device, precision)
 
 
 def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], rgb: np.ndarray,
-            keep_ratio: float, log: Log) -> Backend:
+            keep_ratio: float, log: Log, runs: int = TRIAL_RUNS) -> Backend:
     """Return the backend that classifies an image fastest, by the median of interleaved runs.
 
     Args:
@@ -89,6 +95,7 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], r
         rgb: (H, W, 3) uint8.
         keep_ratio: level of the ladder that the trial runs at.
         log: called with the times, and with the reason why a candidate is unavailable.
+        runs: of each.
 
     Raises:
         ImportError, RuntimeError, OSError: if none is available: the first reason.
@@ -98,7 +105,7 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], r
     backends: List[Backend] = []
     errors: List[Exception] = []
     for pair in pairs:
-        backend = _try(pair, make, rgb, keep_ratio, errors)
+        backend = attempt(pair, make, rgb, keep_ratio, errors)
         if backend is not None:
             backends.append(backend)
         else:
@@ -107,7 +114,7 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], r
     if not backends:
         raise errors[0]
     times: Dict[int, List[float]] = {index: [] for index in range(len(backends))}
-    for _ in range(TRIAL_RUNS):
+    for _ in range(runs):
         for index, backend in enumerate(backends):
             start = time.perf_counter()
             backend(rgb, keep_ratio, 1)
@@ -123,8 +130,34 @@ def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], r
     return winner
 
 
-def _try(pair: Tuple[str, str], make: Callable[[str, str], Backend], rgb: np.ndarray,
-         keep_ratio: float, errors: List[Exception]) -> Optional[Backend]:
+def as_before(kept: Kept, pairs: List[Tuple[str, str]], int8: bool,
+              make: Callable[[str, str], Backend], rgb: np.ndarray, keep_ratio: float,
+              log: Log) -> Optional[Backend]:
+    """Return the backend that was the fastest at an earlier start; None if it is to be sought.
+
+    Args:
+        kept: the choice of that start.
+        pairs: (backend, precision) that may be chosen.
+        int8: whether it may also be int8, if its answers were checked.
+        make: as `fastest`.
+        rgb: as `fastest`.
+        keep_ratio: as `fastest`.
+        log: as `fastest`.
+    """
+    pair = kept.backend, kept.precision
+    if pair not in pairs and not (int8 and kept.precision == 'int8' and kept.check):
+        return None
+    errors: List[Exception] = []
+    backend = attempt(pair, make, rgb, keep_ratio, errors)
+    if backend is None:
+        log(f'{" ".join(pair)}, the fastest before, is unavailable: {errors[0]}')
+    else:
+        log(f'{" ".join(pair)} was the fastest before' + (f'; {kept.check}' if kept.check else ''))
+    return backend
+
+
+def attempt(pair: Tuple[str, str], make: Callable[[str, str], Backend], rgb: np.ndarray,
+            keep_ratio: float, errors: List[Exception]) -> Optional[Backend]:
     """Return a backend that has run once; None, with one more of `errors`, if it cannot."""
     try:
         backend = make(*pair)

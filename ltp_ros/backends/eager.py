@@ -43,7 +43,7 @@ class EagerBackend:
         answer = self.transfer.read_back(self.run(pixels, keep_ratio))
         num_classes = self.model.num_classes
         scores, class_ids = best_classes(answer[:num_classes], top_k)
-        return BackendAnswer(scores, class_ids, answer[num_classes:].astype(np.int64))
+        return BackendAnswer(scores, class_ids, np.sort(answer[num_classes:].astype(np.int64)))
 
     def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
         """Return logits and kept patches of one input as one float32 tensor (classes + K,).

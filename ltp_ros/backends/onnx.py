@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run the model with ONNX Runtime: one session a ladder level, each with static shapes."""
-import functools
+"""Run the model with ONNX Runtime: one session for the ladder, on a GPU one a level."""
 import json
 import math
 import os
@@ -15,9 +14,8 @@ import torch
 from torch import nn
 
 from ltp_ros.backends import cache
-from ltp_ros.backends.onnx_export import export_level, level_file, origin
-from ltp_ros.backends.protocol import BackendAnswer, Log
-from ltp_ros.backends.transfer import Transfer
+from ltp_ros.backends.exported import ExportedBackend
+from ltp_ros.backends.protocol import Log
 from ltp_ros.files import sha256
 from ltp_ros.model.preprocessing import DataConfig
 
@@ -78,25 +76,33 @@ def errors() -> Tuple[Type[Exception], ...]:
 
 
 class BoundSession:
-    """A session whose input and outputs lie in tensors, so that a run copies and allocates none.
+    """A session whose inputs and outputs lie in tensors, so that a run copies and allocates none.
 
     Args:
-        session: with static shapes and one input.
+        session: of one level, or of a ladder.
         pixels: read by each run, on the device that runs the session.
+        counts: of the level, for a ladder; see `export_ladder`.
+        num_kept: patches in its answer, for a ladder.
     """
 
-    def __init__(self, session: 'onnxruntime.InferenceSession', pixels: torch.Tensor):
+    def __init__(self, session: 'onnxruntime.InferenceSession', pixels: torch.Tensor,
+                 counts: Sequence[int] = (), num_kept: int = 0):
         self._session = session
         self._binding = session.io_binding()
         self._device = pixels.device
-        self._bind(self._binding.bind_input, session.get_inputs()[0].name, pixels, pixels.shape)
+        self._inputs = [pixels, *(torch.zeros(max(count, 1)) for count in counts)]
+        for value, memory, shape in zip(session.get_inputs(), self._inputs,
+                                        [pixels.shape, *((count,) for count in counts)]):
+            self._bind(self._binding.bind_input, value.name, memory, shape)
         self.outputs: List[torch.Tensor] = []
         for output in session.get_outputs():
-            size = math.prod(output.shape)
+            shape = [size if isinstance(size, int) else open_size
+                     for size, open_size in zip(output.shape, (1, num_kept))]
+            size = math.prod(shape)
             # Never empty: `mixed` may keep no patch in full, and a null pointer is refused
             memory = torch.zeros(max(size, 1), dtype=_DTYPES[output.type], device=self._device)
-            self._bind(self._binding.bind_output, output.name, memory, output.shape)
-            self.outputs.append(memory[:size].view(output.shape))
+            self._bind(self._binding.bind_output, output.name, memory, shape)
+            self.outputs.append(memory[:size].view(shape))
 
     def _bind(self, bind: Callable[..., None], name: str, memory: torch.Tensor,
               shape: Sequence[int]) -> None:
@@ -120,19 +126,14 @@ class BoundSession:
         return self.outputs
 
 
-class OnnxBackend:
-    """Preprocess with torch, run the rest in ONNX Runtime, both on the device.
-
-    A level whose file is not there yet is exported when it is first used, which `warm_up` does.
+class OnnxBackend(ExportedBackend):
+    """Levels in ONNX Runtime; see `ExportedBackend`.
 
     Args:
-        model: the Vision Transformer with a `TokenReducer` in `patch_drop`, in eval mode, in
-            float32 on the CPU.
-        data_config: the input that the model expects.
-        device: where it runs; on 'cuda' TensorRT if it is there, then CUDA.
+        device: on 'cuda' TensorRT if it is there, then CUDA.
         precision: 'float32'; on the CPU also 'int8', with TensorRT 'float16'.
-        folder: where the exported levels and TensorRT's engines are kept; None: nowhere.
-        log: called, on a GPU, with the number of nodes of a level that each provider runs.
+        folder: also of TensorRT's engines.
+        log: also called, on a GPU, with the number of nodes of a level that each provider runs.
 
     Raises:
         ImportError: if onnx or onnxruntime is missing.
@@ -143,52 +144,13 @@ class OnnxBackend:
 
     def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
                  precision: str, folder: Optional[Path], log: Log):
-        import onnx  # noqa: F401  (the export needs it; say so before the model is tried)
-        if folder is None:
-            raise RuntimeError('there is no home folder to keep exported models in; set '
-                               'cache:=FOLDER, or XDG_CACHE_HOME')
-        self.device, self.precision = device, precision
-        self.model = model
-        self.transfer = Transfer(data_config, device, torch.float32)
-        self._pixels = torch.zeros(1, 3, *data_config.input_size, device=device)
-        self._folder = folder
-        self._log = log
+        super().__init__(model, data_config, device, precision, folder, log)
         self._providers = choose_providers(device.type, precision)
-        self._levels: Dict[float, BoundSession] = {}
+        self.one_file = device.type == 'cpu'  # TensorRT wants each size of its own
 
-    @torch.inference_mode()
-    def __call__(self, rgb: np.ndarray, keep_ratio: float,
-                 top_k: int) -> BackendAnswer:
-        """Classify one image; see `Backend`."""
-        level = self._levels.get(keep_ratio)
-        if level is None:
-            level = self._levels[keep_ratio] = self._load(keep_ratio)
-        self.transfer.pixels(rgb, self._pixels)
-        scores, class_ids, kept = level.run()
-        answer = self.transfer.read_back(torch.cat(
-            [scores[0, :top_k], class_ids[0, :top_k].float(), kept[0].float()]))
-        class_ids, keep_indices = np.split(answer[top_k:].astype(np.int64), [top_k])
-        return BackendAnswer(answer[:top_k], class_ids, keep_indices)
-
-    def _load(self, keep_ratio: float) -> BoundSession:
-        int8 = self.precision == 'int8'
-        path = level_file(self._folder, keep_ratio, int8)
-        export = functools.partial(export_level, self.model, keep_ratio, int8=int8)
-        try:
-            cache.ensure(path, origin(int8), export, self._log)
-        except OSError as error:
-            if not self._levels:
-                raise  # nothing can be kept at all: another backend starts sooner
-            self._log(f'{path} cannot be kept ({error}), so that the next start makes it again; '
-                      'make room, or set cache:=FOLDER')
-            with TemporaryDirectory() as folder:
-                export(Path(folder) / path.name)
-                return self._open(Path(folder) / path.name, keep_ratio)
-        return self._open(path, keep_ratio)
-
-    def _open(self, path: Path, keep_ratio: float) -> BoundSession:
+    def _open(self, path: Path) -> 'onnxruntime.InferenceSession':
         if self.device.type == 'cpu':
-            return BoundSession(open_session(path), self._pixels)
+            return open_session(path)
         # Float16 comes with TensorRT alone
         needed = PROVIDERS['cuda'][:1 if self.precision == 'float16' else None]
         engines = engine_folder(path)
@@ -200,13 +162,16 @@ class OnnxBackend:
         with TemporaryDirectory() as folder:
             options.enable_profiling, options.profile_file_prefix = True, f'{folder}/run'
             session = open_session(path, providers, needed, options)
-            level = BoundSession(session, self._pixels)
-            level.run()
+            BoundSession(session, self._pixels).run()
             counts = nodes_by_provider(Path(session.end_profiling()))
         cache.seal_all(engines, self._log)
-        self._log(f'keep_ratio {keep_ratio:g}: nodes run by ' + ', '.join(
+        self._log(f'{path.stem}: nodes run by ' + ', '.join(
             f'{name} {count}' for name, count in counts.items()))
-        return level
+        return session
+
+    def _level(self, opened: 'onnxruntime.InferenceSession', counts: Sequence[int] = (),
+               num_kept: int = 0) -> BoundSession:
+        return BoundSession(opened, self._pixels, counts, num_kept)
 
 
 def choose_providers(device_type: str, precision: str) -> List[str]:

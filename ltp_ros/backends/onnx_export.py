@@ -9,7 +9,7 @@ import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Dict, Iterator, Sequence, Tuple
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from torch import nn
 OPSET = 16
 SOURCES = ('reduction', 'model', 'backends/onnx_export.py')  # what a level is made by
 MAX_CLASSES = 100  # `top_k` may be no more
+TRACED_AT = 0.53   # a keep ratio at which every method has tokens of each kind
 
 
 class _Level(nn.Module):
@@ -34,9 +35,23 @@ class _Level(nn.Module):
         return scores, class_ids, self.model.patch_drop.last_keep_indices
 
 
+class _Ladder(_Level):
+    """The model with the counts of its tokens left open: a level is the lengths of `slots`."""
+
+    def forward(self, pixels: torch.Tensor,
+                *slots: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        with self.model.patch_drop.counted(tuple(slot.shape[0] for slot in slots)):
+            return super().forward(pixels)
+
+
 def level_file(folder: Path, keep_ratio: float, int8: bool = False) -> Path:
     """Return the file of a level in `folder`."""
     return folder / f'keep_{keep_ratio:g}{"_int8" if int8 else ""}.onnx'
+
+
+def ladder_file(folder: Path, int8: bool = False) -> Path:
+    """Return the file of all levels in `folder`."""
+    return folder / f'ladder{"_int8" if int8 else ""}.onnx'
 
 
 @functools.lru_cache(maxsize=None)
@@ -79,9 +94,31 @@ def export_level(model: nn.Module, keep_ratio: float, path: Path, batch: int = 1
         reducer.keep_ratio, reducer.trace = before
 
 
+def export_ladder(model: nn.Module, path: Path, int8: bool = False) -> None:
+    """Write all levels as one ONNX file with one copy of the weights, if a reducer has `counts`.
+
+    As `export_level`, batch 1, but for further inputs slot_0, slot_1, ... float32: only their
+    lengths are used, which are the `counts` of the level.
+    """
+    reducer = model.patch_drop
+    before = (reducer.keep_ratio, reducer.trace)
+    reducer.keep_ratio, reducer.trace = TRACED_AT, True
+    slots = {f'slot_{index}': torch.zeros(count) for index, count in enumerate(reducer.counts)}
+    try:
+        export(_Ladder(model), {'pixels': torch.zeros(1, 3, *model.patch_embed.img_size), **slots},
+               ('scores', 'class_ids', 'keep_indices'), path, int8,
+               {**{name: {0: name} for name in slots}, 'keep_indices': {1: 'kept'}})
+    finally:
+        reducer.keep_ratio, reducer.trace = before
+
+
 def export(module: nn.Module, inputs: Dict[str, torch.Tensor], outputs: Sequence[str],
-           path: Path, int8: bool = False) -> None:
-    """Write a module as ONNX with the shapes of these inputs, whole or not at all."""
+           path: Path, int8: bool = False,
+           open_sizes: Optional[Dict[str, Dict[int, str]]] = None) -> None:
+    """Write a module as ONNX with the shapes of these inputs, whole or not at all.
+
+    `open_sizes`: of inputs and outputs, the axes whose size is left open, with a name for each.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f'.{os.getpid()}.partial')
     try:
@@ -89,7 +126,8 @@ def export(module: nn.Module, inputs: Dict[str, torch.Tensor], outputs: Sequence
             warnings.simplefilter('ignore')  # every Python number of a traced model is a constant
             torch.onnx.export(  # it leaves the modules in the mode that it finds the outermost in
                 module.eval(), tuple(inputs.values()), str(partial), input_names=list(inputs),
-                output_names=list(outputs), opset_version=OPSET, **_exporter())
+                output_names=list(outputs), opset_version=OPSET, dynamic_axes=open_sizes,
+                **_exporter())
         if int8:
             _quantize(partial)
         partial.replace(path)

@@ -36,7 +36,7 @@ def hints(config: ClassifierConfig, classifier: Classifier, variation: float,
     backend, precision = classifier.backend.name, classifier.precision
     cores = len(os.sched_getaffinity(0))
     if classifier.device.type == 'cpu':
-        if precision != 'int8' and find_spec('onnxruntime'):
+        if precision == 'float32' and find_spec('onnxruntime'):
             found.append(Hint(0.35 if backend == 'eager' else 0.45, 'precision:=int8'))
         if backend == 'eager':
             found.append(Hint(0.7, 'backend:=onnx' if find_spec('onnxruntime') else

@@ -170,6 +170,8 @@ class Health:
         classifier: Classifier = self._pipeline.classifier
         values = {'model': classifier.model_name, 'device': str(classifier.device),
                   'backend': classifier.backend.name, 'precision': classifier.precision}
+        if classifier.kept and classifier.kept.check:
+            values['answers'] = classifier.kept.check
         if self._pipeline.stuck_s:
             return Status('device', Severity.ERROR, stuck(self._pipeline.stuck_s), values)
         if self._pipeline.trouble:

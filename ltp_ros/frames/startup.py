@@ -101,7 +101,9 @@ def set_priority(priority: int) -> None:
 
 def level_costs(classifier: Classifier, log: Log, warn: Log,
                 progress: Callable[[], None]) -> List[LevelCost]:
-    """Return the costs of the ladder: from the profile that the config names, else timed now.
+    """Return the costs of the ladder: as the given profile has them, else as kept, else timed.
+
+    What is timed is kept with the choice of the backend, for the next start.
 
     Args:
         classifier: warmed up.
@@ -112,7 +114,15 @@ def level_costs(classifier: Classifier, log: Log, warn: Log,
     Raises:
         ClassifierError: if the profile cannot be read.
     """
-    costs = profiled(classifier, warn) or time_ladder(classifier, log, progress)
+    costs = profiled(classifier, warn) or kept_costs(classifier)
+    if not costs:
+        costs = time_ladder(classifier, log, progress)
+        try:
+            classifier.keep_choice([(cost.keep_ratio, cost.median_ms, cost.p99_ms)
+                                    for cost in costs])
+        except OSError as error:
+            log(f'the choice of the backend cannot be kept ({error}); the next start makes it '
+                'again')
     useless = useless_levels(costs)
     if useless:
         log(f'keep_ratio {", ".join(map("{:g}".format, useless))} took no less time than a higher '
@@ -140,6 +150,13 @@ def profiled(classifier: Classifier, warn: Log) -> List[LevelCost]:
              'instead; run ltp_profile here')
         return []
     return [cost for cost in found.costs if cost.keep_ratio in config.ladder]
+
+
+def kept_costs(classifier: Classifier) -> List[LevelCost]:
+    """Return the costs of the ladder as an earlier start timed them; [] if it did not time all."""
+    kept = classifier.kept.levels if classifier.kept else ()
+    costs = [LevelCost(*level) for level in kept if level[0] in classifier.config.ladder]
+    return costs if len(costs) == len(classifier.config.ladder) else []
 
 
 def read_profile(path: str) -> ladder_profile.Profile:

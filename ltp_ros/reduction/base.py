@@ -5,7 +5,8 @@
 Everything in this room is plain torch with static shapes, so it can be captured in a CUDA graph
 or exported. B images, N patch tokens, D channels, K kept tokens.
 """
-from typing import Optional, Tuple
+from contextlib import contextmanager
+from typing import Iterator, Optional, Tuple
 
 import torch
 from torch import nn
@@ -73,12 +74,40 @@ class TokenReducer(nn.Module):
         self.num_prefix_tokens = num_prefix_tokens
         self.keep_ratio = keep_ratio
         self.trace = False
+        self._given: Tuple[int, ...] = ()
         self.last_keep_indices: Optional[torch.Tensor] = None  # (B, n) int64, if `trace`
+
+    @property
+    def counts(self) -> Tuple[int, ...]:
+        """What tells levels apart: how many tokens there are of each kind.
+
+        Within `counted`, what was given there. () if levels differ in more than that.
+        """
+        return self._given or self.level_counts
+
+    @property
+    def level_counts(self) -> Tuple[int, ...]:
+        """The counts of the keep ratio set now."""
+        return ()
+
+    @contextmanager
+    def counted(self, counts: Tuple[int, ...]) -> Iterator[None]:
+        """Keep so many tokens, whatever the keep ratio: sizes that an export may leave open."""
+        self._given = counts
+        try:
+            yield
+        finally:
+            self._given = ()
 
     @property
     def num_keep(self) -> int:
         """K, the number of patch tokens left now."""
         return self.num_patches
+
+    @property
+    def num_whole(self) -> int:
+        """How many patches stay tokens of their own: the length of `last_keep_indices`."""
+        return self.num_keep
 
     @property
     def keep_ratio(self) -> float:
@@ -138,7 +167,12 @@ class PatchSelector(TokenReducer):
     @property
     def num_keep(self) -> int:
         """K, the number of patch tokens kept now."""
-        return num_keep_tokens(self.num_patches, self.keep_ratio)
+        return self.counts[0]
+
+    @property
+    def level_counts(self) -> Tuple[int, ...]:
+        """K alone."""
+        return (num_keep_tokens(self.num_patches, self.keep_ratio),)
 
     def scores(self, patches: torch.Tensor) -> torch.Tensor:
         """Return (B, N), higher is kept, for patch tokens (B, N, D) with their positions."""

@@ -80,8 +80,20 @@ class QuadMerger(PixelReader):
     @property
     def num_keep(self) -> int:
         """Tokens left of the N patches now; up to two fewer than K, as quads come in fours."""
-        num_fine, num_coarse = split_quads(self.num_patches, self.keep_ratio)
+        num_fine, num_coarse = self.counts
         return 4 * num_fine + num_coarse
+
+    @property
+    def num_whole(self) -> int:
+        """Patches of the quads in full; all, where nothing is merged."""
+        if self.num_keep == self.num_patches:
+            return self.num_patches
+        return 4 * self.counts[0]
+
+    @property
+    def level_counts(self) -> Tuple[int, ...]:
+        """Quads in full, and merged ones."""
+        return split_quads(self.num_patches, self.keep_ratio)
 
     def attach(self, patch_embed: nn.Module) -> None:
         """Look at every image that goes into `patch_embed`, and embed the small one with it."""
@@ -106,13 +118,15 @@ class QuadMerger(PixelReader):
             raise RuntimeError('no image was seen for these tokens; attach this to patch_embed')
         coarse = coarse + self.coarse_pos_embed
         fine = quads(tokens[:, self.num_prefix_tokens:], self.grid_size)
-        num_fine, num_coarse = split_quads(self.num_patches, self.keep_ratio)
+        num_fine, num_coarse = self.counts
         order = ranked(detail(fine, coarse), num_fine + num_coarse)
-        in_full, merged = ascending(order[:, :num_fine]), order[:, num_fine:]
-        if self.trace:
-            self.last_keep_indices = self.patches_of_quad[in_full].flatten(1)
-        parts = [tokens[:, :self.num_prefix_tokens]]
-        if num_fine:  # ONNX has no tensor without rows
+        parts, merged = [tokens[:, :self.num_prefix_tokens]], order[:, num_fine:]
+        if num_fine:  # ONNX has no tensor without rows, and OpenVINO ends the process in one
+            in_full = ascending(order[:, :num_fine])
             whole = gather_tokens(fine.flatten(2), in_full)
             parts.append(whole.reshape(len(fine), -1, fine.shape[-1]))
+        if self.trace:
+            self.last_keep_indices = (
+                self.patches_of_quad[in_full].flatten(1) if num_fine else
+                torch.zeros(len(tokens), 0, dtype=torch.int64, device=tokens.device))
         return torch.cat([*parts, gather_tokens(coarse, merged)], dim=1)

@@ -1,9 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_export`: export a model to ONNX, one file per ladder level, and check it against torch.
+"""`ltp_export`: export a model to ONNX, and check every level of the ladder against torch.
 
-By default the files go where the `onnx` backend looks for them, so that a node with the same model
-starts without exporting. Use --output to export for trtexec and other tools.
+By default it goes where a node looks for it, so that one with the same model starts without
+exporting: one file for ONNX Runtime and OpenVINO on a CPU, one a level for TensorRT where there is
+a GPU. Use --output to export a file a level for trtexec and other tools.
 """
 import sys
 
@@ -14,8 +15,11 @@ if __name__ == '__main__':  # before what takes seconds to import
 
 import argparse
 import functools
+import os
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypedDict
+
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in the node, whose times are measured
 
 import numpy as np
 import torch
@@ -25,12 +29,21 @@ from rich.table import Table
 
 from ltp_ros.backends import cache, choice
 from ltp_ros.backends.eager import EagerBackend
-from ltp_ros.backends.onnx_export import export_level, level_file, origin
+from ltp_ros.backends.onnx import OnnxBackend
+from ltp_ros.backends.onnx_export import (
+    export_ladder,
+    export_level,
+    ladder_file,
+    level_file,
+    origin,
+)
 from ltp_ros.backends.protocol import Backend
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
+from ltp_ros.images import ImageFileError
 from ltp_ros.model.vit import ModelError
+from ltp_ros.tools.support import int8
 from ltp_ros.tools.support.flags import add_ladder_flags, program_parser
 from ltp_ros.tools.support.frame_sources import panned_samples
 from ltp_ros.tools.support.output_files import check_writable, write_json
@@ -63,13 +76,27 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_export`."""
     parser = program_parser('ltp_export', __doc__, FLAGS)
     add_ladder_flags(parser, 'the ladder')
+    parser.add_argument('--int8', action='store_true',
+                        help='also make the levels in 8 bits, check their answers on pictures '
+                        'that they were not calibrated on, and have nodes on this machine with '
+                        'backend and precision "auto" take the fastest way whose answers hold')
+    parser.add_argument('--calibration', type=expand, default='', metavar='FOLDER',
+                        help='pictures as the camera takes them, for --int8, at most '
+                        f'{int8.MOST} of them; if omitted, views of three packaged photos')
     parser.add_argument('--output', type=expand, metavar='FOLDER',
                         help='folder of the files; if omitted, where the onnx backend looks')
     return parser
 
 
-def export_ladder(args: argparse.Namespace) -> Tuple[Dict[str, str], List[LevelRow]]:
-    """Export every level and compare it with torch; return the head of the JSON file and rows."""
+def export_levels(args: argparse.Namespace
+                  ) -> Tuple[Dict[str, str], List[LevelRow], List[int8.Row]]:
+    """Export every level and compare it with torch; return the head of the JSON file and rows.
+
+    The last are of --int8.
+    """
+    if args.calibration and not args.int8 or args.int8 and args.output:
+        raise ConfigError('--calibration goes with --int8, which makes the files of a node on '
+                          'this machine: leave --output out, and give --cache for another place')
     config = {name: getattr(args, name) for name in FLAGS}
     config.update(device='cpu', precision='float32', alpha=check('alpha', args.alpha),
                   keep_ratios=check('keep_ratios', args.keep_ratios))
@@ -84,20 +111,32 @@ def export_ladder(args: argparse.Namespace) -> Tuple[Dict[str, str], List[LevelR
                           '--cache FOLDER for the onnx backend to find them in')
     onnx = choice.create('onnx', 'float32', eager.model, classifier.data_config,
                          torch.device('cpu'), folder)
+    assert isinstance(onnx, OnnxBackend)
+    # As a node here reads them: TensorRT wants each size in a file of its own
+    onnx.one_file = not (args.output or torch.cuda.is_available()) and bool(
+        eager.model.patch_drop.counts)
     images = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]
     rows: List[LevelRow] = []
+    ladder_file(folder).unlink(missing_ok=True)
     for keep_ratio in tracked(classifier.config.ladder, 'exporting', Progress(
             console=Console(stderr=True), disable=args.quiet)):
-        path = level_file(folder, keep_ratio)
-        path.unlink(missing_ok=True)
-        cache.ensure(path, origin(int8=False),
-                     functools.partial(export_level, eager.model, keep_ratio), print)
+        if onnx.one_file:
+            path, export = ladder_file(folder), functools.partial(export_ladder, eager.model)
+        else:
+            path = level_file(folder, keep_ratio)
+            path.unlink(missing_ok=True)
+            export = functools.partial(export_level, eager.model, keep_ratio)
+        cache.ensure(path, origin(int8=False), export, print)
         rows.append({'keep_ratio': keep_ratio, 'file': str(path),
                      'mib': path.stat().st_size / 2 ** 20,
                      **compare(eager, onnx, images, keep_ratio)})
+    checked: List[int8.Row] = []
+    if args.int8:
+        pictures = int8.pictures_in(args.calibration, print)
+        checked = int8.make(classifier, folder, pictures, print)
     return {'program': 'ltp_export', **provenance('cpu'), 'model': classifier.model_name,
             'method': classifier.config.method, 'model_hash': classifier.model_hash,
-            'folder': str(folder)}, rows
+            'folder': str(folder)}, rows, checked
 
 
 def frames() -> Iterator[np.ndarray]:
@@ -136,15 +175,17 @@ def main(argv: Optional[List[str]] = None) -> int:
     errors = Console(stderr=True)
     try:
         check_writable(args.json)
-        head, rows = export_ladder(args)
+        head, rows, checked = export_levels(args)
     except (ClassifierError, ConfigError, ModelError, ImportError, RuntimeError,
-            OSError) as error:
+            OSError, ImageFileError, ValueError) as error:
         errors.print(f'ltp_export: {error}', soft_wrap=True, markup=False, highlight=False)
         return 2
     except KeyboardInterrupt:
         return 130
     Console().print(make_table(head, rows))
-    write_json(args.json, {**head, 'rows': rows})
+    if checked:
+        Console().print(int8.make_table(checked))
+    write_json(args.json, {**head, 'rows': rows, 'int8': [row._asdict() for row in checked]})
     if not all(row['same_label'] and row['max_difference'] < TOLERANCE for row in rows):
         errors.print('ltp_export: at least one level disagrees with torch; do not use these files')
         return 1

@@ -1,8 +1,12 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Every backend gives the answers of plain torch; 'auto' takes the fastest that is there."""
+import gc
 import inspect
 import itertools
+import os
+import signal
+import subprocess
 import sys
 import weakref
 from pathlib import Path
@@ -30,7 +34,15 @@ from ltp_ros.backends.onnx import (
     provider_options,
     session_options,
 )
-from ltp_ros.backends.onnx_export import _exporter, export_level, level_file, origin
+from ltp_ros.backends.onnx_export import (
+    _exporter,
+    export_ladder,
+    export_level,
+    ladder_file,
+    level_file,
+    origin,
+)
+from ltp_ros.backends.openvino import OpenvinoBackend
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig
 from ltp_ros.model import vit
@@ -41,6 +53,7 @@ from ltp_ros.research.benchmarks.runners import make
 CPU = torch.device('cpu')
 RGB = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 LEVELS = (1.0, 0.53, 0.25)
+RUNTIMES = {'onnx': 'onnxruntime', 'openvino': 'openvino'}  # backend -> module
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 
 
@@ -58,16 +71,61 @@ def assert_same(found, expected, tolerance=1e-5):
     assert found[2].tolist() == expected[2].tolist()
 
 
-def test_onnx_gives_the_answers_of_torch(model, tmp_path):
-    pytest.importorskip('onnxruntime')
+@pytest.mark.parametrize('name', RUNTIMES)
+def test_another_runtime_gives_the_answers_of_torch(name, model, tmp_path):
+    pytest.importorskip(RUNTIMES[name])
     data_config = vit.data_config(model)
     eager = choice.create('eager', 'float32', model, data_config, CPU, tmp_path)
-    onnx = OnnxBackend(model, data_config, CPU, 'float32', tmp_path, print)
+    other = choice.create(name, 'float32', model, data_config, CPU, tmp_path)
     for keep_ratio in LEVELS:
         for rgb in (RGB, RGB[::-1], RGB[:, ::2]):
-            assert_same(onnx(rgb, keep_ratio, 5), eager(rgb, keep_ratio, 5))
-    assert sorted(tmp_path.iterdir()) == sorted([
-        tmp_path / SEALS, *(level_file(tmp_path, k) for k in LEVELS)])
+            assert_same(other(rgb, keep_ratio, 5), eager(rgb, keep_ratio, 5))
+    kept = ([ladder_file(tmp_path)] if model.patch_drop.counts else
+            [level_file(tmp_path, keep_ratio) for keep_ratio in LEVELS])
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / SEALS, *kept])
+
+
+def test_openvino_computes_in_bfloat16_where_the_processor_does(tmp_path):
+    openvino = pytest.importorskip('openvino')
+    model = vit.create_vit('demo')
+    data_config = vit.data_config(model)
+    able = openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    if 'BF16' not in able:
+        half = choice.create('openvino', 'bfloat16', model, data_config, CPU, tmp_path)
+        with pytest.raises(RuntimeError, match='OpenVINO has no bfloat16 on this processor'):
+            half(RGB, 1.0, 2)
+        return
+    eager = choice.create('eager', 'float32', model, data_config, CPU, tmp_path)
+    half = choice.create('openvino', 'bfloat16', model, data_config, CPU, tmp_path)
+    for rgb in pictures():
+        exact, found = eager(rgb, 1.0, 2), half(rgb, 1.0, 2)
+        np.testing.assert_allclose(found.scores, exact.scores, atol=0.1)
+        assert not np.array_equal(found.scores, exact.scores)
+
+
+def test_a_signal_after_two_openvino_backends_is_handled(tmp_path):
+    pytest.importorskip('openvino')
+    model, received = vit.create_vit('demo'), []
+    before = signal.signal(signal.SIGUSR1, lambda *_: received.append(True))
+    for _ in range(2):
+        first, second = (choice.create('openvino', 'float32', model, vit.data_config(model), CPU,
+                                       tmp_path) for _ in range(2))
+        for backend in (first, second):
+            backend(RGB, 0.5, 2)
+        del first, backend
+        gc.collect()
+        del second
+        gc.collect()
+        os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+    assert received == [True, True]
+
+
+def test_openvino_is_for_the_processor(model, tmp_path):
+    pytest.importorskip('openvino')
+    with pytest.raises(RuntimeError, match='OpenVINO runs on the CPU here, not on meta'):
+        OpenvinoBackend(model, vit.data_config(model), torch.device('meta'), 'float32', tmp_path,
+                        print)
 
 
 def test_int8_gives_nearly_the_answers_of_torch_in_less_room(tmp_path):
@@ -85,9 +143,8 @@ def test_int8_gives_nearly_the_answers_of_torch_in_less_room(tmp_path):
             np.testing.assert_allclose(answer[0], scores, atol=0.1)
             assert not np.array_equal(answer[0], scores)
             assert answer[2].tolist() == kept.tolist()  # the step before the blocks is float32
-        small, large = (level_file(tmp_path, keep_ratio, quantized).stat().st_size
-                        for quantized in (True, False))
-        assert small < 0.6 * large
+    small, large = (ladder_file(tmp_path, quantized).stat().st_size for quantized in (True, False))
+    assert small < 0.6 * large
 
 
 def pictures():
@@ -149,10 +206,10 @@ def test_levels_that_were_exported_before_are_taken_as_they_are(tmp_path, monkey
     config = ClassifierConfig(model='demo', device='cpu', backend='onnx', cache=str(tmp_path),
                               keep_ratios=(1.0, 0.5))
     first = Classifier(config).classify(RGB, 0.5)
-    monkeypatch.setattr('ltp_ros.backends.onnx.export_level',
+    monkeypatch.setattr('ltp_ros.backends.exported.export_ladder',
                         lambda *args: pytest.fail('exported twice'))
     assert Classifier(config).classify(RGB, 0.5).scores == first.scores
-    assert [path.name for path in tmp_path.rglob('*.onnx')] == ['keep_0.5.onnx']
+    assert [path.name for path in tmp_path.rglob('*.onnx')] == ['ladder.onnx']
 
 
 @pytest.mark.parametrize('damage', [
@@ -166,9 +223,9 @@ def test_a_damaged_level_is_told_and_exported_anew(tmp_path, damage):
     first, again = (OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path,
                                 told.append) for _ in range(2))
     expected = first(RGB, 0.5, 5)
-    damage(level_file(tmp_path, 0.5))
+    damage(ladder_file(tmp_path))
     assert_same(again(RGB, 0.5, 5), expected)
-    assert [line for line in told if 'keep_0.5.onnx is damaged: it is made anew' in line]
+    assert [line for line in told if 'ladder.onnx is damaged: it is made anew' in line]
 
 
 def overwrite(path, at, content):
@@ -187,8 +244,8 @@ def test_a_provider_that_does_not_start_is_an_error_and_not_the_cpu(tmp_path):
 def test_what_onnxruntime_raises_in_a_run_is_caught_like_what_torch_raises(tmp_path):
     pytest.importorskip('onnxruntime')
     model = vit.create_vit('demo')
-    cache.ensure(level_file(tmp_path, 0.5), origin(False), lambda path: export_level(
-        vit.create_vit('demo', img_size=64), 0.5, path), print)
+    cache.ensure(ladder_file(tmp_path), origin(False), lambda path: export_ladder(
+        vit.create_vit('demo', img_size=64), path), print)
     with pytest.raises(RuntimeError, match='cannot run this level'):
         OnnxBackend(model, vit.data_config(model), CPU, 'float32', tmp_path, print)(RGB, 0.5, 1)
 
@@ -212,11 +269,14 @@ def test_folders_of_different_models_and_methods_differ():
 
 
 @pytest.mark.parametrize('backend, precision, device, expected', [
-    ('auto', 'auto', 'cpu', [('eager', 'float32'), ('eager', 'bfloat16'), ('onnx', 'float32')]),
-    ('auto', 'float32', 'cpu', [('eager', 'float32'), ('onnx', 'float32')]),
+    ('auto', 'auto', 'cpu', [('eager', 'float32'), ('eager', 'bfloat16'), ('onnx', 'float32'),
+                             ('openvino', 'float32'), ('openvino', 'bfloat16')]),
+    ('auto', 'float32', 'cpu', [('eager', 'float32'), ('onnx', 'float32'),
+                                ('openvino', 'float32')]),
+    ('openvino', 'auto', 'cpu', [('openvino', 'float32'), ('openvino', 'bfloat16')]),
     ('eager', 'auto', 'cpu', [('eager', 'float32'), ('eager', 'bfloat16')]),
     ('onnx', 'auto', 'cpu', [('onnx', 'float32')]),
-    ('auto', 'int8', 'cpu', [('onnx', 'int8')]),
+    ('auto', 'int8', 'cpu', [('onnx', 'int8'), ('openvino', 'int8')]),
     ('eager', 'bfloat16', 'cpu', [('eager', 'bfloat16')]),
     ('auto', 'auto', 'cuda', [('graph', 'float16'), ('eager', 'float16')]),
     ('onnx', 'float32', 'cuda', [('onnx', 'float32')])])
@@ -300,7 +360,7 @@ def test_what_is_not_taken_leaves_nothing_behind(monkeypatch):
 @pytest.mark.parametrize('changes, words', [
     ({'backend': 'graph'}, 'CUDA graphs need a CUDA device; use backend:=eager'),
     ({'backend': 'eager', 'precision': 'int8'},
-     'int8 comes with ONNX Runtime alone; use backend:=onnx'),
+     'int8 comes with ONNX Runtime and OpenVINO; use backend:=onnx or backend:=openvino'),
     ({'backend': 'onnx', 'precision': 'bfloat16'}, 'ONNX Runtime has no bfloat16 here')])
 def test_what_cannot_be_had_here_is_refused_with_a_way_out(changes, words, tmp_path):
     if changes['backend'] == 'onnx':
@@ -314,7 +374,7 @@ def test_without_onnxruntime_auto_does_without_and_onnx_says_so(monkeypatch, tmp
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     told = []
     config = ClassifierConfig(model='demo', device='cpu', cache=str(tmp_path))
-    assert Classifier(config, told.append).backend.name == 'eager'
+    assert Classifier(config, told.append).backend.name != 'onnx'
     assert any('onnx float32 is unavailable' in line for line in told)
     with pytest.raises(ClassifierError, match='backend onnx cannot run demo'):
         Classifier(ClassifierConfig(model='demo', device='cpu', backend='onnx'))
@@ -527,10 +587,10 @@ def test_in_every_crop_mode_the_input_is_made_on_the_device(mode, crop_mode, siz
     assert touched.devices == {'cuda'} and pixels.shape == (1, 3, 96, 96)
 
 
-@pytest.mark.parametrize('name', ['eager', 'graph', 'onnx'])
+@pytest.mark.parametrize('name', ['eager', 'graph', 'onnx', 'openvino'])
 def test_a_part_of_an_image_is_answered_as_a_copy_of_it(name, fake_cuda, tmp_path):
-    if name == 'onnx':
-        pytest.importorskip('onnxruntime')
+    if name in RUNTIMES:
+        pytest.importorskip(RUNTIMES[name])
     model = vit.create_vit('vit_tiny_patch16_224', pretrained=False, num_classes=7, img_size=96,
                            depth=2)
     backend = choice.create(name, 'float32', model, vit.data_config(model, 'border'), CPU,
@@ -589,3 +649,12 @@ def test_nodes_are_counted_by_the_provider_that_ran_them(tmp_path):
     BoundSession(session, torch.zeros(1, 3, 32, 32)).run()
     counts = nodes_by_provider(Path(session.end_profiling()))
     assert list(counts) == ['CPU'] and counts['CPU'] > 20
+
+
+def test_openvino_reports_to_nobody():
+    pytest.importorskip('openvino')
+    code = ("import sys\nfrom ltp_ros.backends.openvino import runtime\nruntime().Core()\n"
+            "print([name for name in sys.modules if 'telemetry' in name and sys.modules[name]])")
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert 'openvino_telemetry' not in found.stdout

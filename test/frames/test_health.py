@@ -28,7 +28,7 @@ def pipeline():
         mailbox=Mailbox(), config=update(Config(), {'deadline_ms': 20.0}), keep_ratio=0.7,
         stuck_s=0.0, trouble='', variation=0.0, classifier=SimpleNamespace(
             model_name='demo', device=SimpleNamespace(type='cpu'), precision='float32',
-            backend=SimpleNamespace(name='eager'), grid_size=(14, 14),
+            kept=None, backend=SimpleNamespace(name='eager'), grid_size=(14, 14),
             data_config=SimpleNamespace(input_size=(224, 224))))
 
 

@@ -120,9 +120,10 @@ def test_a_keep_ratio_that_was_set_during_the_trouble_stays():
 
 
 @pytest.mark.parametrize('classifier, expected', [
-    ({'backend': 'onnx'}, [('cpu', 'onnx', 'float32'), ('cpu', 'eager', 'auto')]),
+    ({'backend': 'onnx'}, [('cpu', 'onnx', 'float32'), ('cpu', 'eager', 'auto'),
+                           ('cpu', 'openvino', 'auto')]),
     ({'backend': 'eager', 'precision': 'bfloat16'},
-     [('cpu', 'eager', 'bfloat16'), ('cpu', 'onnx', 'auto')]),
+     [('cpu', 'eager', 'bfloat16'), ('cpu', 'onnx', 'auto'), ('cpu', 'openvino', 'auto')]),
     ({'backend': 'graph', 'device': 'cuda:1', 'precision': 'float16'},
      [('cuda:1', 'graph', 'float16'), ('cuda:1', 'eager', 'auto'), ('cpu', 'eager', 'auto')]),
 ])
@@ -144,7 +145,7 @@ def test_a_way_that_does_not_even_load_is_passed_over():
 
 
 def test_where_nothing_loads_the_first_and_the_last_reason_are_told():
-    bench = Bench(fail_to_load=(1, 2))
+    bench = Bench(fail_to_load=(1, 2, 3))
     with pytest.raises(ModelLostError, match='out of memory. It first failed.*device lost'):
         bench.fail(RETRIES + 2)
 
@@ -157,7 +158,8 @@ def test_whatever_a_device_raises_while_it_loads_the_next_way_is_tried(error):
 
 
 @pytest.mark.parametrize('classifier, expected', [
-    ({'backend': 'onnx'}, [('cpu', 'eager', 'auto'), ('cpu', 'onnx', 'float32')]),
+    ({'backend': 'onnx'}, [('cpu', 'eager', 'auto'), ('cpu', 'openvino', 'auto'),
+                           ('cpu', 'onnx', 'float32')]),
     ({'backend': 'graph', 'device': 'cuda:1'}, [('cpu', 'eager', 'auto')]),
 ])
 def test_a_model_that_hangs_is_loaded_in_another_way_and_on_a_gpu_that_hangs_in_none(

@@ -128,7 +128,7 @@ class Timed:
 
     def __init__(self, time_ms):
         self.config = SimpleNamespace(profile='', ladder=tuple(TRUTH_MS))
-        self.rounds = 0
+        self.rounds, self.kept = 0, None
         self._time_ms = time_ms
         self._runs = itertools.count()
 
@@ -140,6 +140,10 @@ class Timed:
             self.rounds += 1
             progress()
         return times_ms
+
+
+    def keep_choice(self, levels):
+        self.kept_levels = levels
 
 
 def timed(time_ms):

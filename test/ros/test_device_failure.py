@@ -11,7 +11,10 @@ from ros_helpers import change, picture, statuses
 
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.onnx import OnnxBackend
+from ltp_ros.backends.openvino import OpenvinoBackend
 from ltp_ros.frames.recovery import RETRIES
+
+EVERY = (EagerBackend, OnnxBackend, OpenvinoBackend)
 
 
 class Device:
@@ -19,7 +22,7 @@ class Device:
 
     def __init__(self, monkeypatch):
         self.failing = ()
-        for backend in (EagerBackend, OnnxBackend):
+        for backend in EVERY:
             monkeypatch.setattr(backend, '__call__', self._wrap(backend, backend.__call__))
 
     def _wrap(self, backend, run):
@@ -41,7 +44,7 @@ def test_a_failure_costs_an_image_and_the_answers_after_it_are_those_before(
     camera(node, publisher)
     listener.until(lambda: listener.classifications)
     before = listener.classifications[-1]
-    device.failing = (EagerBackend, OnnxBackend)
+    device.failing = EVERY
     counts = camera(node, publisher)
     assert (counts.published, counts.dropped['failed']) == (1, 1)
     device.failing = ()
@@ -77,7 +80,7 @@ def test_where_nothing_helps_the_node_lets_go_of_the_model_and_can_be_configured
     listener.listen('/diagnostics', DiagnosticArray)
     node, publisher = start()
     camera(node, publisher)
-    device.failing = (EagerBackend, OnnxBackend)
+    device.failing = EVERY
     listener.until(lambda: publisher.publish(picture(99)) or node.state == 'unconfigured')
     listener.until(lambda: statuses(listener).get('lifecycle', (0, ''))[0] == 2)
     assert 'cannot be run any more' in statuses(listener)['lifecycle'][1]
@@ -90,7 +93,7 @@ def test_where_nothing_helps_the_node_lets_go_of_the_model_and_can_be_configured
 
 def test_where_it_is_asked_for_the_process_ends(listener, start, device, camera):
     node, publisher = start(on_failure='exit')
-    device.failing = (EagerBackend, OnnxBackend)
+    device.failing = EVERY
     # The context is gone: under the publisher, or while it is waited
     with pytest.raises((RuntimeError, ExternalShutdownException)):
         listener.until(lambda: publisher.publish(picture(99)))

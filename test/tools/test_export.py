@@ -24,7 +24,8 @@ def test_exported_levels_are_checked_and_then_used_by_the_backend(tmp_path, monk
     assert all(row['same_label'] and row['same_patches'] and row['max_difference'] < 1e-5
                for row in rows)
     assert 'same' in capsys.readouterr().out
-    monkeypatch.setattr('ltp_ros.backends.onnx.export_level',
+    assert {row['file'] for row in rows} == {str(path) for path in tmp_path.glob('*/*/*.onnx')}
+    monkeypatch.setattr('ltp_ros.backends.exported.export_ladder',
                         lambda *args: pytest.fail('exported again'))
     classifier = Classifier(ClassifierConfig(
         model='demo', device='cpu', backend='onnx', cache=str(tmp_path), keep_ratios=(1.0, 0.5)))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs to time: a batch of images through one model, backend and number format. No ROS."""
 import copy
+import functools
 import math
 import os
 import time
@@ -15,6 +16,7 @@ from torch import nn
 from ltp_ros.backends.graph import GraphBackend
 from ltp_ros.backends.onnx import open_session
 from ltp_ros.backends.onnx_export import export, export_level
+from ltp_ros.backends.openvino import compile_file
 from ltp_ros.model import vit
 from ltp_ros.reduction.base import PatchSelector, PixelReader
 from ltp_ros.reduction.tome import TokenMerger
@@ -130,13 +132,23 @@ def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
     return lambda: session.run(None, feed)
 
 
+def openvino(path: Path, inputs: Mapping[str, torch.Tensor], device: str, precision: str) -> Run:
+    """Return a run of an ONNX file in OpenVINO."""
+    if device != 'cpu':
+        raise RuntimeError('OpenVINO is timed on the CPU')
+    request = compile_file(path, precision).create_infer_request()
+    wanted = {each.any_name for each in request.model_inputs}
+    feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}
+    return lambda: request.infer(feed)
+
+
 @torch.inference_mode()
 def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixels: torch.Tensor,
          device: str, folder: Path) -> Tuple[Run, Optional[Run], nn.Module]:
     """Return a run of a model, one of its pruning step if that is possible, and the model's copy.
 
     Args:
-        backend: 'eager', 'graph' or 'onnx'.
+        backend: 'eager', 'graph', 'onnx' or 'openvino'.
         precision: number format.
         model: with a `TokenReducer` in `patch_drop`, float32 on the CPU; it is copied.
         keep_ratio: (0, 1].
@@ -151,15 +163,16 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
         raise RuntimeError(f'{precision} on {device} is not timed with onnx; use float32')
     model = copy.deepcopy(model).requires_grad_(False)  # an exported step has constant weights
     model.patch_drop.keep_ratio = keep_ratio
-    if backend == 'onnx':
+    if backend in ('onnx', 'openvino'):
+        open_file = onnx if backend == 'onnx' else functools.partial(openvino, precision=precision)
         step = PruningStep(model, pixels)
         export_level(model, keep_ratio, folder / 'model.onnx', len(pixels), precision == 'int8')
         model.patch_drop.keep_ratio = keep_ratio
-        run = onnx(folder / 'model.onnx', {'pixels': pixels}, device)
+        run = open_file(folder / 'model.onnx', {'pixels': pixels}, device)
         if not isinstance(model.patch_drop, (PatchSelector, PixelReader)):
             return run, None, model
         export(step, step.inputs, ('kept',), folder / 'step.onnx')
-        return run, onnx(folder / 'step.onnx', step.inputs, device), model
+        return run, open_file(folder / 'step.onnx', step.inputs, device), model
     dtype = getattr(torch, precision)
     model, pixels = model.to(device, dtype), pixels.to(device, dtype)
     step = PruningStep(model, pixels)

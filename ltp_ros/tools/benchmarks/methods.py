@@ -46,8 +46,10 @@ NAME = 'methods'
 PARENTS = [common_flags(('model', 'checkpoint', 'input_size', 'papr_checkpoint', 'device',
                          'num_threads'))]
 PRECISIONS = {'eager': ('float32', 'float16', 'bfloat16'),
-              'graph': ('float32', 'float16', 'bfloat16'), 'onnx': ('float32', 'int8')}
-DEFAULT_PAIRS = {'cpu': ('eager:float32', 'eager:bfloat16', 'onnx:float32', 'onnx:int8'),
+              'graph': ('float32', 'float16', 'bfloat16'), 'onnx': ('float32', 'int8'),
+              'openvino': ('float32', 'bfloat16', 'float16')}
+DEFAULT_PAIRS = {'cpu': ('eager:float32', 'eager:bfloat16', 'onnx:float32', 'onnx:int8',
+                         'openvino:float32', 'openvino:bfloat16'),
                  'cuda': ('graph:float16', 'eager:float16')}
 MIN_ROUNDS = 5
 Cell = Tuple[str, Contender]  # a 'backend:precision' pair and its contender
@@ -134,7 +136,7 @@ def measure_batch(models: Dict[str, nn.Module], contenders: Sequence[Contender],
                                      'others with --run') from error
             runs.append(run)
             steps.append(step)
-            memory[pair, contender] = None if backend == 'onnx' else peak_mib(
+            memory[pair, contender] = None if backend in ('onnx', 'openvino') else peak_mib(
                 model, pixels.to(next(model.parameters()).device,
                                  next(model.parameters()).dtype))
             bar.advance(task)

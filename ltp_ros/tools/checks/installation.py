@@ -12,9 +12,9 @@ from ltp_ros.tools.checks.finding import Finding, Level, first_line
 
 # Of pyproject.toml; a robot's workspace does not read that
 MINIMUM = {'numpy': '1.21', 'cv2': '4.5.4', 'torch': '2.0', 'timm': '1.0.21',
-           'safetensors': '0.4', 'onnx': '1.14', 'onnxruntime': '1.16'}
+           'safetensors': '0.4', 'onnx': '1.14', 'onnxruntime': '1.16', 'openvino': '2024.4'}
 NEEDED = ('numpy', 'cv2', 'torch', 'timm', 'safetensors')
-OPTIONAL = ('torchvision', 'onnx', 'onnxruntime', 'rclpy', 'cv_bridge', 'ltp_ros.msg')
+OPTIONAL = ('torchvision', 'onnx', 'onnxruntime', 'openvino', 'rclpy', 'cv_bridge', 'ltp_ros.msg')
 # Several distributions that bring one package overwrite each other's files
 DISTRIBUTIONS = {
     'cv2': ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python',
@@ -26,6 +26,7 @@ _NUMPY_1 = re.compile(r'_ARRAY_API|numpy\.core\.multiarray|compiled using NumPy 
 _IMPORT = """
 import importlib, json, sys
 sys.path[:] = json.loads(sys.argv[1])  # else the working folder comes first
+sys.modules['openvino_telemetry'] = None  # see backends/openvino.py
 for name in sys.argv[2:]:
     print('ltp_doctor', json.dumps([name]), flush=True)
     try:

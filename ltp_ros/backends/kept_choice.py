@@ -1,0 +1,72 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The choice of a backend as it was made before, under the same conditions."""
+import hashlib
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Mapping, Optional, Tuple
+
+from ltp_ros.backends import cache
+
+LIBRARIES = ('torch', 'timm', 'onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino')
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A backend and its precision, and what is known of them."""
+
+    backend: str
+    precision: str
+    check: str = ''  # what the guard said of int8
+    levels: Tuple[Tuple[float, float, float], ...] = ()  # keep ratio, p50 and p99 in ms
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of the libraries that are there: a new one may be faster."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def file_of(folder: Path, conditions: Mapping[str, object]) -> Path:
+    """Return the file of the choice that is made under some conditions."""
+    text = json.dumps(conditions, sort_keys=True)
+    return folder / f'choice_{hashlib.sha256(text.encode()).hexdigest()[:12]}.json'
+
+
+def read(path: Path) -> Optional[Kept]:
+    """Return what was chosen; None if nothing was, or the file is not to be trusted."""
+    try:
+        cache.check_private(path.parent)
+        found = json.loads(path.read_text(encoding='utf-8'))
+        levels = tuple((float(ratio), float(p50), float(p99))
+                       for ratio, p50, p99 in found['levels'])
+        if not all(0 < number < math.inf for level in levels for number in level):
+            return None
+        return Kept(str(found['backend']), str(found['precision']), str(found['check']), levels)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write(path: Path, kept: Kept) -> None:
+    """Keep a choice, whole or not at all.
+
+    Raises:
+        OSError: if it cannot be kept.
+    """
+    cache.make_private(path.parent)
+    cache.check_private(path.parent)
+    partial = path.with_suffix(f'.{os.getpid()}.partial')
+    try:
+        partial.write_text(json.dumps(asdict(kept), indent=1), encoding='utf-8')
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the model with OpenVINO on the processor: one compiled model for the ladder."""
+import functools
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, List, Optional, Sequence
+
+import torch
+from torch import nn
+
+from ltp_ros.backends import cache
+from ltp_ros.backends.exported import ExportedBackend
+from ltp_ros.backends.onnx_export import origin
+from ltp_ros.backends.protocol import Log
+from ltp_ros.backends.quantization import calibrated_file
+from ltp_ros.model.preprocessing import DataConfig
+
+if TYPE_CHECKING:
+    import openvino  # not everywhere
+
+# precision -> what the processor must have, and what it computes in where the file does not say.
+# The rest of an int8 ladder in bfloat16 was slower than in float32: it is converted to and fro.
+FORMATS = {'float32': ('FP32', 'f32'), 'bfloat16': ('BF16', 'bf16'), 'float16': ('FP16', 'f16'),
+           'int8': ('INT8', 'f32')}
+
+
+def runtime() -> ModuleType:
+    """Return the module openvino, which reports its use to its makers when it is imported: not so.
+
+    Raises:
+        ImportError: if it is missing.
+    """
+    sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]  # cannot be found
+    import openvino  # noqa: PLC0415  not everywhere
+    return openvino
+
+
+@functools.lru_cache(maxsize=None)
+def _core() -> 'openvino.Core':
+    """Return the only one of this process.
+
+    Each moves the stack on which signals are handled, and the first of two to go takes away what
+    the second restores: the next signal would end the process.
+    """
+    return runtime().Core()
+
+
+def compile_file(path: Path, precision: str) -> 'openvino.CompiledModel':
+    """Return an ONNX file compiled for the processor, with as many threads as torch has.
+
+    Args:
+        path: the file.
+        precision: one of FORMATS.
+
+    Raises:
+        ImportError: if openvino is missing.
+        RuntimeError: if the processor does not compute in this precision, or OpenVINO cannot load
+            the file.
+    """
+    core = _core()
+    able = core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    possible = [name for name, (needed, _) in FORMATS.items() if needed in able]
+    if precision not in possible:
+        raise RuntimeError(f'OpenVINO has no {precision} on this processor, but '
+                           f'{" and ".join(possible)}')
+    return core.compile_model(str(path), 'CPU', {
+        'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': '1',
+        'INFERENCE_NUM_THREADS': str(torch.get_num_threads()),
+        'INFERENCE_PRECISION_HINT': FORMATS[precision][1]})
+
+
+class CompiledLevel:
+    """A level that reads its input where it lies.
+
+    Args:
+        compiled: a level, or all of them.
+        pixels: read by each run, on the CPU.
+        counts: of the level, if `compiled` has all; see `export_ladder`.
+    """
+
+    def __init__(self, compiled: 'openvino.CompiledModel', pixels: torch.Tensor,
+                 counts: Sequence[int] = ()):
+        self._request = compiled.create_infer_request()
+        for index, values in enumerate([pixels, *map(torch.zeros, counts)]):
+            self._request.set_input_tensor(
+                index, runtime().Tensor(values.numpy(), shared_memory=True))
+        self._outputs = range(len(compiled.outputs))
+
+    def run(self) -> List[torch.Tensor]:
+        """Run; return the outputs, which the next run overwrites.
+
+        Raises:
+            RuntimeError: if OpenVINO fails.
+        """
+        self._request.infer()
+        # `mixed` may keep no patch in full: OpenVINO makes a scalar of a tensor without elements
+        return [torch.from_numpy(found) if found.ndim == 2 else torch.zeros(1, 0)
+                for found in (self._request.get_output_tensor(index).data
+                              for index in self._outputs)]
+
+
+class OpenvinoBackend(ExportedBackend):
+    """Levels in OpenVINO; see `ExportedBackend`.
+
+    Args:
+        device: the CPU.
+        precision: 'float32', 'bfloat16', 'float16', 'int8', where the processor computes in it.
+        folder: where the exported levels are kept, for int8 those that `ltp_export --int8` made.
+
+    Raises:
+        ImportError: if onnx or openvino is missing.
+        RuntimeError: if the device or the precision is none that it runs here.
+    """
+
+    name = 'openvino'
+
+    def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
+                 precision: str, folder: Optional[Path], log: Log):
+        runtime()  # say that it is missing before a level is exported
+        if device.type != 'cpu':
+            raise RuntimeError(f'OpenVINO runs on the CPU here, not on {device.type}; use '
+                               'device:=cpu, or another backend')
+        if precision == 'int8' and not model.patch_drop.counts:
+            raise RuntimeError('int8 in OpenVINO comes with the methods ltp, mixed and papr; use '
+                               'backend:=onnx')
+        super().__init__(model, data_config, device, precision, folder, log)
+        if precision == 'int8' and not calibrated_file(self._folder).is_file():
+            _not_calibrated(calibrated_file(self._folder))
+
+    def _open_ladder(self) -> 'openvino.CompiledModel':
+        if self.precision != 'int8':
+            return super()._open_ladder()
+        path = calibrated_file(self._folder)
+        cache.ensure(path, origin(int8=False), _not_calibrated, self._log)
+        return self._open(path)
+
+    def _open(self, path: Path) -> 'openvino.CompiledModel':
+        return compile_file(path, self.precision)
+
+    def _level(self, opened: 'openvino.CompiledModel', counts: Sequence[int] = (),
+               num_kept: int = 0) -> CompiledLevel:
+        return CompiledLevel(opened, self._pixels, counts)
+
+
+def _not_calibrated(path: Path) -> None:
+    raise RuntimeError('the model is not calibrated for int8; run ltp_export --int8 with the same '
+                       'model, or use backend:=onnx')

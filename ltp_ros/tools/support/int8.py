@@ -1,0 +1,127 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Make a model's levels in 8 bits, check their answers, and have a node take what is fastest."""
+import functools
+from dataclasses import replace
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from rich.table import Table
+
+from ltp_ros.backends import cache, choice, guard, kept_choice
+from ltp_ros.backends.eager import EagerBackend
+from ltp_ros.backends.kept_choice import Kept
+from ltp_ros.backends.onnx_export import export_ladder, ladder_file, origin
+from ltp_ros.backends.protocol import Backend, Log
+from ltp_ros.backends.quantization import calibrated_file, quantize_static
+from ltp_ros.classifier import TRIAL_LEVEL, Classifier, choice_file
+from ltp_ros.config import snap
+from ltp_ros.images import Note, read_images
+from ltp_ros.research.datasets import open_images
+from ltp_ros.tools.support.frame_sources import SAMPLES, panned_samples
+
+PAIRS = (('onnx', 'int8'), ('openvino', 'int8'))
+MOST = 200  # pictures, half of them to calibrate and half to check
+RUNS = 25   # of each way, to compare their times
+EVERY = 3   # view of the packaged photos
+
+
+class Row(NamedTuple):
+    """A way to run the model."""
+
+    backend: str
+    precision: str
+    check: Optional[guard.Check]  # None: it is the reference, or cannot be run
+    refused: str  # why a node must not take it; '' if it may
+    taken: bool
+
+
+def pictures_in(folder: str, note: Note) -> List[np.ndarray]:
+    """Return up to MOST pictures (H, W, 3) uint8 RGB of a folder; '': the packaged ones."""
+    if not folder:
+        return [rgb for index, (_, rgb) in enumerate(panned_samples(SAMPLES))
+                if index % EVERY == 0]
+    images = open_images(folder)
+    step = max(1, -(-len(images) // MOST))
+    chosen = images[::step]
+    return [rgb for _, rgb in read_images(chosen, len(chosen), note)]
+
+
+def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
+         log: Log) -> List[Row]:
+    """Make, check and time the ways to run a model on the CPU, and keep the choice for a node.
+
+    Args:
+        classifier: with the backend 'eager' in float32; it is the reference.
+        folder: of the model's exported levels.
+        pictures: each (H, W, 3) uint8 RGB; the first, third, … are calibrated on, the others
+            checked.
+        log: called with what takes long, and with the times.
+
+    Raises:
+        RuntimeError, OSError: if a file cannot be made.
+        ValueError: if there are too few pictures.
+    """
+    if len(pictures) < 2:
+        raise ValueError(f'{len(pictures)} pictures are too few; give at least 2, better 100')
+    eager = classifier.backend
+    assert isinstance(eager, EagerBackend)  # as the caller has it
+    model = eager.model
+    model.patch_drop.keep_ratio = 1.0
+    if model.patch_drop.counts:
+        calibrate(eager, folder, pictures[::2], log)
+
+    def new(name: str, precision: str) -> Backend:
+        return choice.create(name, precision, model, classifier.data_config, classifier.device,
+                             folder, log)
+
+    rows: List[Row] = []
+    made: Dict[Tuple[str, str], Backend] = {}
+    level = snap(TRIAL_LEVEL, classifier.config.ladder)
+    for pair in [*choice.candidates('auto', 'auto', classifier.device), *PAIRS]:
+        errors: List[Exception] = []
+        backend = choice.attempt(pair, new, pictures[0], level, errors)
+        found = None
+        if backend is not None and pair != ('eager', 'float32'):
+            found = guard.check(eager, backend, pictures[1::2], len(classifier.labels))
+        refused = str(errors[0]) if errors else found.fault if found else ''
+        rows.append(Row(*pair, found, refused, False))
+        if backend is not None and not refused:
+            made[pair] = backend
+    best = choice.fastest(list(made), lambda *pair: made[pair], pictures[0], level, log, RUNS)
+    rows = [row._replace(taken=row[:2] == (best.name, best.precision)) for row in rows]
+    taken = next(row for row in rows if row.taken)
+    config = replace(classifier.config, backend='auto', precision='auto')  # as a node's
+    kept_choice.write(choice_file(folder, config, classifier.device), Kept(
+        taken.backend, taken.precision, str(taken.check) if taken.check else ''))
+    return rows
+
+
+def calibrate(eager: EagerBackend, folder: Path, pictures: Sequence[np.ndarray],
+              log: Log) -> None:
+    """Have the ladder in 8 bits made anew from pictures, unless nncf is missing, which is said."""
+    source, target = ladder_file(folder), calibrated_file(folder)
+    log(f'calibrating on {len(pictures)} pictures')
+    pixels = [eager.transfer.pixels(rgb).clone() for rgb in pictures]
+
+    def quantize(path: Path) -> None:
+        quantize_static(source, pixels, eager.model.patch_drop.counts, path)
+
+    cache.ensure(source, origin(int8=False), functools.partial(export_ladder, eager.model), log)
+    target.unlink(missing_ok=True)
+    try:
+        cache.ensure(target, origin(int8=False), quantize, log)
+    except ImportError as error:
+        log(f"openvino int8 cannot be made ({error}): pip install 'ltp_ros[quantize]'")
+
+
+def make_table(rows: Sequence[Row]) -> Table:
+    """Return the ways to run the model as a table."""
+    table = Table(title='Ways to run the model; a node with backend and precision "auto" takes →')
+    for heading in ('', 'backend', 'precision', 'answers, against float32'):
+        table.add_column(heading)
+    for row in rows:
+        answers = f'refused: {row.refused}' if row.refused else str(row.check or 'the reference')
+        table.add_row('→' if row.taken else '', row.backend, row.precision, answers)
+    return table

@@ -1,0 +1,125 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A choice is kept under its conditions, and believed only where it is whole and private."""
+import json
+import logging
+
+import pytest
+
+from ltp_ros.backends import choice, kept_choice
+from ltp_ros.backends.kept_choice import Kept
+from ltp_ros.classifier import Classifier, choice_file
+from ltp_ros.config import ClassifierConfig
+from ltp_ros.frames.startup import prepare
+
+KEPT = Kept('onnx', 'int8', 'checked', ((1.0, 8.0, 9.0), (0.5, 4.5, 5.0)))
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    path = kept_choice.file_of(tmp_path / 'model' / 'ltp', {'threads': 2})
+    kept_choice.write(path, KEPT)
+    assert kept_choice.read(path) == KEPT
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_other_conditions_have_another_file(tmp_path):
+    one = kept_choice.file_of(tmp_path, {'threads': 2, 'torch': '2.1'})
+    assert one == kept_choice.file_of(tmp_path, {'torch': '2.1', 'threads': 2})
+    assert one != kept_choice.file_of(tmp_path, {'threads': 1, 'torch': '2.1'})
+    assert kept_choice.read(one) is None
+
+
+@pytest.mark.parametrize('damage', [
+    lambda content: '', lambda content: '[]', lambda content: 'null', lambda content: content[:-9],
+    lambda content: content.replace('8.0', 'NaN'), lambda content: content.replace('8.0', '-1'),
+    lambda content: content.replace('8.0', '[]'), lambda content: content.replace('backend', 'b')])
+def test_a_damaged_choice_is_none(tmp_path, damage):
+    path = tmp_path / 'choice_0.json'
+    kept_choice.write(path, KEPT)
+    path.write_text(damage(path.read_text()))
+    assert kept_choice.read(path) is None
+
+
+def test_a_choice_that_others_may_have_written_is_not_believed(tmp_path):
+    path = tmp_path / 'choice_0.json'
+    kept_choice.write(path, KEPT)
+    tmp_path.chmod(0o777)
+    assert kept_choice.read(path) is None
+    with pytest.raises(PermissionError, match='can be written to by everybody'):
+        kept_choice.write(path, KEPT)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Return the config of a node that chooses its backend."""
+    return ClassifierConfig(model='demo', device='cpu', cache=str(tmp_path),
+                            keep_ratios=(1.0, 0.5))
+
+
+def start(config):
+    told = []
+    classifier, costs = prepare(config, told.append, logging.warning, lambda: True)
+    return classifier, costs, '\n'.join(told)
+
+
+def test_the_second_start_tries_and_times_nothing_again(config):
+    first, costs, told = start(config)
+    assert ' at keep_ratio 0.5' in told and 'timing 2 levels' in told
+    second, costs_again, told = start(config)
+    assert (second.backend.name, second.precision) == (first.backend.name, first.precision)
+    assert costs_again == costs
+    assert 'was the fastest before' in told and 'timing' not in told
+
+
+def test_a_ladder_of_other_levels_is_timed(config):
+    start(config)
+    _, costs, told = start(ClassifierConfig(model='demo', device='cpu', cache=config.cache,
+                                            keep_ratios=(1.0, 0.7)))
+    assert 'was the fastest before' in told and 'timing 2 levels' in told
+    assert [cost.keep_ratio for cost in costs] == [1.0, 0.7]
+
+
+def kept_file(config):
+    classifier, _, _ = start(config)
+    folder = choice.model_folder(config.cache, classifier.model_name, classifier.model_hash,
+                                 config.method, config.score, config.alpha)
+    return choice_file(folder, config, classifier.device)
+
+
+@pytest.mark.parametrize('kept', [
+    Kept('onnx', 'int8'),  # which nobody checked
+    Kept('graph', 'float16'), Kept('nonsense', 'float32'), Kept('openvino', 'int8', 'checked')])
+def test_what_may_not_be_taken_or_cannot_run_is_chosen_anew(config, kept):
+    path = kept_file(config)
+    kept_choice.write(path, kept)
+    classifier, _, told = start(config)
+    assert (classifier.backend.name, classifier.precision) in choice.candidates(
+        'auto', 'auto', classifier.device)
+    assert ' at keep_ratio 0.5' in told
+
+
+def test_checked_int8_is_taken_and_its_check_told(config):
+    pytest.importorskip('onnxruntime')
+    path = kept_file(config)
+    kept_choice.write(path, Kept('onnx', 'int8', 'on 9 pictures all is well'))
+    classifier, _, told = start(config)
+    assert (classifier.backend.name, classifier.precision) == ('onnx', 'int8')
+    assert 'on 9 pictures all is well' in told
+    assert json.loads(path.read_text())['check'] == 'on 9 pictures all is well'  # still
+    assert kept_choice.read(path).levels
+
+
+def test_a_precision_that_is_given_is_not_changed_by_what_is_kept(config):
+    pytest.importorskip('onnxruntime')
+    kept_choice.write(kept_file(config), Kept('onnx', 'int8', 'checked'))
+    classifier = Classifier(ClassifierConfig(model='demo', device='cpu', cache=config.cache,
+                                             precision='float32'))
+    assert classifier.precision == 'float32'
+
+
+def test_a_choice_that_cannot_be_kept_is_told_and_does_no_harm(config, monkeypatch):
+    def full(path, kept):
+        raise OSError('No space left on device')
+    monkeypatch.setattr(kept_choice, 'write', full)
+    _, costs, told = start(config)
+    assert len(costs) == 2 and 'cannot be kept (No space left on device)' in told
