@@ -18,6 +18,7 @@ from torch import nn
 # ONNX Runtime fuses it again
 OPSET = 16
 SOURCES = ('reduction', 'model', 'backends/onnx_export.py')  # what a level is made by
+OUTPUTS = ('scores', 'class_ids', 'keep_indices')
 MAX_CLASSES = 100  # `top_k` may be no more
 TRACED_AT = 0.53   # a keep ratio at which every method has tokens of each kind
 
@@ -83,15 +84,9 @@ def export_level(model: nn.Module, keep_ratio: float, path: Path, batch: int = 1
     The inputs and outputs: pixels (B, 3, H, W) float32, normalised -> scores (B, C) float32,
     descending, class_ids (B, C) int64, keep_indices (B, K) int64.
     """
-    reducer = model.patch_drop
-    before = (reducer.keep_ratio, reducer.trace)
-    reducer.keep_ratio, reducer.trace = keep_ratio, True
-    pixels = torch.zeros(batch, 3, *model.patch_embed.img_size)
-    try:
-        export(_Level(model), {'pixels': pixels}, ('scores', 'class_ids', 'keep_indices'), path,
-               int8)
-    finally:
-        reducer.keep_ratio, reducer.trace = before
+    with _traced_at(model.patch_drop, keep_ratio):
+        export(_Level(model), {'pixels': torch.zeros(batch, 3, *model.patch_embed.img_size)},
+               OUTPUTS, path, int8)
 
 
 def export_ladder(model: nn.Module, path: Path, int8: bool = False) -> None:
@@ -101,13 +96,21 @@ def export_ladder(model: nn.Module, path: Path, int8: bool = False) -> None:
     lengths are used, which are the `counts` of the level.
     """
     reducer = model.patch_drop
-    before = (reducer.keep_ratio, reducer.trace)
-    reducer.keep_ratio, reducer.trace = TRACED_AT, True
-    slots = {f'slot_{index}': torch.zeros(count) for index, count in enumerate(reducer.counts)}
-    try:
+    with _traced_at(reducer, TRACED_AT):
+        slots = {f'slot_{index}': torch.zeros(count)
+                 for index, count in enumerate(reducer.counts)}
         export(_Ladder(model), {'pixels': torch.zeros(1, 3, *model.patch_embed.img_size), **slots},
-               ('scores', 'class_ids', 'keep_indices'), path, int8,
+               OUTPUTS, path, int8,
                {**{name: {0: name} for name in slots}, 'keep_indices': {1: 'kept'}})
+
+
+@contextmanager
+def _traced_at(reducer: nn.Module, keep_ratio: float) -> Iterator[None]:
+    """Have a reducer keep this share, and note which patches."""
+    before = (reducer.keep_ratio, reducer.trace)
+    reducer.keep_ratio, reducer.trace = keep_ratio, True
+    try:
+        yield
     finally:
         reducer.keep_ratio, reducer.trace = before
 
