@@ -1,21 +1,25 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`Classifier`: one RGB image in, one `Prediction` out."""
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-import torch
 
-from ltp_ros.backends import cache, choice, kept_choice
-from ltp_ros.backends.protocol import Backend, BackendAnswer, Log
+from ltp_ros.backends import cache, choice, kept_choice, level_files, summary
+from ltp_ros.backends.protocol import HOST, Backend, BackendAnswer, Device, Log
+from ltp_ros.backends.summary import ModelSummary
 from ltp_ros.config import ClassifierConfig, snap
-from ltp_ros.machine import hardware, power_mode
-from ltp_ros.model import vit
-from ltp_ros.reduction.base import check_keep_ratio
+from ltp_ros.machine import hardware, may_have_gpu, power_mode
+from ltp_ros.model.card import model_name, weights_of
+from ltp_ros.reduction.keep_ratio import check_keep_ratio
 from ltp_ros.tuner import ladder_profile as profile
+
+if TYPE_CHECKING:
+    import torch
 
 WARM_UP_RUNS = 3
 TRIAL_LEVEL = 0.53  # the backends are compared at the level nearest to it
@@ -68,23 +72,77 @@ class Classifier:
         progress: called now and then while weights are fetched; it may raise to end that.
 
     Raises:
-        ltp_ros.model.vit.ModelError: if the model, its weights or its labels cannot be used.
+        ltp_ros.model.card.ModelError: if the model, its weights or its labels cannot be used.
         ClassifierError: if the device, the backend or the precision is not there.
     """
 
     def __init__(self, config: ClassifierConfig, log: Optional[Log] = None,
                  progress: Callable[[], None] = lambda: None):
         self.config = config
+        self.device: Device = HOST
+        self.kept: Optional[kept_choice.Kept] = None  # what is known from an earlier start
+        self._choice_file: Optional[Path] = None
+        self._summary_file: Optional[Path] = None
+        self.backend = self._reopened(log or _silent) or self._loaded(log, progress)
+        self.precision: str = self.backend.precision
+
+    def _reopened(self, log: Log) -> Optional[Backend]:
+        """Return what an earlier start has left, opened without torch; None if that cannot be."""
+        config = self.config
+        if not (config.device == 'cpu' or config.device == 'auto' and not may_have_gpu()):
+            return None
+        self._summary_file = summary.file_of(choice.cache_folder(config.cache), config)
+        found = self._summary_file and summary.read(self._summary_file)
+        if not found:
+            return None
+        self._describe(found)
+        folder = self._use_folder()
+        kept = self.kept
+        if folder is None or kept is None or kept.backend not in choice.EXPORTED:
+            return None
+        self.num_threads = threads = kept.threads
+
+        def reopen(name: str, precision: str) -> Backend:
+            return choice.reopen(name, precision, found, folder, threads, log)
+
+        return self._as_before(reopen, log)
+
+    def _loaded(self, log: Optional[Log], progress: Callable[[], None]) -> Backend:
+        """Return the model in the backend that is the fastest, or was before."""
+        import torch  # noqa: PLC0415  seconds, and half a gigabyte
+        config = self.config
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
         self.device = resolve_device(config.device)
         if self.device.index is not None:
             torch.cuda.set_device(self.device)  # for code in this thread that names no device
         resolve_precision(config.precision, self.device)
-        weights = vit.weights_of(config.model, config.checkpoint)
+        self.num_threads = torch.get_num_threads() if self.device.type == 'cpu' else 0
+        model = self._load(log, progress)
+        folder, log = self._use_folder(), log or _silent
+        self._keep_summary(log)
+
+        def make(name: str, precision: str) -> Backend:
+            return choice.create(name, precision, model, self.data_config, self.device, folder,
+                                 log)
+
+        try:
+            pairs = choice.candidates(config.backend, config.precision, self.device)
+            if folder is not None and choice.EXPORTED.keys() & dict(pairs):  # which keep files
+                cache.prune(folder.parents[1], folder)
+            return self._as_before(make, log) or choice.fastest(
+                pairs, make, *self._trial, log)
+        except (ImportError, RuntimeError, OSError) as error:
+            raise ClassifierError(f'backend {config.backend} cannot run {self.model_name}: '
+                                  f'{error}') from error
+
+    def _load(self, log: Optional[Log], progress: Callable[[], None]) -> 'torch.nn.Module':
+        from ltp_ros.model import vit  # noqa: PLC0415  torch
+        config = self.config
+        weights = weights_of(config.model, config.checkpoint)
         names: List[str] = []
 
-        def name_classes(outline: torch.nn.Module) -> None:
+        def name_classes(outline: 'torch.nn.Module') -> None:
             if config.labels:  # once: it may be a pipe
                 names.extend(vit.label_names(outline, weights, config.labels))
 
@@ -93,48 +151,60 @@ class Classifier:
                                input_size=config.input_size,
                                papr_checkpoint=config.papr_checkpoint, judge=name_classes,
                                progress=progress, log=log)
-        self.labels = names or vit.label_names(model, weights)
-        self.model_name = vit.model_name(config.model, config.checkpoint)
-        self.data_config = vit.data_config(model, config.crop_mode)
-        self.num_patches = model.patch_drop.num_patches
-        self.grid_size: Tuple[int, int] = tuple(model.patch_embed.grid_size)
-        self.model_hash = profile.model_hash(tensors_of(model))
-        self._num_keep = {ratio: _num_keep(model, ratio) for ratio in config.ladder}
-        self.kept: Optional[kept_choice.Kept] = None  # what is known from an earlier start
-        self._choice_file: Optional[Path] = None
-        self.backend = self._choose_backend(model, log or _silent)
-        self.precision: str = self.backend.precision
+        reducer = model.patch_drop
+        self._describe(ModelSummary(
+            name=model_name(config.model, config.checkpoint),
+            model_hash=profile.model_hash(vit.tensors_of(model)),
+            labels=tuple(names or vit.label_names(model, weights)),
+            data_config=vit.data_config(model, config.crop_mode),
+            num_patches=reducer.num_patches, grid_size=tuple(model.patch_embed.grid_size),
+            sizes={ratio: summary.size_of(reducer, ratio) for ratio in config.ladder}))
+        return model
 
-    def _choose_backend(self, model: torch.nn.Module, log: Log) -> Backend:
+    def _describe(self, found: ModelSummary) -> None:
+        self._summary = found
+        self.labels = list(found.labels)
+        self.model_name, self.model_hash = found.name, found.model_hash
+        self.data_config = found.data_config
+        self.num_patches, self.grid_size = found.num_patches, found.grid_size
+
+    def _keep_summary(self, log: Log) -> None:
+        if self._summary_file is not None:
+            try:
+                summary.write(self._summary_file, self._summary)
+            except OSError as error:
+                log(f'what is known of the model cannot be kept ({error}); the next start loads '
+                    'torch again')
+
+    def _use_folder(self) -> Optional[Path]:
+        """Return where the model's exported levels belong, and read which backend was chosen."""
         config = self.config
         folder = choice.model_folder(config.cache, self.model_name, self.model_hash,
                                      config.method, config.score, config.alpha)
+        if folder is not None:
+            self._choice_file = choice_file(folder, config, self.device)
+            self.kept = kept_choice.read(self._choice_file)
+        return folder
 
-        def make(name: str, precision: str) -> Backend:
-            return choice.create(name, precision, model, self.data_config, self.device, folder,
-                                 log)
+    @property
+    def _trial(self) -> Tuple[np.ndarray, float]:
+        return _test_frame(), snap(TRIAL_LEVEL, self.config.ladder)
 
-        try:
-            pairs = choice.candidates(config.backend, config.precision, self.device)
-            if folder is not None and {'onnx', 'openvino'} & set(dict(pairs)):  # which keep files
-                cache.prune(folder.parents[1], folder)
-            if folder is not None and len(pairs) > 1:
-                self._choice_file = choice_file(folder, config, self.device)
-                self.kept = kept_choice.read(self._choice_file)
-            trial = _test_frame(), snap(TRIAL_LEVEL, config.ladder)
-            backend = self.kept and choice.as_before(
-                self.kept, pairs, config.precision == 'auto', make, *trial, log)
-            if backend:
-                log(f'to choose anew, delete {self._choice_file}')
-                return backend
+    def _as_before(self, make: Callable[[str, str], Backend], log: Log) -> Optional[Backend]:
+        """Return the backend that was chosen at an earlier start; None if it is to be sought."""
+        config = self.config
+        pairs = choice.candidates(config.backend, config.precision, self.device)
+        backend = choice.as_before(
+            self.kept, pairs, config.precision == 'auto', make, *self._trial, log
+            ) if self.kept else None
+        if not backend:
             self.kept = None
-            return choice.fastest(pairs, make, *trial, log)
-        except (ImportError, RuntimeError, OSError) as error:
-            raise ClassifierError(f'backend {config.backend} cannot run {self.model_name}: '
-                                  f'{error}') from error
+        elif len(pairs) > 1:
+            log(f'to choose anew, delete {self._choice_file}')
+        return backend
 
     def keep_choice(self, levels: Sequence[Tuple[float, float, float]]) -> None:
-        """Keep which backend was the fastest, for the next start, if others were there.
+        """Keep which backend was the fastest, for the next start.
 
         Args:
             levels: keep ratio, median and 99th percentile in ms, as they were timed.
@@ -145,7 +215,7 @@ class Classifier:
         if self._choice_file is not None:
             kept_choice.write(self._choice_file, kept_choice.Kept(
                 self.backend.name, self.precision, self.kept.check if self.kept else '',
-                tuple(levels)))
+                tuple(levels), self.num_threads))
 
     def warm_up(self, progress: Optional[Callable[[float], None]] = None) -> None:
         """Run every level of the ladder until its caches are filled; call `progress` after each.
@@ -204,7 +274,7 @@ class Classifier:
             score_threshold: classes below this probability are left out.
 
         Raises:
-            ltp_ros.model.preprocessing.ImageSizeError: if `rgb` cannot be resized for the model.
+            ltp_ros.model.data_config.ImageSizeError: if `rgb` cannot be resized for the model.
             ValueError: if `rgb` is not such an image, or another argument is out of range.
             RuntimeError, OSError: if the device fails, or the answer is not finite.
         """
@@ -228,32 +298,21 @@ class Classifier:
         return Prediction(
             class_ids=ids, labels=tuple(self.labels[i] for i in ids),
             scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
-            num_keep=self._num_keep[keep_ratio], num_patches=self.num_patches,
+            num_keep=self._summary.sizes[keep_ratio].num_keep, num_patches=self.num_patches,
             keep_indices=keep_indices)
-
-
-def _num_keep(model: torch.nn.Module, keep_ratio: float) -> int:
-    model.patch_drop.keep_ratio = keep_ratio
-    return model.patch_drop.num_keep
-
-
-def tensors_of(model: torch.nn.Module) -> Iterator[Tuple[str, bytes]]:
-    """Yield the name and the bytes of each tensor, as `profile.model_hash` takes them."""
-    for name, tensor in sorted(model.state_dict().items()):
-        yield name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy(
-            ).tobytes()  # numpy has no bfloat16
 
 
 def _test_frame() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 
 
-def resolve_device(device: str) -> torch.device:
+def resolve_device(device: str) -> 'torch.device':
     """Return the torch device for 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
     Raises:
         ClassifierError: if it is not there.
     """
+    import torch  # noqa: PLC0415  seconds, and half a gigabyte
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     found = torch.device(device)
@@ -266,15 +325,17 @@ def resolve_device(device: str) -> torch.device:
     return found
 
 
-def choice_file(folder: Path, config: ClassifierConfig, device: torch.device) -> Path:
+def choice_file(folder: Path, config: ClassifierConfig, device: Device) -> Path:
     """Return the file of what was the fastest on this machine, in a model's folder."""
     return kept_choice.file_of(folder, {
         'backend': config.backend, 'precision': config.precision,
         'hardware': hardware(str(device)), 'power_mode': power_mode(),
-        'threads': torch.get_num_threads(), **kept_choice.versions()})
+        'threads': [config.num_threads, len(os.sched_getaffinity(0)),
+                    os.environ.get('OMP_NUM_THREADS')],
+        **level_files.versions(kept_choice.LIBRARIES)})
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
+def resolve_precision(precision: str, device: Device) -> str:
     """Return the precision for `device`; ClassifierError if the device has no such numbers."""
     if precision == 'auto':
         return 'float16' if device.type == 'cuda' else 'float32'
@@ -284,6 +345,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def computes_bfloat16(device: torch.device) -> bool:
+def computes_bfloat16(device: Device) -> bool:
     """Return whether a GPU has units for bfloat16; torch says so of those that emulate it too."""
+    import torch  # noqa: PLC0415
     return torch.cuda.get_device_capability(device) >= (8, 0)

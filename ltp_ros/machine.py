@@ -6,21 +6,26 @@ import re
 import subprocess
 from pathlib import Path
 
-import torch
-
 CPU_FOLDER, CPU_INFO = Path('/sys/devices/system/cpu'), Path('/proc/cpuinfo')
 GPU_FOLDER = Path('/sys/class/devfreq')
 GPU_NAMES = re.compile(r'\.(gpu|g[a-z]\d\d[a-z])$')  # as 17000000.gv11b, a Jetson Xavier's
+GPU_DEVICES = ('nvidia[0-9]*', 'nvhost-gpu', 'nvgpu', 'dxg', 'kfd')
 NVPMODEL_TIMEOUT_S = 10.0
 
 
 def hardware(device: str) -> str:
     """Return the name of the GPU for 'cuda' or 'cuda:N', of the processor for 'cpu'."""
     if device != 'cpu':
+        import torch  # noqa: PLC0415  seconds, and half a gigabyte
         return torch.cuda.get_device_name(device)
     names = [line.split(':', 1)[1].strip() for line in _read(CPU_INFO).splitlines()
              if line.startswith('model name')]
     return names[0] if names else platform.machine()
+
+
+def may_have_gpu(devices: Path = Path('/dev')) -> bool:
+    """Return whether torch may find a GPU: NVIDIA's, on a Jetson or in Windows too, or AMD's."""
+    return any(any(devices.glob(name)) for name in GPU_DEVICES)
 
 
 def power_mode(cpu_folder: Path = CPU_FOLDER, gpu_folder: Path = GPU_FOLDER) -> str:

@@ -11,7 +11,7 @@ import pytest
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.startup import prepare
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 
 DEEP = 50_000  # levels of nesting, beyond any stack
 

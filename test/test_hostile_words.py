@@ -12,7 +12,7 @@ from ltp_ros.frames.camera_health import CameraFeed, CameraHealth
 from ltp_ros.frames.decoding import CompressedImage, RawImage, decode
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.mailbox import NOTHING
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.model.vit import create_vit, label_names
 from ltp_ros.tools.checks.finding import Finding, Level
 from ltp_ros.tools.doctor import make_table

@@ -109,6 +109,27 @@ def seal_all(folder: Path, log: Log) -> None:
         _write_seals(folder, {path.name: {'sha256': sha256(path)} for path in _files(folder)})
 
 
+def read_json(path: Path) -> Any:
+    """Return what a file holds.
+
+    Raises:
+        OSError, ValueError: if it cannot be read, or others may have written it.
+    """
+    check_private(path.parent)
+    return json.loads(path.read_text(encoding='utf-8'))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a file, whole or not at all; its folder is made, for this user alone.
+
+    Raises:
+        OSError: if it cannot be written, or others can write there.
+    """
+    make_private(path.parent)
+    check_private(path.parent)
+    _replace(path, json.dumps(content, indent=1))
+
+
 def prune(base: Path, in_use: Path, max_bytes: int = MAX_BYTES) -> None:
     """Remove the exported levels of the models used longest ago, while all take more room.
 
@@ -155,10 +176,14 @@ def _seals(folder: Path) -> Dict[str, Dict[str, Any]]:
 
 
 def _write_seals(folder: Path, seals: Mapping[str, object]) -> None:
-    partial = folder / f'{SEALS}.{os.getpid()}'
+    _replace(folder / SEALS, json.dumps(seals, indent=1))
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f'{path.name}.{os.getpid()}')
     try:
-        partial.write_text(json.dumps(seals, indent=1), encoding='utf-8')
-        partial.replace(folder / SEALS)
+        partial.write_text(text, encoding='utf-8')
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

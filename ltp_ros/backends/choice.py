@@ -8,19 +8,19 @@ import re
 import time
 from pathlib import Path
 from statistics import median
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
-import torch
-from torch import nn
 
-from ltp_ros.backends.eager import EagerBackend
-from ltp_ros.backends.graph import GraphBackend
 from ltp_ros.backends.kept_choice import Kept
 from ltp_ros.backends.onnx import OnnxBackend, choose_providers
 from ltp_ros.backends.openvino import OpenvinoBackend
-from ltp_ros.backends.protocol import Backend, Log
-from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.backends.protocol import HOST, Backend, Device, Log
+from ltp_ros.backends.summary import ModelSummary
+from ltp_ros.model.data_config import DataConfig
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # What 'auto' tries on each device; ONNX Runtime on a GPU only where it is asked for, since
 # TensorRT takes minutes for its engines
@@ -29,23 +29,24 @@ AUTO_PRECISIONS = {
     ('cuda', 'graph'): ('float16',), ('cuda', 'eager'): ('float16',),
     ('cpu', 'eager'): ('float32', 'bfloat16'), ('cpu', 'onnx'): ('float32',),
     ('cpu', 'openvino'): ('float32', 'bfloat16'), ('cpu', 'graph'): ('float32',)}
-INT8_BACKENDS = ('onnx', 'openvino')
+EXPORTED: Mapping[str, Callable[..., Backend]] = {  # they run without torch
+    'onnx': OnnxBackend, 'openvino': OpenvinoBackend}
 TRIAL_RUNS = 5
 
 
-def candidates(backend: str, precision: str, device: torch.device) -> List[Tuple[str, str]]:
+def candidates(backend: str, precision: str, device: Device) -> List[Tuple[str, str]]:
     """Return the candidates (backend, precision); several where either is 'auto'.
 
     'auto' is int8 only where `ltp_export --int8` found that the answers hold (`kept_choice`).
     """
     names = (backend,) if backend != 'auto' else BACKENDS[device.type]
     if (backend, precision) == ('auto', 'int8'):
-        names = INT8_BACKENDS
+        names = tuple(EXPORTED)
     return [(name, number_format) for name in names for number_format in (
         _auto_precisions(name, device) if precision == 'auto' else (precision,))]
 
 
-def _auto_precisions(name: str, device: torch.device) -> Tuple[str, ...]:
+def _auto_precisions(name: str, device: Device) -> Tuple[str, ...]:
     if (device.type, name) != ('cuda', 'onnx'):
         return AUTO_PRECISIONS[device.type, name]
     try:  # not both, since each would have minutes of engines built
@@ -55,8 +56,8 @@ def _auto_precisions(name: str, device: torch.device) -> Tuple[str, ...]:
     return ('float16',)
 
 
-def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
-           device: torch.device, folder: Optional[Path],
+def create(name: str, precision: str, model: 'nn.Module', data_config: DataConfig,
+           device: Device, folder: Optional[Path],
            log: Log = lambda message: None) -> Backend:
     """Return a backend with a model of its own, since it changes its number format.
 
@@ -72,17 +73,41 @@ def create(name: str, precision: str, model: nn.Module, data_config: DataConfig,
     Raises:
         ImportError, RuntimeError: if it is unavailable here; the message says why.
     """
-    if precision == 'int8' and name not in INT8_BACKENDS:
+    if precision == 'int8' and name not in EXPORTED:
         raise RuntimeError('int8 comes with ONNX Runtime and OpenVINO; use backend:=onnx or '
                            'backend:=openvino')
+    import torch  # noqa: PLC0415  as below: those who reopen what is there do without
+
+    from ltp_ros.backends.eager import EagerBackend  # noqa: PLC0415
+    from ltp_ros.backends.graph import GraphBackend  # noqa: PLC0415
+    from ltp_ros.backends.onnx_gpu import OnnxGpuBackend  # noqa: PLC0415
     model = copy.deepcopy(model)
-    if name == 'onnx':
-        return OnnxBackend(model, data_config, device, precision, folder, log)
-    if name == 'openvino':
-        return OpenvinoBackend(model, data_config, device, precision, folder, log)
+    if name in EXPORTED:
+        make = OnnxGpuBackend if (name, device.type) == ('onnx', 'cuda') else EXPORTED[name]
+        return make(model, data_config, device, precision, folder, log,
+                    num_threads=torch.get_num_threads())
     if name == 'graph':
         return GraphBackend(model, data_config, device, precision, log)
     return EagerBackend(model, data_config, device, precision)
+
+
+def reopen(name: str, precision: str, summary: ModelSummary, folder: Path, num_threads: int,
+           log: Log = lambda message: None) -> Backend:
+    """Return a backend on the CPU whose levels were all exported before, without the model.
+
+    Args:
+        name: one of `EXPORTED`.
+        precision: number format.
+        summary: of the model.
+        folder: of its exported levels.
+        num_threads: 0: as many as the runtime likes.
+        log: as `create`.
+
+    Raises:
+        ImportError, RuntimeError, OSError: as `create`, or once a level is not there.
+    """
+    return EXPORTED[name](None, summary.data_config, HOST, precision, folder, log,
+                          sizes=summary.sizes, num_threads=num_threads)
 
 
 def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], rgb: np.ndarray,
@@ -171,9 +196,24 @@ def attempt(pair: Tuple[str, str], make: Callable[[str, str], Backend], rgb: np.
 
 
 def _free_memory() -> None:
+    import torch  # noqa: PLC0415  the candidates have loaded it
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # torch's cache starves others, on a Jetson the CPU too
+
+
+def cache_folder(cache: str) -> Optional[Path]:
+    """Return the folder for all models; None where there is no home folder.
+
+    Args:
+        cache: as it was given; '' is the user's cache.
+    """
+    if cache:
+        return Path(cache)
+    user_cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    if user_cache.startswith('~'):  # a service's user may have no home
+        return None
+    return Path(user_cache) / 'ltp_ros'
 
 
 def model_folder(cache: str, model: str, model_hash: str, method: str, score: str,
@@ -188,13 +228,9 @@ def model_folder(cache: str, model: str, model_hash: str, method: str, score: st
         score: of the method 'ltp'.
         alpha: of the score 'srb'.
     """
-    if cache:
-        base = Path(cache)
-    else:
-        user_cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-        if user_cache.startswith('~'):  # a service's user may have no home
-            return None
-        base = Path(user_cache) / 'ltp_ros'
+    base = cache_folder(cache)
+    if base is None:
+        return None
     how = f'{method}_{score}_{alpha:g}' if method == 'ltp' else method
     name = re.sub(r'[^\w.-]', '_', model)  # 'hf_hub:user/name' too is one folder
     return base / f'{name}-{model_hash[:12]}' / how

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ltp_ros.backends.protocol import BackendAnswer
+from ltp_ros.backends.protocol import BackendAnswer, Device
 from ltp_ros.backends.transfer import Transfer
-from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.model.data_config import DataConfig
 
 
 class EagerBackend:
@@ -24,7 +24,7 @@ class EagerBackend:
 
     name = 'eager'
 
-    def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
+    def __init__(self, model: nn.Module, data_config: DataConfig, device: Device,
                  precision: str):
         self.device, self.precision = device, precision
         self.dtype = getattr(torch, precision)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from ltp_ros.backends.eager import EagerBackend
-from ltp_ros.backends.protocol import BackendAnswer, Log
-from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.backends.protocol import BackendAnswer, Device, Log
+from ltp_ros.model.data_config import DataConfig
 
 DEVICE = 'cuda'
 WARM_UP_RUNS = 3      # on a side stream before a capture, as torch asks for
@@ -56,7 +56,7 @@ class GraphBackend(EagerBackend):
 
     name = 'graph'
 
-    def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
+    def __init__(self, model: nn.Module, data_config: DataConfig, device: Device,
                  precision: str, log: Log):
         if device.type != DEVICE:
             raise RuntimeError('CUDA graphs need a CUDA device; use backend:=eager')

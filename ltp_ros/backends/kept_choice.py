@@ -4,9 +4,7 @@
 import hashlib
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Mapping, Optional, Tuple
 
@@ -23,17 +21,7 @@ class Kept:
     precision: str
     check: str = ''  # what the guard said of int8
     levels: Tuple[Tuple[float, float, float], ...] = ()  # keep ratio, p50 and p99 in ms
-
-
-def versions() -> Mapping[str, str]:
-    """Return the versions of the libraries that are there: a new one may be faster."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    threads: int = 0  # of the runtime; 0: as many as it likes
 
 
 def file_of(folder: Path, conditions: Mapping[str, object]) -> Path:
@@ -45,13 +33,13 @@ def file_of(folder: Path, conditions: Mapping[str, object]) -> Path:
 def read(path: Path) -> Optional[Kept]:
     """Return what was chosen; None if nothing was, or the file is not to be trusted."""
     try:
-        cache.check_private(path.parent)
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = cache.read_json(path)
         levels = tuple((float(ratio), float(p50), float(p99))
                        for ratio, p50, p99 in found['levels'])
         if not all(0 < number < math.inf for level in levels for number in level):
             return None
-        return Kept(str(found['backend']), str(found['precision']), str(found['check']), levels)
+        return Kept(str(found['backend']), str(found['precision']), str(found['check']), levels,
+                    int(found['threads']))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -62,11 +50,4 @@ def write(path: Path, kept: Kept) -> None:
     Raises:
         OSError: if it cannot be kept.
     """
-    cache.make_private(path.parent)
-    cache.check_private(path.parent)
-    partial = path.with_suffix(f'.{os.getpid()}.partial')
-    try:
-        partial.write_text(json.dumps(asdict(kept), indent=1), encoding='utf-8')
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    cache.write_json(path, asdict(kept))

@@ -1,13 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Write a level of the ladder as an ONNX file: pixels in, best classes and kept patches out."""
-import functools
-import hashlib
 import inspect
 import os
 import warnings
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Dict, Iterator, Optional, Sequence, Tuple
 
@@ -17,7 +14,6 @@ from torch import nn
 # The last without LayerNormalization, which the TensorRT of JetPack 5 (8.5) does not know;
 # ONNX Runtime fuses it again
 OPSET = 16
-SOURCES = ('reduction', 'model', 'backends/onnx_export.py')  # what a level is made by
 OUTPUTS = ('scores', 'class_ids', 'keep_indices')
 MAX_CLASSES = 100  # `top_k` may be no more
 TRACED_AT = 0.53   # a keep ratio at which every method has tokens of each kind
@@ -43,30 +39,6 @@ class _Ladder(_Level):
                 *slots: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         with self.model.patch_drop.counted(tuple(slot.shape[0] for slot in slots)):
             return super().forward(pixels)
-
-
-def level_file(folder: Path, keep_ratio: float, int8: bool = False) -> Path:
-    """Return the file of a level in `folder`."""
-    return folder / f'keep_{keep_ratio:g}{"_int8" if int8 else ""}.onnx'
-
-
-def ladder_file(folder: Path, int8: bool = False) -> Path:
-    """Return the file of all levels in `folder`."""
-    return folder / f'ladder{"_int8" if int8 else ""}.onnx'
-
-
-@functools.lru_cache(maxsize=None)
-def origin(int8: bool) -> Dict[str, str]:
-    """Return the versions of all that shapes an exported level, besides the model itself."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(path for name in SOURCES
-                       for path in ([package / name] if name.endswith('.py')
-                                    else (package / name).rglob('*.py'))):
-        digest.update(path.read_bytes())
-    libraries = ('torch', 'timm', 'onnx', *(('onnxruntime',) if int8 else ()))  # that quantises
-    return {'ltp_ros': digest.hexdigest()[:12],
-            **{name: str(import_module(name).__version__) for name in libraries}}
 
 
 def export_level(model: nn.Module, keep_ratio: float, path: Path, batch: int = 1,

@@ -5,20 +5,20 @@ import functools
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
-import torch
-from torch import nn
+import numpy as np
 
 from ltp_ros.backends import cache
 from ltp_ros.backends.exported import ExportedBackend
-from ltp_ros.backends.onnx_export import origin
-from ltp_ros.backends.protocol import Log
-from ltp_ros.backends.quantization import calibrated_file
-from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.backends.level_files import calibrated_file, origin
+from ltp_ros.backends.protocol import Device, Log
+from ltp_ros.backends.summary import LevelSize
+from ltp_ros.model.data_config import DataConfig
 
 if TYPE_CHECKING:
     import openvino  # not everywhere
+    from torch import nn
 
 # precision -> what the processor must have, and what it computes in where the file does not say.
 # The rest of an int8 ladder in bfloat16 was slower than in float32: it is converted to and fro.
@@ -47,12 +47,14 @@ def _core() -> 'openvino.Core':
     return runtime().Core()
 
 
-def compile_file(path: Path, precision: str) -> 'openvino.CompiledModel':
-    """Return an ONNX file compiled for the processor, with as many threads as torch has.
+def compile_file(path: Path, precision: str,
+                 num_threads: int = 0) -> 'openvino.CompiledModel':
+    """Return an ONNX file compiled for the processor.
 
     Args:
         path: the file.
         precision: one of FORMATS.
+        num_threads: 0: as many as OpenVINO likes.
 
     Raises:
         ImportError: if openvino is missing.
@@ -67,7 +69,7 @@ def compile_file(path: Path, precision: str) -> 'openvino.CompiledModel':
                            f'{" and ".join(possible)}')
     return core.compile_model(str(path), 'CPU', {
         'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': '1',
-        'INFERENCE_NUM_THREADS': str(torch.get_num_threads()),
+        'INFERENCE_NUM_THREADS': str(num_threads),
         'INFERENCE_PRECISION_HINT': FORMATS[precision][1]})
 
 
@@ -80,15 +82,15 @@ class CompiledLevel:
         counts: of the level, if `compiled` has all; see `export_ladder`.
     """
 
-    def __init__(self, compiled: 'openvino.CompiledModel', pixels: torch.Tensor,
+    def __init__(self, compiled: 'openvino.CompiledModel', pixels: np.ndarray,
                  counts: Sequence[int] = ()):
         self._request = compiled.create_infer_request()
-        for index, values in enumerate([pixels, *map(torch.zeros, counts)]):
-            self._request.set_input_tensor(
-                index, runtime().Tensor(values.numpy(), shared_memory=True))
+        for index, values in enumerate([pixels, *(np.zeros(count, np.float32)
+                                                  for count in counts)]):
+            self._request.set_input_tensor(index, runtime().Tensor(values, shared_memory=True))
         self._outputs = range(len(compiled.outputs))
 
-    def run(self) -> List[torch.Tensor]:
+    def run(self) -> List[np.ndarray]:
         """Run; return the outputs, which the next run overwrites.
 
         Raises:
@@ -96,7 +98,7 @@ class CompiledLevel:
         """
         self._request.infer()
         # `mixed` may keep no patch in full: OpenVINO makes a scalar of a tensor without elements
-        return [torch.from_numpy(found) if found.ndim == 2 else torch.zeros(1, 0)
+        return [found if found.ndim == 2 else np.zeros((1, 0))
                 for found in (self._request.get_output_tensor(index).data
                               for index in self._outputs)]
 
@@ -116,16 +118,16 @@ class OpenvinoBackend(ExportedBackend):
 
     name = 'openvino'
 
-    def __init__(self, model: nn.Module, data_config: DataConfig, device: torch.device,
-                 precision: str, folder: Optional[Path], log: Log):
+    def __init__(self, model: 'Optional[nn.Module]', data_config: DataConfig, device: Device,
+                 precision: str, folder: Optional[Path], log: Log, **opened: Any):
         runtime()  # say that it is missing before a level is exported
         if device.type != 'cpu':
             raise RuntimeError(f'OpenVINO runs on the CPU here, not on {device.type}; use '
                                'device:=cpu, or another backend')
-        if precision == 'int8' and not model.patch_drop.counts:
+        if precision == 'int8' and model is not None and not model.patch_drop.counts:
             raise RuntimeError('int8 in OpenVINO comes with the methods ltp, mixed and papr; use '
                                'backend:=onnx')
-        super().__init__(model, data_config, device, precision, folder, log)
+        super().__init__(model, data_config, device, precision, folder, log, **opened)
         if precision == 'int8' and not calibrated_file(self._folder).is_file():
             _not_calibrated(calibrated_file(self._folder))
 
@@ -137,11 +139,11 @@ class OpenvinoBackend(ExportedBackend):
         return self._open(path)
 
     def _open(self, path: Path) -> 'openvino.CompiledModel':
-        return compile_file(path, self.precision)
+        return compile_file(path, self.precision, self._num_threads)
 
-    def _level(self, opened: 'openvino.CompiledModel', counts: Sequence[int] = (),
-               num_kept: int = 0) -> CompiledLevel:
-        return CompiledLevel(opened, self._pixels, counts)
+    def _level(self, opened: 'openvino.CompiledModel',
+               size: Optional[LevelSize] = None) -> CompiledLevel:
+        return CompiledLevel(opened, self._pixels, size.counts if size else ())
 
 
 def _not_calibrated(path: Path) -> None:

@@ -1,11 +1,26 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What every backend is to those who use one."""
-from typing import Callable, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Callable, NamedTuple, Optional, Protocol
 
 import numpy as np
 
 Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as `torch.device` names it, for those who do without torch."""
+
+    type: str
+    index: Optional[int] = None
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f'{self.type}:{self.index}'
+
+
+HOST = Device('cpu')
 
 
 class BackendAnswer(NamedTuple):
@@ -26,7 +41,7 @@ class Backend(Protocol):
         """Classify one image (H, W, 3) uint8 RGB at a level of the ladder.
 
         Raises:
-            ltp_ros.model.preprocessing.ImageSizeError: if the image cannot be resized for the
+            ltp_ros.model.data_config.ImageSizeError: if the image cannot be resized for the
                 model.
             RuntimeError: if the runtime fails.
         """

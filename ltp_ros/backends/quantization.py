@@ -11,11 +11,6 @@ import numpy as np
 import torch
 
 
-def calibrated_file(folder: Path) -> Path:
-    """Return the file of all levels in 8 bits, with fixed scales, in `folder`."""
-    return folder / 'ladder_calibrated.onnx'
-
-
 def quantize_static(source: Path, pixels: Sequence[torch.Tensor], counts: Sequence[int],
                     target: Path) -> None:
     """Quantise an exported ladder, weights and activations, by NNCF: SmoothQuant, QDQ nodes.

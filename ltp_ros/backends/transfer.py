@@ -6,7 +6,9 @@ from typing import Optional, OrderedDict, Tuple
 import numpy as np
 import torch
 
-from ltp_ros.model.preprocessing import DataConfig, ImageSizeError, Preprocessor
+from ltp_ros.backends.protocol import Device
+from ltp_ros.model.data_config import DataConfig, ImageSizeError
+from ltp_ros.model.preprocessing import Preprocessor
 
 MAX_SIZES = 8  # camera sizes whose buffers are kept; the one used longest ago goes first
 
@@ -23,7 +25,7 @@ class Transfer:
         dtype: of its input.
     """
 
-    def __init__(self, data_config: DataConfig, device: torch.device, dtype: torch.dtype):
+    def __init__(self, data_config: DataConfig, device: Device, dtype: torch.dtype):
         self.device = device
         self.preprocessor = Preprocessor(data_config, dtype).to(device)
         self._images: OrderedDict[Tuple[int, ...], Tuple[torch.Tensor, torch.Tensor]] = (

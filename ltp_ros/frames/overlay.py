@@ -12,7 +12,7 @@ import numpy as np
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames.region import Region
-from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.model.data_config import DataConfig
 
 MAX_WIDTH = 640  # pixels: the picture is for people, and publishing costs by the byte
 DIMMED = 0.3

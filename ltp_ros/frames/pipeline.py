@@ -16,7 +16,7 @@ from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTim
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault, PictureWatch
 from ltp_ros.frames.region import Region, RegionError, region_of
-from ltp_ros.model.preprocessing import ImageSizeError
+from ltp_ros.model.data_config import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
 
@@ -260,7 +260,7 @@ class Pipeline:
 
         Raises:
             ltp_ros.frames.encodings.ImageError: if the message is not an image.
-            ltp_ros.model.preprocessing.ImageSizeError: if it cannot be resized for the model.
+            ltp_ros.model.data_config.ImageSizeError: if it cannot be resized for the model.
             Abandoned: if it was given up meanwhile.
         """
         config, classifier = self.config.classifier, self.classifier

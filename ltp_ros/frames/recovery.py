@@ -10,7 +10,7 @@ from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.pipeline import Pipeline
 from ltp_ros.frames.startup import ways_to_run
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.tuner.levels import LevelCost
 
 RETRIES = 2  # failures that may be a moment's

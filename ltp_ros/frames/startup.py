@@ -7,16 +7,14 @@ import os
 import reprlib
 from typing import Callable, Iterator, List, Tuple
 
-import torch
-
 from ltp_ros.backends import choice
+from ltp_ros.backends.level_files import versions
 from ltp_ros.backends.protocol import Log
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.machine import hardware, power_mode
-from ltp_ros.model.checkpoint import names_shared
-from ltp_ros.model.labels import numbered_names
-from ltp_ros.model.vit import model_name
+from ltp_ros.model.card import model_name
+from ltp_ros.model.labels import names_shared, numbered_names
 from ltp_ros.tuner import ladder_profile
 from ltp_ros.tuner.ladder_profile import ProfileError, Setup
 from ltp_ros.tuner.levels import LevelCost, costs_of, useless_levels
@@ -36,7 +34,7 @@ def prepare(config: ClassifierConfig, log: Log, warn: Log,
         is_running: false once the program should stop; the rest is then skipped.
 
     Raises:
-        ltp_ros.model.vit.ModelError: if the model, its weights or its labels cannot be used.
+        ltp_ros.model.card.ModelError: if the model, its weights or its labels cannot be used.
         ClassifierError: if it cannot run as configured, or should stop.
     """
     def go_on() -> None:
@@ -196,7 +194,7 @@ def setup_of(classifier: Classifier) -> Setup:
     device = classifier.device.type
     return Setup(
         device=device, hardware=hardware(str(classifier.device)), power_mode=power_mode(),
-        threads=torch.get_num_threads() if device == 'cpu' else 0,
+        threads=classifier.num_threads,
         backend=classifier.backend.name, precision=classifier.precision,
-        torch=str(torch.__version__), model=classifier.model_name,
+        torch=versions(['torch']).get('torch', ''), model=classifier.model_name,
         method=classifier.config.method, model_hash=classifier.model_hash)

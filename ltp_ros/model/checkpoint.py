@@ -3,28 +3,22 @@
 """A file of weights: how it is read, and what can be told from it alone."""
 import argparse
 import contextlib
-import json
 import math
 import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, Mapping
 
 import torch
 from safetensors.torch import load_file
 
-from ltp_ros.files import expand, read_text, short, some_of
-from ltp_ros.model.names import DEMO
+from ltp_ros.files import some_of
+from ltp_ros.model.card import ModelError, path_of, read_model_card
 
-MODEL_DIRECTORY = Path(__file__).parent / 'weights'
 # Where training programs put the weights in a file of more, the averaged ones first
 CONTAINERS = ('state_dict_ema', 'model_ema', 'model_state_dict', 'state_dict', 'model', 'net',
               'weights')
-
-
-class ModelError(ValueError):
-    """An unusable model, checkpoint or label file; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     Raises:
         ModelError: if the file or the card beside it cannot be read.
     """
-    path = _path_of(checkpoint)
+    path = path_of(checkpoint)
     if not path.is_file():
         raise ModelError(f'checkpoint {checkpoint!r} is not a file; expected a .safetensors, '
                          'or a .pth that holds weights only')
@@ -144,44 +138,3 @@ def misfit(tensors: Mapping[str, torch.Tensor],
         for one, many, names in (('is missing', 'are missing', missing),
                                  ('is unknown', 'are unknown', unknown),
                                  ('has another shape', 'have another shape', other)) if names)
-
-
-def read_model_card(checkpoint: str) -> Dict[str, Any]:
-    """Return the .json beside a checkpoint (architecture, labels, data config); {} if none.
-
-    Raises:
-        ModelError: if it is not a JSON object, or a value in it is of another type.
-    """
-    if not checkpoint:
-        return {}
-    path = _path_of(checkpoint)
-    path = path.with_suffix('.json') if path.name else path
-    if not path.is_file():
-        return {}
-    try:
-        card = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        advice = '; save it as UTF-8' if isinstance(error, UnicodeDecodeError) else ''
-        raise ModelError(f'{path} is not valid JSON: {error}{advice}') from error
-    if not isinstance(card, dict):
-        raise ModelError(f'{path} is not a model card; expected a JSON object, as written by '
-                         'ltp_train')
-    for key, kind, what in (('architecture', str, 'a name'), ('model_args', dict, 'an object'),
-                            ('pretrained_cfg', dict, 'an object')):
-        if not isinstance(card.get(key, kind()), kind):
-            raise ModelError(f'{path} is not a model card: {key} is {short(card[key])}; expected '
-                             f'{what}, as written by ltp_train')
-    return card
-
-
-def _path_of(checkpoint: str) -> Path:
-    return MODEL_DIRECTORY / f'{DEMO}.safetensors' if checkpoint == DEMO else Path(
-        expand(checkpoint))
-
-
-def names_shared(names: Sequence[str]) -> Dict[str, List[int]]:
-    """Return the names that more than one class has, with the ids of these classes."""
-    ids: Dict[str, List[int]] = {}
-    for index, name in enumerate(names):
-        ids.setdefault(name, []).append(index)
-    return {name: found for name, found in ids.items() if len(found) > 1}

@@ -18,7 +18,7 @@ from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 from tqdm import tqdm
 
 from ltp_ros.files import sha256
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.model.held import Held
 
 Log = Callable[[str], None]

@@ -5,12 +5,10 @@ import ast
 import csv
 import json
 import re
-from typing import Any, Dict, List, Mapping, Optional, Tuple
-
-from timm.data import ImageNetInfo, infer_imagenet_subset
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ltp_ros.files import expand, read_text, short, some_of
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 
 FORMS = ("expected one name a line in class order, an id and a name a line ('0: cat'), a name "
          "and an id a line ('cat,0'), or a JSON list or object of these. The ids begin at 0; "
@@ -70,6 +68,14 @@ def numbered_names(num_classes: int) -> List[str]:
     return [f'class {index}' for index in range(num_classes)]
 
 
+def names_shared(names: Sequence[str]) -> Dict[str, List[int]]:
+    """Return the names that more than one class has, with the ids of these classes."""
+    ids: Dict[str, List[int]] = {}
+    for index, name in enumerate(names):
+        ids.setdefault(name, []).append(index)
+    return {name: found for name, found in ids.items() if len(found) > 1}
+
+
 def names_of_timm(config: Mapping[str, Any], num_classes: int) -> List[str]:
     """Return the names in timm's configuration of a model, or ImageNet's; [] if it has none."""
     if config.get('label_names'):  # a model of the hub, or of a folder in its format
@@ -78,6 +84,7 @@ def names_of_timm(config: Mapping[str, Any], num_classes: int) -> List[str]:
             described = config.get('label_descriptions')
             return [str(described.get(name, name)) for name in names] if isinstance(
                 described, dict) else names
+    from timm.data import ImageNetInfo, infer_imagenet_subset  # noqa: PLC0415  with torch
     subset = infer_imagenet_subset({'num_classes': num_classes})
     return ImageNetInfo(subset).label_descriptions() if subset else []
 

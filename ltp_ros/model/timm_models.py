@@ -14,7 +14,7 @@ from torch import nn
 
 from ltp_ros.files import expand
 from ltp_ros.model import hub
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.model.conv_stem import VIT_DEMO, ConvStem
 from ltp_ros.model.held import Held
 from ltp_ros.model.names import LOCAL_PREFIX, TIMM_PREFIXES

@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Create a Vision Transformer with timm and put the pruner in its slot."""
-from typing import Callable, List, Mapping, Optional
+from typing import Callable, Iterator, List, Mapping, Optional, Tuple
 
 import timm
 import torch
@@ -17,10 +17,12 @@ from torch import nn
 
 from ltp_ros.config import METHODS
 from ltp_ros.files import is_control, short
-from ltp_ros.model.checkpoint import DEMO, ModelError, misfit, read_checkpoint, read_model_card
+from ltp_ros.model.card import ModelError, read_model_card, weights_of
+from ltp_ros.model.checkpoint import misfit, read_checkpoint
+from ltp_ros.model.data_config import DataConfig
 from ltp_ros.model.hub import Log
 from ltp_ros.model.labels import names_in, names_of_timm, numbered_names, read_labels
-from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.model.names import DEMO
 from ltp_ros.model.timm_models import create, outline, vit_demo
 from ltp_ros.reduction.base import TokenReducer
 from ltp_ros.reduction.ltp import TokenPruner
@@ -240,14 +242,11 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
     return names
 
 
-def weights_of(model: str, checkpoint: str = '') -> str:
-    """Return the checkpoint that `create_vit` loads for these; '' if it takes timm's weights."""
-    return checkpoint or (DEMO if model == DEMO else '')
-
-
-def model_name(model: str, checkpoint: str = '') -> str:
-    """Return the name of the model that `create_vit` makes: the card's architecture, if any."""
-    return model if model == DEMO else read_model_card(checkpoint).get('architecture', model)
+def tensors_of(model: nn.Module) -> Iterator[Tuple[str, bytes]]:
+    """Yield the name and the bytes of each tensor, as `ladder_profile.model_hash` takes them."""
+    for name, tensor in sorted(model.state_dict().items()):
+        yield name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy(
+            ).tobytes()  # numpy has no bfloat16
 
 
 def _load(vit: nn.Module, tensors: Mapping[str, torch.Tensor], checkpoint: str) -> None:

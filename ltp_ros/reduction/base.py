@@ -11,17 +11,7 @@ from typing import Iterator, Optional, Tuple
 import torch
 from torch import nn
 
-
-def check_keep_ratio(keep_ratio: float) -> float:
-    """Return `keep_ratio` as a float; raise ValueError unless it lies in (0, 1]."""
-    if not 0.0 < keep_ratio <= 1.0:  # NaN fails both comparisons
-        raise ValueError(f'keep_ratio {keep_ratio} is not allowed; it must lie in (0, 1]')
-    return float(keep_ratio)
-
-
-def num_keep_tokens(num_patches: int, keep_ratio: float) -> int:
-    """Return K = max(1, round(keep_ratio * N)); ValueError unless 0 < keep_ratio <= 1."""
-    return max(1, round(check_keep_ratio(keep_ratio) * num_patches))
+from ltp_ros.reduction.keep_ratio import check_keep_ratio, num_keep_tokens
 
 
 def ranked(scores: torch.Tensor, num_best: int) -> torch.Tensor:

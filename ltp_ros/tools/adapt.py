@@ -31,7 +31,9 @@ from ltp_ros.config import METHODS, ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, ImageFileError, Note, Unread, read_images
 from ltp_ros.model import vit
-from ltp_ros.model.preprocessing import DataConfig, Preprocessor
+from ltp_ros.model.card import model_name, weights_of
+from ltp_ros.model.data_config import DataConfig
+from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.research.accuracy.answers import kinds_of
 from ltp_ros.research.accuracy.batches import batches, model_classes
 from ltp_ros.research.datasets import DatasetError, open_image_set
@@ -104,7 +106,7 @@ class Adaptation:
         kind, = kinds_of([args.method], [args.score], [alpha])
         self.ladder = [dataclasses.replace(kind, keep_ratio=ratio) for ratio in ratios]
         device = select_device(args.device)
-        weights = vit.weights_of(args.model, args.checkpoint)
+        weights = weights_of(args.model, args.checkpoint)
         self.card = vit.read_model_card(weights)
         model = vit.create_vit(args.model, args.checkpoint, method=args.method, score=args.score,
                                alpha=alpha, input_size=args.input_size,
@@ -226,7 +228,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         result: Dict[str, object] = {
             'program': 'ltp_adapt', **provenance(adaptation.device.type),
             'precision': adaptation.precision, 'method': args.method,
-            'model': vit.model_name(args.model, args.checkpoint),
+            'model': model_name(args.model, args.checkpoint),
             'checkpoint': Path(args.checkpoint).name, 'images': Path(args.images).name,
             'images_learned': adaptation.num_images, 'steps': adaptation.adapter.step,
             'seconds': round(seconds, 1), 'recipe': vars(adaptation.adapter.recipe),

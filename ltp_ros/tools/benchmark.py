@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.config import ConfigError
 from ltp_ros.images import ImageFileError
-from ltp_ros.model.vit import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import PlotError
 from ltp_ros.tools.support.processes import ProcessError

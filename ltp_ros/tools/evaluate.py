@@ -27,11 +27,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from torch import nn
 
-from ltp_ros.classifier import ClassifierError, resolve_precision, tensors_of
+from ltp_ros.classifier import ClassifierError, resolve_precision
 from ltp_ros.config import METHODS, SCORES, ConfigError, check
 from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, ImageFileError, Note, Unread, name_of, spread
 from ltp_ros.model import vit
+from ltp_ros.model.card import model_name, weights_of
 from ltp_ros.research.accuracy.answers import (
     UNPRUNED,
     AnswerFileError,
@@ -140,7 +141,7 @@ class Evaluation:
         source = self.args.images
         if self.args.no_labels:
             return open_images(source), None
-        weights = vit.weights_of(self.args.model, self.args.checkpoint)
+        weights = weights_of(self.args.model, self.args.checkpoint)
         names = vit.label_names(model, weights, self.args.labels)
         image_set = open_image_set(source)
         return image_set.images, model_classes(image_set, names, source)
@@ -206,7 +207,8 @@ class Evaluation:
                 for method, model in self.models.items()}, dtype
 
     def _settings(self, num_images: int) -> Dict[str, object]:
-        return {'model_hash': model_hash(itertools.chain(*map(tensors_of, self.models.values()))),
+        tensors = itertools.chain(*map(vit.tensors_of, self.models.values()))
+        return {'model_hash': model_hash(tensors),
                 'images': str(self.args.images), 'n': num_images, 'limit': self.args.limit,
                 'crop_mode': self.data_config.crop_mode,
                 'device': self.device.type, 'precision': self.precision,
@@ -259,7 +261,7 @@ def evaluate(evaluation: Evaluation, bar: Progress, note: Note
                 'gmacs': gmacs[variant], 'p50_ms': times_ms[variant]}
     return {
         'program': 'ltp_evaluate', **head, 'precision': evaluation.precision,
-        'model': vit.model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
+        'model': model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
         'crop_mode': evaluation.data_config.crop_mode,
         'backend': args.backend if args.rounds else None, 'rounds': args.rounds,
         'images': args.images, 'n': len(evaluation.images) - len(unread), 'unread': len(unread),

@@ -29,20 +29,15 @@ from rich.table import Table
 
 from ltp_ros.backends import cache, choice
 from ltp_ros.backends.eager import EagerBackend
+from ltp_ros.backends.level_files import ladder_file, level_file, origin
 from ltp_ros.backends.onnx import OnnxBackend
-from ltp_ros.backends.onnx_export import (
-    export_ladder,
-    export_level,
-    ladder_file,
-    level_file,
-    origin,
-)
-from ltp_ros.backends.protocol import Backend
+from ltp_ros.backends.onnx_export import export_ladder, export_level
+from ltp_ros.backends.protocol import HOST, Backend
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError
-from ltp_ros.model.vit import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.tools.support import int8
 from ltp_ros.tools.support.flags import add_ladder_flags, program_parser
 from ltp_ros.tools.support.frame_sources import panned_samples
@@ -110,7 +105,7 @@ def export_levels(args: argparse.Namespace
         raise ConfigError('there is no home folder for the files; give --output FOLDER, or '
                           '--cache FOLDER for the onnx backend to find them in')
     onnx = choice.create('onnx', 'float32', eager.model, classifier.data_config,
-                         torch.device('cpu'), folder)
+                         HOST, folder)
     assert isinstance(onnx, OnnxBackend)
     # As a node here reads them: TensorRT wants each size in a file of its own
     onnx.one_file = not (args.output or torch.cuda.is_available()) and bool(

@@ -29,7 +29,7 @@ from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
 from ltp_ros.frames.startup import setup_of
 from ltp_ros.images import EncodedImage, ImageFileError, Note, read_images
-from ltp_ros.model.vit import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
 from ltp_ros.research.datasets import open_images
 from ltp_ros.tools.reports.profile_plot import draw

@@ -27,7 +27,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, ImageFileError, Note
-from ltp_ros.model.vit import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.research.training.built_model import image_size, model_card, training_precision
 from ltp_ros.research.training.images import load_data
 from ltp_ros.research.training.state import export_model

@@ -24,29 +24,22 @@ from ltp_ros.backends import cache, choice
 from ltp_ros.backends.cache import SEALS
 from ltp_ros.backends.eager import EagerBackend, best_classes
 from ltp_ros.backends.graph import RETRY_FRAMES, CaptureError, GraphBackend
+from ltp_ros.backends.level_files import ladder_file, level_file, origin
 from ltp_ros.backends.onnx import (
     BoundSession,
     OnnxBackend,
     choose_providers,
-    engine_folder,
-    nodes_by_provider,
     open_session,
-    provider_options,
     session_options,
 )
-from ltp_ros.backends.onnx_export import (
-    _exporter,
-    export_ladder,
-    export_level,
-    ladder_file,
-    level_file,
-    origin,
-)
+from ltp_ros.backends.onnx_export import _exporter, export_ladder, export_level
+from ltp_ros.backends.onnx_gpu import engine_folder, nodes_by_provider, provider_options
 from ltp_ros.backends.openvino import OpenvinoBackend
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig
 from ltp_ros.model import vit
-from ltp_ros.model.preprocessing import DataConfig, ImageSizeError, Preprocessor
+from ltp_ros.model.data_config import DataConfig, ImageSizeError
+from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.reduction.base import keep_indices
 from ltp_ros.research.benchmarks.runners import make
 
@@ -206,7 +199,7 @@ def test_levels_that_were_exported_before_are_taken_as_they_are(tmp_path, monkey
     config = ClassifierConfig(model='demo', device='cpu', backend='onnx', cache=str(tmp_path),
                               keep_ratios=(1.0, 0.5))
     first = Classifier(config).classify(RGB, 0.5)
-    monkeypatch.setattr('ltp_ros.backends.exported.export_ladder',
+    monkeypatch.setattr('ltp_ros.backends.onnx_export.export_ladder',
                         lambda *args: pytest.fail('exported twice'))
     assert Classifier(config).classify(RGB, 0.5).scores == first.scores
     assert [path.name for path in tmp_path.rglob('*.onnx')] == ['ladder.onnx']
@@ -646,7 +639,7 @@ def test_nodes_are_counted_by_the_provider_that_ran_them(tmp_path):
     options = session_options()
     options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / 'run')
     session = open_session(tmp_path / 'level.onnx', options=options)
-    BoundSession(session, torch.zeros(1, 3, 32, 32)).run()
+    BoundSession(session, np.zeros((1, 3, 32, 32), np.float32)).run()
     counts = nodes_by_provider(Path(session.end_profiling()))
     assert list(counts) == ['CPU'] and counts['CPU'] > 20
 

@@ -13,7 +13,7 @@ from ltp_ros.frames.latency import NS_PER_MS
 from ltp_ros.frames.mailbox import DROP_REASONS, Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault
 from ltp_ros.frames.pipeline import Abandoned, FrameDropped, Pipeline
-from ltp_ros.model.preprocessing import ImageSizeError
+from ltp_ros.model.data_config import ImageSizeError
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 

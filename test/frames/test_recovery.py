@@ -16,7 +16,7 @@ from ltp_ros.frames.recovery import (
     Remedy,
     Strikes,
 )
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 
 
 class FakeClassifier:

@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from ltp_ros.model import vit
-from ltp_ros.model.checkpoint import ModelError, names_shared, read_checkpoint
+from ltp_ros.model.card import ModelError
+from ltp_ros.model.checkpoint import read_checkpoint
+from ltp_ros.model.labels import names_shared
 
 SMALL = {'embed_dim': 48, 'depth': 2, 'num_heads': 3}
 

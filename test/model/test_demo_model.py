@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.model.checkpoint import DEMO, MODEL_DIRECTORY, read_model_card
+from ltp_ros.model.card import DEMO, MODEL_DIRECTORY, read_model_card
 from ltp_ros.model.vit import data_config
 from ltp_ros.tools import evaluate
 from ltp_ros.tools.support.frame_sources import PAN_FRAMES, SAMPLES, panned_samples

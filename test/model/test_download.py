@@ -15,7 +15,7 @@ from safetensors.torch import save
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.model import hub
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.model.vit import create_vit
 
 SMALL = {'img_size': 64, 'embed_dim': 48, 'depth': 2, 'num_heads': 3}

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.model.labels import read_labels
 
 NAMES = ['airplane', 'automobile', 'bird of prey', 'cat, tabby']

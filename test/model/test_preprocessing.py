@@ -9,7 +9,8 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 from ltp_ros.model import preprocessing, vit
-from ltp_ros.model.preprocessing import DataConfig, Preprocessor
+from ltp_ros.model.data_config import DataConfig
+from ltp_ros.model.preprocessing import Preprocessor
 
 MEAN, STD = (0.48, 0.45, 0.40), (0.27, 0.26, 0.25)
 SIZES = {  # height, width in pixels

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from ltp_ros.model.preprocessing import DataConfig, Preprocessor
+from ltp_ros.model.data_config import DataConfig
+from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.model.vit import attach_pruner, create_vit
 from ltp_ros.research.training.built_model import TrainingPruner, draw_pruning, pruned_accuracy
 from ltp_ros.research.training.images import (

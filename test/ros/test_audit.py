@@ -96,7 +96,7 @@ def refuse(event, args):
         print('asked for the network:', event, args)
 
 sys.addaudithook(refuse)
-from ltp_ros.model.checkpoint import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.model.vit import create_vit
 for arguments in ({}, {'method': 'papr'}, {'model': 'hf_hub:user/name'},
                   {'model': 'vit_huge_patch14_gap_224.in22k_ijepa', 'any_head': True}):

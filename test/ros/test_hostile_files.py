@@ -20,7 +20,8 @@ from ros_helpers import DEADLINE_S
 from safetensors.torch import save_file
 
 from ltp_ros.config import Config
-from ltp_ros.model.checkpoint import ModelError, read_checkpoint
+from ltp_ros.model.card import ModelError
+from ltp_ros.model.checkpoint import read_checkpoint
 from ltp_ros.model.labels import read_labels
 from ltp_ros.model.vit import create_vit
 from ltp_ros.parameter import ConfigError

@@ -25,7 +25,7 @@ def test_exported_levels_are_checked_and_then_used_by_the_backend(tmp_path, monk
                for row in rows)
     assert 'same' in capsys.readouterr().out
     assert {row['file'] for row in rows} == {str(path) for path in tmp_path.glob('*/*/*.onnx')}
-    monkeypatch.setattr('ltp_ros.backends.exported.export_ladder',
+    monkeypatch.setattr('ltp_ros.backends.onnx_export.export_ladder',
                         lambda *args: pytest.fail('exported again'))
     classifier = Classifier(ClassifierConfig(
         model='demo', device='cpu', backend='onnx', cache=str(tmp_path), keep_ratios=(1.0, 0.5)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ltp_ros.backends import choice, guard, kept_choice
-from ltp_ros.backends.quantization import calibrated_file
+from ltp_ros.backends.level_files import calibrated_file
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.startup import prepare

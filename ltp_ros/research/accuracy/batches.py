@@ -10,8 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ltp_ros.images import EncodedImage, ImageFileError, Unread, decode_rgb, name_of
-from ltp_ros.model.checkpoint import names_shared
-from ltp_ros.model.preprocessing import DataConfig, ImageSizeError, Preprocessor
+from ltp_ros.model.data_config import DataConfig, ImageSizeError
+from ltp_ros.model.labels import names_shared
+from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.research.datasets import LABELS_CSV, DatasetError, ImageSet
 
 

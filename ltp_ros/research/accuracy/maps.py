@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ltp_ros.frames.overlay import DIMMED, kept_mask
-from ltp_ros.model.preprocessing import DataConfig
+from ltp_ros.model.data_config import DataConfig
 from ltp_ros.reduction.ltp import TokenPruner, min_max, srb_scores
 
 if TYPE_CHECKING:

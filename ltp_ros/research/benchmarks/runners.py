@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ltp_ros.backends.graph import GraphBackend
-from ltp_ros.backends.onnx import open_session
+from ltp_ros.backends.onnx import open_session, session_options
 from ltp_ros.backends.onnx_export import export, export_level
 from ltp_ros.backends.openvino import compile_file
 from ltp_ros.model import vit
@@ -126,7 +126,8 @@ def onnx(path: Path, inputs: Mapping[str, torch.Tensor], device: str) -> Run:
     """Return a run of an ONNX file."""
     needed = ['CUDAExecutionProvider'] if device == 'cuda' else []
     providers = [(name, {'device_id': torch.cuda.current_device()}) for name in needed]
-    session = open_session(path, [*providers, 'CPUExecutionProvider'], needed)
+    session = open_session(path, [*providers, 'CPUExecutionProvider'], needed,
+                           session_options(torch.get_num_threads()))
     wanted = {each.name for each in session.get_inputs()}
     feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}
     return lambda: session.run(None, feed)
@@ -136,7 +137,7 @@ def openvino(path: Path, inputs: Mapping[str, torch.Tensor], device: str, precis
     """Return a run of an ONNX file in OpenVINO."""
     if device != 'cpu':
         raise RuntimeError('OpenVINO is timed on the CPU')
-    request = compile_file(path, precision).create_infer_request()
+    request = compile_file(path, precision, torch.get_num_threads()).create_infer_request()
     wanted = {each.any_name for each in request.model_inputs}
     feed = {name: value.numpy() for name, value in inputs.items() if name in wanted}
     return lambda: request.infer(feed)

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from ltp_ros.classifier import computes_bfloat16
-from ltp_ros.model.preprocessing import DataConfig, Preprocessor
+from ltp_ros.model.data_config import DataConfig
+from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.model.vit import (
     attach_pruner,
     create_vit,

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from ltp_ros.files import some_of
 from ltp_ros.images import EncodedImage, Note, ignore, read_images, unread_pictures
-from ltp_ros.model.preprocessing import DataConfig, Preprocessor
+from ltp_ros.model.data_config import DataConfig
+from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.research.datasets import EXPECTED, DatasetError, ImageSet, open_image_set
 
 

@@ -11,8 +11,8 @@ from typing import Dict
 import torch
 from torch.nn import functional as F
 
+from ltp_ros.model.card import ModelError
 from ltp_ros.model.preprocessing import Preprocessor
-from ltp_ros.model.vit import ModelError
 from ltp_ros.research.training.built_model import (
     TrainingPruner,
     build_model,

@@ -27,7 +27,7 @@ from ltp_ros.config import METHODS, ClassifierConfig, TunerConfig, check
 from ltp_ros.files import expand
 from ltp_ros.frames.startup import set_priority
 from ltp_ros.images import EncodedImage, Note, decode_rgb, read_images, spread
-from ltp_ros.model.vit import ModelError
+from ltp_ros.model.card import ModelError
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.choice import Choice, Way, recommended

@@ -23,7 +23,8 @@ from torch import nn
 
 from ltp_ros.config import METHODS
 from ltp_ros.files import expand
-from ltp_ros.model.vit import create_vit, model_name
+from ltp_ros.model.card import model_name
+from ltp_ros.model.vit import create_vit
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import new_figure
 from ltp_ros.research.benchmarks.methods import (

@@ -34,7 +34,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.config import Value
-from ltp_ros.model.vit import model_name
+from ltp_ros.model.card import model_name
 from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.runners import resident_mib
@@ -277,7 +277,7 @@ def head_of(args: argparse.Namespace, command: str) -> Dict[str, object]:
 
     Raises:
         ltp_ros.classifier.ClassifierError: if the device is not available.
-        ltp_ros.model.vit.ModelError: if the model card cannot be read.
+        ltp_ros.model.card.ModelError: if the model card cannot be read.
     """
     device = select_device(args.device)
     return {

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import snap
 from ltp_ros.frames.encodings import LAYOUTS, ImageError
-from ltp_ros.model.preprocessing import ImageSizeError
+from ltp_ros.model.data_config import ImageSizeError
 from ltp_ros.msg import Classification
 from ltp_ros.research.benchmarks.soak import TOLERANCE, Answer, difference
 from ltp_ros.research.hostile import hostile_image

@@ -11,7 +11,7 @@ from huggingface_hub import constants
 
 from ltp_ros.backends import cache as kept
 from ltp_ros.backends import choice
-from ltp_ros.backends.onnx_export import origin
+from ltp_ros.backends.level_files import origin
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import some_of

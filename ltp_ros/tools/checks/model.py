@@ -12,8 +12,9 @@ import torch
 
 from ltp_ros.classifier import Classifier, ClassifierError, Prediction
 from ltp_ros.config import Config, ConfigError, TunerConfig, update
-from ltp_ros.model.preprocessing import DataConfig, ImageSizeError, Preprocessor
-from ltp_ros.model.vit import ModelError, weights_of
+from ltp_ros.model.card import ModelError, weights_of
+from ltp_ros.model.data_config import DataConfig, ImageSizeError
+from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.tools.checks.channels import exchanged, sureness_evidence
 from ltp_ros.tools.checks.finding import Finding, Level, first_line
 from ltp_ros.tools.checks.machine import available_memory, judge_memory

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ltp_ros.files import plain
-from ltp_ros.model.checkpoint import read_model_card
+from ltp_ros.model.card import read_model_card
 from ltp_ros.model.labels import names_in
 from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.tools.support.frame_sources import SAMPLES

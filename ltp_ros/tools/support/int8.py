@@ -12,9 +12,10 @@ from rich.table import Table
 from ltp_ros.backends import cache, choice, guard, kept_choice
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.kept_choice import Kept
-from ltp_ros.backends.onnx_export import export_ladder, ladder_file, origin
+from ltp_ros.backends.level_files import calibrated_file, ladder_file, origin
+from ltp_ros.backends.onnx_export import export_ladder
 from ltp_ros.backends.protocol import Backend, Log
-from ltp_ros.backends.quantization import calibrated_file, quantize_static
+from ltp_ros.backends.quantization import quantize_static
 from ltp_ros.classifier import TRIAL_LEVEL, Classifier, choice_file
 from ltp_ros.config import snap
 from ltp_ros.images import Note, read_images
@@ -94,7 +95,8 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
     taken = next(row for row in rows if row.taken)
     config = replace(classifier.config, backend='auto', precision='auto')  # as a node's
     kept_choice.write(choice_file(folder, config, classifier.device), Kept(
-        taken.backend, taken.precision, str(taken.check) if taken.check else ''))
+        taken.backend, taken.precision, str(taken.check) if taken.check else '',
+        threads=classifier.num_threads))
     return rows
 
 

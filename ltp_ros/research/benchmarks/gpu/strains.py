@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ltp_ros.backends.protocol import Backend
-from ltp_ros.model.preprocessing import ImageSizeError
+from ltp_ros.model.data_config import ImageSizeError
 from ltp_ros.research.benchmarks.gpu.parts import Task
 from ltp_ros.research.benchmarks.gpu.subjects import (
     Subject,

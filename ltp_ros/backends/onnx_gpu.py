@@ -1,0 +1,132 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the model with ONNX Runtime on a GPU: TensorRT if it is there, one session a level."""
+import json
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Sequence
+
+import numpy as np
+import torch
+
+from ltp_ros.backends import cache
+from ltp_ros.backends.onnx import (
+    CPU,
+    PROVIDERS,
+    TENSORRT,
+    BoundSession,
+    OnnxBackend,
+    open_session,
+    session_options,
+)
+from ltp_ros.backends.protocol import BackendAnswer, Device
+from ltp_ros.backends.transfer import Transfer
+from ltp_ros.files import sha256
+
+if TYPE_CHECKING:
+    import onnxruntime  # not everywhere
+
+
+class BoundOnGpu(BoundSession):
+    """A session whose inputs and outputs lie in tensors on the device of `pixels`."""
+
+    def __init__(self, session: 'onnxruntime.InferenceSession', pixels: torch.Tensor):
+        self._device = pixels.device
+        super().__init__(session, pixels)
+
+    def _zeros(self, length: int, dtype: str) -> torch.Tensor:
+        return torch.zeros(length, dtype=getattr(torch, dtype), device=self._device)
+
+    def _bind(self, bind: Callable[..., None], name: str, memory: torch.Tensor,
+              shape: Sequence[int]) -> None:
+        element_type = np.dtype(str(memory.dtype).replace('torch.', ''))
+        bind(name, self._device.type, self._device.index or 0, element_type, tuple(shape),
+             memory.data_ptr())
+
+    def run(self) -> List[torch.Tensor]:
+        """Run; return the outputs, which the next run overwrites; see `BoundSession`."""
+        torch.cuda.current_stream(self._device).synchronize()  # ONNX Runtime has one of its own
+        return super().run()
+
+
+class OnnxGpuBackend(OnnxBackend):
+    """Levels in ONNX Runtime on a GPU; see `ExportedBackend`.
+
+    Args:
+        precision: 'float32'; with TensorRT 'float16'.
+        folder: also of TensorRT's engines.
+        log: also called with the number of nodes of a level that each provider runs.
+
+    Raises:
+        ImportError: if onnx or onnxruntime is missing.
+        RuntimeError: if ONNX Runtime has no provider for the device or the precision.
+    """
+
+    one_file = False  # TensorRT wants each size of its own
+
+    def _make_input(self) -> None:
+        self._transfer = Transfer(self._data_config, self.device, torch.float32)
+        self._pixels = torch.zeros(1, 3, *self._data_config.input_size, device=self.device)
+
+    @torch.inference_mode()
+    def _answer(self, level: BoundOnGpu, rgb: np.ndarray, top_k: int) -> BackendAnswer:
+        self._transfer.pixels(rgb, self._pixels)
+        scores, class_ids, kept = level.run()
+        answer = self._transfer.read_back(torch.cat(
+            [scores[0, :top_k], class_ids[0, :top_k].float(), kept[0].float()]))
+        class_ids, keep_indices = np.split(answer[top_k:].astype(np.int64), [top_k])
+        return BackendAnswer(answer[:top_k], class_ids, np.sort(keep_indices))
+
+    def _open(self, path: Path) -> 'onnxruntime.InferenceSession':
+        # Float16 comes with TensorRT alone
+        needed = PROVIDERS['cuda'][:1 if self.precision == 'float16' else None]
+        engines = engine_folder(path)
+        engines.mkdir(mode=0o700, exist_ok=True)
+        cache.drop_damaged(engines, self._log)
+        providers = [(name, provider_options(name, self.device, self.precision, engines))
+                     for name in self._providers]
+        options = session_options(self._num_threads)
+        with TemporaryDirectory() as folder:
+            options.enable_profiling, options.profile_file_prefix = True, f'{folder}/run'
+            session = open_session(path, providers, needed, options)
+            BoundOnGpu(session, self._pixels).run()
+            counts = nodes_by_provider(Path(session.end_profiling()))
+        cache.seal_all(engines, self._log)
+        self._log(f'{path.stem}: nodes run by ' + ', '.join(
+            f'{name} {count}' for name, count in counts.items()))
+        return session
+
+    def _level(self, opened: 'onnxruntime.InferenceSession', size: Any = None) -> BoundOnGpu:
+        return BoundOnGpu(opened, self._pixels)
+
+
+def engine_folder(path: Path) -> Path:
+    """Return where TensorRT keeps its engines of a level's file: named after the content.
+
+    Their own names know the file's name alone, and an engine of another content would be run in
+    silence.
+    """
+    return path.parent / f'engines-{sha256(path)[:12]}'
+
+
+def provider_options(name: str, device: Device, precision: str,
+                     engines: Path) -> Dict[str, object]:
+    """Return the options of an execution provider; TensorRT keeps its `engines` in that folder."""
+    if name == CPU:
+        return {}
+    options: Dict[str, object] = {'device_id': device.index or 0}
+    if name == TENSORRT:
+        options.update(
+            trt_engine_cache_enable=True, trt_engine_cache_path=str(engines),
+            trt_timing_cache_enable=True, trt_timing_cache_path=str(engines),
+            trt_fp16_enable=precision == 'float16', trt_layer_norm_fp32_fallback=True)
+    return options
+
+
+def nodes_by_provider(profile: Path) -> Dict[str, int]:
+    """Return how many nodes each provider ran, from a file that ONNX Runtime's profiler wrote."""
+    nodes = {(event['args']['provider'], event['name'])
+             for event in json.loads(profile.read_text(encoding='utf-8'))
+             if event.get('cat') == 'Node' and 'provider' in event.get('args', {})}
+    return dict(Counter(provider.replace('ExecutionProvider', '') for provider, _ in nodes))
