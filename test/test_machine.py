@@ -1,6 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What this machine is."""
+import pytest
+
 from ltp_ros import machine
 
 
@@ -15,3 +17,12 @@ def test_the_power_mode_has_what_jetson_clocks_changes(tmp_path, monkeypatch):
         (tmp_path / name).write_text(content + '\n')
     assert machine.power_mode(tmp_path / 'cpu', tmp_path / 'gpu') == (
         'MODE_15W_6CORE, schedutil, GPU nvhost_podgov 114750000 to 1109250000 Hz')
+
+
+@pytest.mark.parametrize('name', ['nvidia0', 'nvhost-gpu', 'nvgpu', 'dxg', 'kfd', None])
+def test_a_gpu_is_expected_where_its_driver_has_a_device(tmp_path, name):
+    for other in ('nvidiactl', 'null', 'video0'):
+        (tmp_path / other).touch()
+    if name:
+        (tmp_path / name).touch()
+    assert machine.may_have_gpu(tmp_path) == bool(name)

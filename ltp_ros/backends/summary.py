@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from ltp_ros.backends import cache
 from ltp_ros.backends.level_files import origin
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FOLDER = 'summaries'  # in the cache
+MOST = 50  # of them; one takes 40 kB with the labels of ImageNet
 # Parameters that what is known of a model depends on; its files by their content
 ASKED = ('model', 'input_size', 'crop_mode', 'method', 'score', 'alpha', 'ladder')
 
@@ -73,17 +74,18 @@ def file_of(base: Optional[Path], config: ClassifierConfig) -> Optional[Path]:
 
 
 def _content_of(config: ClassifierConfig) -> Optional[Dict[str, str]]:
-    """Return the hashes of the files that a config names; None if one is no file."""
+    """Return the hash of each file that a config names; None if one is no file."""
+    given = {name: Path(expand(getattr(config, name)))
+             for name in ('labels', 'papr_checkpoint') if getattr(config, name)}
     weights = weights_of(config.model, config.checkpoint)
-    given: List[Path] = [Path(expand(name))
-                         for name in (config.labels, config.papr_checkpoint) if name]
     if weights:
-        given.append(path_of(weights))
-        card = path_of(weights).with_suffix('.json')
-        given += [card] if card.exists() else []
-    if not all(path.is_file() for path in given):
+        given['weights'] = path_of(weights)
+        card = given['weights'].with_suffix('.json')
+        if card.exists():
+            given['card'] = card
+    if not all(path.is_file() for path in given.values()):
         return None
-    return {path.name: sha256(path) for path in given}
+    return {name: sha256(path) for name, path in given.items()}
 
 
 def read(path: Path) -> Optional[ModelSummary]:
@@ -110,3 +112,6 @@ def write(path: Path, summary: ModelSummary) -> None:
         OSError: if it cannot be kept.
     """
     cache.write_json(path, asdict(summary))
+    others = sorted(path.parent.glob('*.json'), key=lambda each: each.stat().st_mtime)
+    for oldest in others[:-MOST]:
+        oldest.unlink()

@@ -8,7 +8,7 @@ import resource
 import numpy as np
 import pytest
 
-from ltp_ros.backends import cache
+from ltp_ros.backends import cache, summary
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
 
@@ -28,7 +28,8 @@ def load(tmp_path, small_model):
 
 
 def files(folder):
-    return sorted(path.name for path in folder.rglob('*') if path.is_file())
+    return sorted(path.name for path in folder.rglob('*')
+                  if path.is_file() and path.parent.name != summary.FOLDER)
 
 
 @pytest.fixture

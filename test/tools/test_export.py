@@ -21,7 +21,7 @@ def test_exported_levels_are_checked_and_then_used_by_the_backend(tmp_path, monk
     assert run('--cache', str(tmp_path), '--json', str(tmp_path / 'r.json')) == 0
     rows = json.loads((tmp_path / 'r.json').read_text())['rows']
     assert [row['keep_ratio'] for row in rows] == [1.0, 0.5]
-    assert all(row['same_label'] and row['same_patches'] and row['max_difference'] < 1e-5
+    assert all(row['same_label'] and row['same_patches'] and row['max_difference'] < 1e-4
                for row in rows)
     assert 'same' in capsys.readouterr().out
     assert {row['file'] for row in rows} == {str(path) for path in tmp_path.glob('*/*/*.onnx')}
