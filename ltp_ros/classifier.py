@@ -103,7 +103,8 @@ class Classifier:
         self.num_threads = threads = kept.threads
 
         def reopen(name: str, precision: str) -> Backend:
-            return choice.reopen(name, precision, found, folder, threads, log)
+            return choice.reopen(name, precision, found, folder, threads, log,
+                                 self._favourite)
 
         return self._as_before(reopen, log)
 
@@ -124,7 +125,7 @@ class Classifier:
 
         def make(name: str, precision: str) -> Backend:
             return choice.create(name, precision, model, self.data_config, self.device, folder,
-                                 log)
+                                 log, self._favourite)
 
         try:
             pairs = choice.candidates(config.backend, config.precision, self.device)
@@ -185,6 +186,10 @@ class Classifier:
             self._choice_file = choice_file(folder, config, self.device)
             self.kept = kept_choice.read(self._choice_file)
         return folder
+
+    @property
+    def _favourite(self) -> float:
+        return snap(self.config.keep_ratio, self.config.ladder)
 
     @property
     def _trial(self) -> Tuple[np.ndarray, float]:

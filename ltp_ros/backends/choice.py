@@ -58,7 +58,7 @@ def _auto_precisions(name: str, device: Device) -> Tuple[str, ...]:
 
 def create(name: str, precision: str, model: 'nn.Module', data_config: DataConfig,
            device: Device, folder: Optional[Path],
-           log: Log = lambda message: None) -> Backend:
+           log: Log = lambda message: None, favourite: Optional[float] = None) -> Backend:
     """Return a backend with a model of its own, since it changes its number format.
 
     Args:
@@ -69,6 +69,7 @@ def create(name: str, precision: str, model: 'nn.Module', data_config: DataConfi
         device: where it runs.
         folder: for exported levels and engines, which onnx and openvino need.
         log: called with failures that are recovered from, and before slow work.
+        favourite: the keep ratio to be fastest at, where a runtime can choose.
 
     Raises:
         ImportError, RuntimeError: if it is unavailable here; the message says why.
@@ -85,14 +86,14 @@ def create(name: str, precision: str, model: 'nn.Module', data_config: DataConfi
     if name in EXPORTED:
         make = OnnxGpuBackend if (name, device.type) == ('onnx', 'cuda') else EXPORTED[name]
         return make(model, data_config, device, precision, folder, log,
-                    num_threads=torch.get_num_threads())
+                    num_threads=torch.get_num_threads(), favourite=favourite)
     if name == 'graph':
         return GraphBackend(model, data_config, device, precision, log)
     return EagerBackend(model, data_config, device, precision)
 
 
 def reopen(name: str, precision: str, summary: ModelSummary, folder: Path, num_threads: int,
-           log: Log = lambda message: None) -> Backend:
+           log: Log = lambda message: None, favourite: Optional[float] = None) -> Backend:
     """Return a backend on the CPU whose levels were all exported before, without the model.
 
     Args:
@@ -102,12 +103,13 @@ def reopen(name: str, precision: str, summary: ModelSummary, folder: Path, num_t
         folder: of its exported levels.
         num_threads: 0: as many as the runtime likes.
         log: as `create`.
+        favourite: as `create`.
 
     Raises:
         ImportError, RuntimeError, OSError: as `create`, or once a level is not there.
     """
     return EXPORTED[name](None, summary.data_config, HOST, precision, folder, log,
-                          sizes=summary.sizes, num_threads=num_threads)
+                          sizes=summary.sizes, num_threads=num_threads, favourite=favourite)
 
 
 def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], rgb: np.ndarray,

@@ -54,6 +54,7 @@ class ExportedBackend:
         log: called with what is made anew, and with what cannot be kept.
         sizes: of the levels, where there is no model.
         num_threads: of the runtime; 0: as many as it likes.
+        favourite: the keep ratio to be fastest at, if it can be chosen.
 
     Raises:
         ImportError: if onnx is missing.
@@ -64,7 +65,8 @@ class ExportedBackend:
 
     def __init__(self, model: 'Optional[nn.Module]', data_config: DataConfig, device: Device,
                  precision: str, folder: Optional[Path], log: Log,
-                 sizes: Optional[Mapping[float, LevelSize]] = None, num_threads: int = 0):
+                 sizes: Optional[Mapping[float, LevelSize]] = None, num_threads: int = 0,
+                 favourite: Optional[float] = None):
         if folder is None:
             raise RuntimeError('there is no home folder to keep exported models in; set '
                                'cache:=FOLDER, or XDG_CACHE_HOME')
@@ -76,6 +78,7 @@ class ExportedBackend:
             import onnx  # noqa: F401, PLC0415  to export: say so before the model is tried
             self._size = functools.partial(size_of, model.patch_drop)
         self._data_config, self._num_threads = data_config, num_threads
+        self._favourite = favourite
         self._folder = folder
         self._log = log
         self._levels: Dict[float, Level] = {}

@@ -5,13 +5,13 @@ import functools
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ltp_ros.backends import cache
 from ltp_ros.backends.exported import ExportedBackend
-from ltp_ros.backends.level_files import calibrated_file, origin
+from ltp_ros.backends.level_files import calibrated_file, ladder_file, origin
 from ltp_ros.backends.protocol import Device, Log
 from ltp_ros.backends.summary import LevelSize
 from ltp_ros.model.data_config import DataConfig
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     import openvino  # not everywhere
     from torch import nn
 
-# precision -> what the processor must have, and what it computes in where the file does not say.
-# The rest of an int8 ladder in bfloat16 was slower than in float32: it is converted to and fro.
+# precision -> what the processor must have, and what it computes in where the file does not say
 FORMATS = {'float32': ('FP32', 'f32'), 'bfloat16': ('BF16', 'bf16'), 'float16': ('FP16', 'f16'),
            'int8': ('INT8', 'f32')}
+# A size that is fixed saves a tenth of the time, but weights and machine code are there once more:
+# three times the file, in a node that is to run ViT-B too
+MAX_FIXED_FILE = 96 * 2 ** 20
 
 
 def runtime() -> ModuleType:
@@ -47,14 +49,15 @@ def _core() -> 'openvino.Core':
     return runtime().Core()
 
 
-def compile_file(path: Path, precision: str,
-                 num_threads: int = 0) -> 'openvino.CompiledModel':
+def compile_file(path: Path, precision: str, num_threads: int = 0,
+                 counts: Sequence[int] = ()) -> 'openvino.CompiledModel':
     """Return an ONNX file compiled for the processor.
 
     Args:
         path: the file.
         precision: one of FORMATS.
         num_threads: 0: as many as OpenVINO likes.
+        counts: of one level, to compile of a ladder that alone, for a size that is fixed.
 
     Raises:
         ImportError: if openvino is missing.
@@ -67,10 +70,17 @@ def compile_file(path: Path, precision: str,
     if precision not in possible:
         raise RuntimeError(f'OpenVINO has no {precision} on this processor, but '
                            f'{" and ".join(possible)}')
-    return core.compile_model(str(path), 'CPU', {
+    model, rest = core.read_model(str(path)), FORMATS[precision][1]
+    if counts:
+        model.reshape({model.inputs[0].any_name: model.inputs[0].get_partial_shape(),
+                       **{value.any_name: [count]
+                          for value, count in zip(model.inputs[1:], counts)}})
+        if 'BF16' in able and precision == 'int8':  # slower where sizes are left open
+            rest = 'bf16'
+    return core.compile_model(model, 'CPU', {
         'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': '1',
         'INFERENCE_NUM_THREADS': str(num_threads),
-        'INFERENCE_PRECISION_HINT': FORMATS[precision][1]})
+        'INFERENCE_PRECISION_HINT': rest})
 
 
 class CompiledLevel:
@@ -128,14 +138,23 @@ class OpenvinoBackend(ExportedBackend):
             raise RuntimeError('int8 in OpenVINO comes with the methods ltp, mixed and papr; use '
                                'backend:=onnx')
         super().__init__(model, data_config, device, precision, folder, log, **opened)
+        self._fixed: Dict[Tuple[int, ...], openvino.CompiledModel] = {}  # by counts
         if precision == 'int8' and not calibrated_file(self._folder).is_file():
             _not_calibrated(calibrated_file(self._folder))
 
     def _open_ladder(self) -> 'openvino.CompiledModel':
         if self.precision != 'int8':
-            return super()._open_ladder()
+            return self._with_file(ladder_file(self._folder), self._open_both)
         path = calibrated_file(self._folder)
         cache.ensure(path, origin(int8=False), _not_calibrated, self._log)
+        return self._open_both(path)
+
+    def _open_both(self, path: Path) -> 'openvino.CompiledModel':
+        """Open a ladder, and its level of `favourite` in a fixed size as well."""
+        if self._favourite is not None and path.stat().st_size <= MAX_FIXED_FILE:
+            counts = self._size(self._favourite).counts
+            if all(counts):  # OpenVINO ends the process where a fixed size is 0
+                self._fixed[counts] = compile_file(path, self.precision, self._num_threads, counts)
         return self._open(path)
 
     def _open(self, path: Path) -> 'openvino.CompiledModel':
@@ -143,7 +162,8 @@ class OpenvinoBackend(ExportedBackend):
 
     def _level(self, opened: 'openvino.CompiledModel',
                size: Optional[LevelSize] = None) -> CompiledLevel:
-        return CompiledLevel(opened, self._pixels, size.counts if size else ())
+        counts = size.counts if size else ()
+        return CompiledLevel(self._fixed.get(counts, opened), self._pixels, counts)
 
 
 def _not_calibrated(path: Path) -> None:

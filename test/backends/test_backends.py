@@ -35,6 +35,7 @@ from ltp_ros.backends.onnx import (
 from ltp_ros.backends.onnx_export import _exporter, export_ladder, export_level
 from ltp_ros.backends.onnx_gpu import engine_folder, nodes_by_provider, provider_options
 from ltp_ros.backends.openvino import OpenvinoBackend
+from ltp_ros.backends.summary import size_of
 from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import METHODS, ClassifierConfig
 from ltp_ros.model import vit
@@ -76,6 +77,29 @@ def test_another_runtime_gives_the_answers_of_torch(name, model, tmp_path):
     kept = ([ladder_file(tmp_path)] if model.patch_drop.counts else
             [level_file(tmp_path, keep_ratio) for keep_ratio in LEVELS])
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / SEALS, *kept])
+
+
+def test_openvino_with_a_fixed_size_for_one_level_gives_the_same_answers(model, tmp_path):
+    pytest.importorskip('openvino')
+    data_config = vit.data_config(model)
+    eager = choice.create('eager', 'float32', model, data_config, CPU, tmp_path)
+    for favourite in LEVELS:
+        other = choice.create('openvino', 'float32', model, data_config, CPU, tmp_path,
+                              favourite=favourite)
+        for keep_ratio in LEVELS:
+            assert_same(other(RGB, keep_ratio, 5), eager(RGB, keep_ratio, 5))
+        sizes = model.patch_drop, favourite
+        assert list(other._fixed) == [counts for counts in [size_of(*sizes).counts]
+                                      if counts and all(counts)]
+
+
+def test_a_large_model_has_no_size_fixed(model, tmp_path, monkeypatch):
+    pytest.importorskip('openvino')
+    monkeypatch.setattr('ltp_ros.backends.openvino.MAX_FIXED_FILE', 1000)
+    other = choice.create('openvino', 'float32', model, vit.data_config(model), CPU, tmp_path,
+                          favourite=0.53)
+    other(RGB, 0.53, 5)
+    assert not other._fixed
 
 
 def test_openvino_computes_in_bfloat16_where_the_processor_does(tmp_path):

@@ -75,7 +75,7 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
 
     def new(name: str, precision: str) -> Backend:
         return choice.create(name, precision, model, classifier.data_config, classifier.device,
-                             folder, log)
+                             folder, log, favourite=1.0)  # at which they are checked
 
     rows: List[Row] = []
     made: Dict[Tuple[str, str], Backend] = {}
