@@ -16,6 +16,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
+    ExecuteProcess,
     IncludeLaunchDescription,
     LogInfo,
     OpaqueFunction,
@@ -27,9 +28,10 @@ from launch.substitutions import EnvironmentVariable, TextSubstitution
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import ExecutableInPackage
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from ltp_ros.config import ConfigError, InputConfig, check, fields
+from ltp_ros.config import ClassifierConfig, ConfigError, InputConfig, check, fields
 from ltp_ros.files import expand
 from ltp_ros.ros.arguments import parameters_for
 from ltp_ros.ros.transport import PROFILES_VARIABLES, profiles_file
@@ -41,6 +43,9 @@ NAMESPACE = 'ltp'
 SOURCE_NAME = 'image_source'
 NO_SOURCE, SAMPLES = 'none', 'samples'
 RESPAWN_DELAY_S = 2.0
+# Parameters of the node that `ltp_export` takes too
+OF_EXPORT = ('model', 'checkpoint', 'input_size', 'method', 'score', 'alpha', 'papr_checkpoint',
+             'num_threads', 'cache')
 TRUTH = {'true': True, '1': True, 'false': False, '0': False}
 # Launch itself reads these, for every process that it starts
 OF_LAUNCH = {'launch-prefix', 'launch-prefix-filter', 'emulate_tty', 'sigterm_timeout',
@@ -66,6 +71,10 @@ def arguments() -> List[DeclareLaunchArgument]:
         ('source', NO_SOURCE, 'images for a try without a camera, published on the topics of the '
          'node: an image, a folder of images, a video, a stream, the number of a webcam, or '
          f'{SAMPLES}, a pan over the images in this package'),
+        ('calibration', UNSET, 'a folder of pictures as the camera takes them. Beside the node, '
+         'at the lowest priority, `ltp_export --int8 --once` then makes the model in 8 bits and '
+         'checks its answers on them; the node changes over if they hold and it is faster. Takes '
+         'minutes and up to 4 GB of memory, the first time'),
         ('use_sim_time', NodeDefault(text='false'), 'take the time from /clock'),
         ('log_level', NodeDefault(text='info'), 'debug, info, warn, error or fatal'),
         ('enclave', UNSET, 'enclave of the node under SROS 2, such as /ltp/classifier; that of a '
@@ -136,8 +145,8 @@ def value_of(text: str, default: object) -> object:
         return text
 
 
-def start(context: LaunchContext) -> List[Node]:
-    """Return the node with the arguments that are given, and its cameras if there is a source."""
+def start(context: LaunchContext) -> List[ExecuteProcess]:
+    """Return the node with the arguments that are given, and what is to run beside it."""
     given = {name: value for name, value in context.launch_configurations.items() if value}
     parameters = {field.name: value_of(given[field.name], field.default)
                   for _, field in fields() if field.name in given}
@@ -152,14 +161,15 @@ def start(context: LaunchContext) -> List[Node]:
     clock = {'use_sim_time': is_true(given, 'use_sim_time')} if 'use_sim_time' in given else {}
 
     enclave = given.get('enclave', '')
-    cameras = []
-    source = given.get('source', NO_SOURCE)
-    if source != NO_SOURCE:
+    source, pictures = given.get('source', NO_SOURCE), given.get('calibration', '')
+    used: Dict[str, object] = {**vars(InputConfig()), **vars(ClassifierConfig())}
+    if source != NO_SOURCE or pictures:
         full_name = f'{make_namespace_absolute(prefix_namespace(pushed, namespace))}/{NODE_NAME}'
-        used: Dict[str, object] = vars(InputConfig())
         for path in params_files:
             used = {**used, **parameters_for(path, full_name)}
         used = {**used, **parameters}
+    cameras = []
+    if source != NO_SOURCE:
         transport = check('image_transport', given.get('image_transport', used['image_transport']))
         cameras = [camera(source, topic, transport, namespace, clock,
                           in_enclave(enclave and str(PurePosixPath(enclave).with_name(
@@ -176,7 +186,19 @@ def start(context: LaunchContext) -> List[Node]:
         on_exit=None if respawn or not cameras else [
             EmitEvent(event=ShutdownProcess(process_matcher=matches_action(process)))
             for process in cameras])
-    return [node, *cameras]
+    beside = [calibrator(pictures, {name: given.get(name, used[name]) for name in OF_EXPORT})
+              ] if pictures else []
+    return [node, *cameras, *beside]
+
+
+def calibrator(folder: str, parameters: Dict[str, object]) -> ExecuteProcess:
+    """Return the process that makes and checks the model of these parameters in 8 bits."""
+    flags = [word for name, value in parameters.items()
+             for word in (f'--{name.replace("_", "-")}', str(value))]
+    return ExecuteProcess(
+        name='ltp_export', output='screen', cmd=[
+            'nice', '-n', '19', ExecutableInPackage('ltp_export', 'ltp_ros'), '--int8', '--once',
+            '--quiet', '--calibration', expand(folder), *flags])
 
 
 def camera(source: str, topic: str, transport: str, namespace: str,

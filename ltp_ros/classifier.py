@@ -1,32 +1,19 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`Classifier`: one RGB image in, one `Prediction` out."""
-import os
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ltp_ros.backends import cache, choice, kept_choice, level_files, summary
-from ltp_ros.backends.protocol import HOST, Backend, BackendAnswer, Device, Log
-from ltp_ros.backends.summary import ModelSummary
+from ltp_ros.backends import kept_choice
+from ltp_ros.backends.protocol import BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
-from ltp_ros.machine import hardware, may_have_gpu, power_mode
-from ltp_ros.model.card import model_name, weights_of
+from ltp_ros.opening import ClassifierError, open_model, trial_frame
 from ltp_ros.reduction.keep_ratio import check_keep_ratio
-from ltp_ros.tuner import ladder_profile as profile
-
-if TYPE_CHECKING:
-    import torch
 
 WARM_UP_RUNS = 3
-TRIAL_LEVEL = 0.53  # the backends are compared at the level nearest to it
-
-
-class ClassifierError(RuntimeError):
-    """The classifier cannot run as configured; the message says why and what to change."""
 
 
 class NotFiniteError(RuntimeError):
@@ -42,10 +29,6 @@ class Released:
     def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int) -> BackendAnswer:
         """Raise RuntimeError."""
         raise RuntimeError('the model is being loaded anew')
-
-
-def _silent(message: str) -> None:
-    """Log nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,134 +62,18 @@ class Classifier:
     def __init__(self, config: ClassifierConfig, log: Optional[Log] = None,
                  progress: Callable[[], None] = lambda: None):
         self.config = config
-        self.device: Device = HOST
-        self.kept: Optional[kept_choice.Kept] = None  # what is known from an earlier start
-        self._choice_file: Optional[Path] = None
-        self._summary_file: Optional[Path] = None
-        self.backend = self._reopened(log or _silent) or self._loaded(log, progress)
-        self.precision: str = self.backend.precision
-
-    def _reopened(self, log: Log) -> Optional[Backend]:
-        """Return what an earlier start has left, opened without torch; None if that cannot be."""
-        config = self.config
-        if not (config.device == 'cpu' or config.device == 'auto' and not may_have_gpu()):
-            return None
-        self._summary_file = summary.file_of(choice.cache_folder(config.cache), config)
-        found = self._summary_file and summary.read(self._summary_file)
-        if not found:
-            return None
-        self._describe(found)
-        folder = self._use_folder()
-        kept = self.kept
-        if folder is None or kept is None or kept.backend not in choice.EXPORTED:
-            return None
-        self.num_threads = threads = kept.threads
-
-        def reopen(name: str, precision: str) -> Backend:
-            return choice.reopen(name, precision, found, folder, threads, log,
-                                 self._favourite)
-
-        return self._as_before(reopen, log)
-
-    def _loaded(self, log: Optional[Log], progress: Callable[[], None]) -> Backend:
-        """Return the model in the backend that is the fastest, or was before."""
-        import torch  # noqa: PLC0415  seconds, and half a gigabyte
-        config = self.config
-        if config.num_threads:
-            torch.set_num_threads(config.num_threads)
-        self.device = resolve_device(config.device)
-        if self.device.index is not None:
-            torch.cuda.set_device(self.device)  # for code in this thread that names no device
-        resolve_precision(config.precision, self.device)
-        self.num_threads = torch.get_num_threads() if self.device.type == 'cpu' else 0
-        model = self._load(log, progress)
-        folder, log = self._use_folder(), log or _silent
-        self._keep_summary(log)
-
-        def make(name: str, precision: str) -> Backend:
-            return choice.create(name, precision, model, self.data_config, self.device, folder,
-                                 log, self._favourite)
-
-        try:
-            pairs = choice.candidates(config.backend, config.precision, self.device)
-            if folder is not None and choice.EXPORTED.keys() & dict(pairs):  # which keep files
-                cache.prune(folder.parents[1], folder)
-            return self._as_before(make, log) or choice.fastest(
-                pairs, make, *self._trial, log)
-        except (ImportError, RuntimeError, OSError) as error:
-            raise ClassifierError(f'backend {config.backend} cannot run {self.model_name}: '
-                                  f'{error}') from error
-
-    def _load(self, log: Optional[Log], progress: Callable[[], None]) -> 'torch.nn.Module':
-        from ltp_ros.model import vit  # noqa: PLC0415  torch
-        config = self.config
-        weights = weights_of(config.model, config.checkpoint)
-        names: List[str] = []
-
-        def name_classes(outline: 'torch.nn.Module') -> None:
-            if config.labels:  # once: it may be a pipe
-                names.extend(vit.label_names(outline, weights, config.labels))
-
-        model = vit.create_vit(config.model, config.checkpoint, method=config.method,
-                               score=config.score, alpha=config.alpha,
-                               input_size=config.input_size,
-                               papr_checkpoint=config.papr_checkpoint, judge=name_classes,
-                               progress=progress, log=log)
-        reducer = model.patch_drop
-        self._describe(ModelSummary(
-            name=model_name(config.model, config.checkpoint),
-            model_hash=profile.model_hash(vit.tensors_of(model)),
-            labels=tuple(names or vit.label_names(model, weights)),
-            data_config=vit.data_config(model, config.crop_mode),
-            num_patches=reducer.num_patches, grid_size=tuple(model.patch_embed.grid_size),
-            sizes={ratio: summary.size_of(reducer, ratio) for ratio in config.ladder}))
-        return model
-
-    def _describe(self, found: ModelSummary) -> None:
-        self._summary = found
+        opened = open_model(config, log, progress)
+        self.backend, self.device = opened.backend, opened.device
+        self.precision: str = opened.backend.precision
+        self.num_threads = opened.num_threads
+        self.kept = opened.kept  # what is known from an earlier start
+        self.choice_file = opened.choice_file
+        found = opened.summary
         self.labels = list(found.labels)
         self.model_name, self.model_hash = found.name, found.model_hash
         self.data_config = found.data_config
         self.num_patches, self.grid_size = found.num_patches, found.grid_size
-
-    def _keep_summary(self, log: Log) -> None:
-        if self._summary_file is not None:
-            try:
-                summary.write(self._summary_file, self._summary)
-            except OSError as error:
-                log(f'what is known of the model cannot be kept ({error}); the next start loads '
-                    'torch again')
-
-    def _use_folder(self) -> Optional[Path]:
-        """Return where the model's exported levels belong, and read which backend was chosen."""
-        config = self.config
-        folder = choice.model_folder(config.cache, self.model_name, self.model_hash,
-                                     config.method, config.score, config.alpha)
-        if folder is not None:
-            self._choice_file = choice_file(folder, config, self.device)
-            self.kept = kept_choice.read(self._choice_file)
-        return folder
-
-    @property
-    def _favourite(self) -> float:
-        return snap(self.config.keep_ratio, self.config.ladder)
-
-    @property
-    def _trial(self) -> Tuple[np.ndarray, float]:
-        return _test_frame(), snap(TRIAL_LEVEL, self.config.ladder)
-
-    def _as_before(self, make: Callable[[str, str], Backend], log: Log) -> Optional[Backend]:
-        """Return the backend that was chosen at an earlier start; None if it is to be sought."""
-        config = self.config
-        pairs = choice.candidates(config.backend, config.precision, self.device)
-        backend = choice.as_before(
-            self.kept, pairs, config.precision == 'auto', make, *self._trial, log
-            ) if self.kept else None
-        if not backend:
-            self.kept = None
-        elif len(pairs) > 1:
-            log(f'to choose anew, delete {self._choice_file}')
-        return backend
+        self._sizes = found.sizes
 
     def keep_choice(self, levels: Sequence[Tuple[float, float, float]]) -> None:
         """Keep which backend was the fastest, for the next start.
@@ -217,10 +84,10 @@ class Classifier:
         Raises:
             OSError: if the choice cannot be kept.
         """
-        if self._choice_file is not None:
-            kept_choice.write(self._choice_file, kept_choice.Kept(
-                self.backend.name, self.precision, self.kept.check if self.kept else '',
-                tuple(levels), self.num_threads))
+        if self.choice_file is not None:
+            kept = self.kept or kept_choice.Kept(self.backend.name, self.precision)
+            kept_choice.write(self.choice_file, replace(
+                kept, levels=tuple(levels), threads=self.num_threads))
 
     def warm_up(self, progress: Optional[Callable[[float], None]] = None) -> None:
         """Run every level of the ladder until its caches are filled; call `progress` after each.
@@ -228,7 +95,7 @@ class Classifier:
         Raises:
             ClassifierError: if the device cannot run the model at this precision.
         """
-        frame = _test_frame()
+        frame = trial_frame()
         for keep_ratio in self.config.ladder:
             try:
                 for _ in range(WARM_UP_RUNS):
@@ -252,7 +119,7 @@ class Classifier:
         In turns, so that a machine that is busy for a moment slows every level alike; `progress`
         is called after each turn.
         """
-        frame = _test_frame()
+        frame = trial_frame()
         times_ms: Dict[float, List[float]] = {ratio: [] for ratio in self.config.ladder}
         for _ in range(num_rounds):
             for keep_ratio, times in times_ms.items():
@@ -303,54 +170,5 @@ class Classifier:
         return Prediction(
             class_ids=ids, labels=tuple(self.labels[i] for i in ids),
             scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
-            num_keep=self._summary.sizes[keep_ratio].num_keep, num_patches=self.num_patches,
+            num_keep=self._sizes[keep_ratio].num_keep, num_patches=self.num_patches,
             keep_indices=keep_indices)
-
-
-def _test_frame() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-
-
-def resolve_device(device: str) -> 'torch.device':
-    """Return the torch device for 'auto', 'cpu', 'cuda' or 'cuda:N'.
-
-    Raises:
-        ClassifierError: if it is not there.
-    """
-    import torch  # noqa: PLC0415  seconds, and half a gigabyte
-    if device == 'auto':
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    found = torch.device(device)
-    if found.type == 'cuda' and not torch.cuda.is_available():
-        raise ClassifierError(f'device {device} was asked for, but torch sees no CUDA device; use '
-                              'device:=cpu, or install a torch with CUDA and its driver')
-    if found.index is not None and found.index >= torch.cuda.device_count():
-        raise ClassifierError(f'device {device} was asked for, but torch sees '
-                              f'{torch.cuda.device_count()} CUDA devices, counted from 0')
-    return found
-
-
-def choice_file(folder: Path, config: ClassifierConfig, device: Device) -> Path:
-    """Return the file of what was the fastest on this machine, in a model's folder."""
-    return kept_choice.file_of(folder, {
-        'backend': config.backend, 'precision': config.precision,
-        'hardware': hardware(str(device)), 'power_mode': power_mode(),
-        'threads': [config.num_threads, len(os.sched_getaffinity(0)),
-                    os.environ.get('OMP_NUM_THREADS')],
-        **level_files.versions(kept_choice.LIBRARIES)})
-
-
-def resolve_precision(precision: str, device: Device) -> str:
-    """Return the precision for `device`; ClassifierError if the device has no such numbers."""
-    if precision == 'auto':
-        return 'float16' if device.type == 'cuda' else 'float32'
-    if precision == 'bfloat16' and device.type == 'cuda' and not computes_bfloat16(device):
-        raise ClassifierError('this GPU has no bfloat16 (it came with Ampere); use '
-                              'precision:=float16')
-    return precision
-
-
-def computes_bfloat16(device: Device) -> bool:
-    """Return whether a GPU has units for bfloat16; torch says so of those that emulate it too."""
-    import torch  # noqa: PLC0415
-    return torch.cuda.get_device_capability(device) >= (8, 0)

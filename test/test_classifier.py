@@ -12,7 +12,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-from ltp_ros import classifier
+from ltp_ros import opening
 from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.research.training.built_model import training_precision as training_precision
@@ -244,9 +244,9 @@ def test_cuda_is_refused_where_there_is_none(gpu, make):
 def test_a_gpu_beyond_those_that_are_there_is_refused_with_how_many_there_are(gpu, monkeypatch):
     gpu(available=True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
-    assert classifier.resolve_device('cuda:0') == torch.device('cuda', 0)
+    assert opening.resolve_device('cuda:0') == torch.device('cuda', 0)
     with pytest.raises(ClassifierError, match='cuda:1 was asked for, but torch sees 1 CUDA dev'):
-        classifier.resolve_device('cuda:1')
+        opening.resolve_device('cuda:1')
 
 
 def test_the_number_of_threads_holds_for_every_program_that_makes_a_classifier(make):
@@ -265,8 +265,8 @@ def test_the_number_of_threads_holds_for_every_program_that_makes_a_classifier(m
 def test_auto_takes_the_gpu_in_half_precision_where_there_is_one(gpu, available, device,
                                                                   precision):
     gpu(available)
-    assert classifier.resolve_device('auto').type == device
-    assert classifier.resolve_precision('auto', torch.device(device)) == precision
+    assert opening.resolve_device('auto').type == device
+    assert opening.resolve_precision('auto', torch.device(device)) == precision
 
 
 @pytest.mark.parametrize('capability', [(7, 2), (7, 5)])
@@ -274,12 +274,12 @@ def test_bfloat16_is_refused_on_a_gpu_that_only_emulates_it(gpu, capability):
     gpu(True, capability)
     assert training_precision('auto', 'cuda') == 'float32'
     with pytest.raises(ClassifierError, match='no bfloat16.*precision:=float16'):
-        classifier.resolve_precision('bfloat16', torch.device('cuda'))
+        opening.resolve_precision('bfloat16', torch.device('cuda'))
 
 
 def test_bfloat16_is_allowed_on_a_gpu_that_computes_in_it(gpu):
     gpu(True, (9, 0))
-    assert classifier.resolve_precision('bfloat16', torch.device('cuda')) == 'bfloat16'
+    assert opening.resolve_precision('bfloat16', torch.device('cuda')) == 'bfloat16'
     assert training_precision('auto', 'cuda') == 'bfloat16'
 
 

@@ -16,7 +16,7 @@ SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
 
 # From the ground up: a room may import those before it, and itself
 FLOORS = ('programs', 'files', 'parameter', 'config', 'machine', 'reduction', 'tuner', 'model',
-          'backends', 'classifier', 'frames', 'images', 'research', 'ros',
+          'backends', 'opening', 'classifier', 'frames', 'images', 'research', 'ros',
           'client', 'node', 'tools')
 # Which of them besides must not know each other
 STRANGERS = {'reduction': {'files', 'parameter', 'config', 'machine'},

@@ -22,6 +22,7 @@ class Kept:
     check: str = ''  # what the guard said of int8
     levels: Tuple[Tuple[float, float, float], ...] = ()  # keep ratio, p50 and p99 in ms
     threads: int = 0  # of the runtime; 0: as many as it likes
+    pictures: str = ''  # the hash of those that int8 was calibrated and checked on
 
 
 def file_of(folder: Path, conditions: Mapping[str, object]) -> Path:
@@ -39,7 +40,7 @@ def read(path: Path) -> Optional[Kept]:
         if not all(0 < number < math.inf for level in levels for number in level):
             return None
         return Kept(str(found['backend']), str(found['precision']), str(found['check']), levels,
-                    int(found['threads']))
+                    int(found['threads']), str(found['pictures']))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -5,13 +5,16 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import TYPE_CHECKING, Dict, Sequence
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
 
 
-def quantize_static(source: Path, pixels: Sequence[torch.Tensor], counts: Sequence[int],
+def quantize_static(source: Path, pixels: 'Sequence[torch.Tensor]', counts: Sequence[int],
                     target: Path) -> None:
     """Quantise an exported ladder, weights and activations, by NNCF: SmoothQuant, QDQ nodes.
 
@@ -37,9 +40,21 @@ def quantize_static(source: Path, pixels: Sequence[torch.Tensor], counts: Sequen
     try:
         with contextlib.redirect_stdout(sys.stderr):  # its bars
             quantized = nncf.quantize(
-                onnx.load(str(source)), nncf.Dataset(inputs), subset_size=len(inputs),
-                model_type=nncf.ModelType.TRANSFORMER, preset=nncf.QuantizationPreset.MIXED)
+                with_constants_stored(onnx.load(str(source))), nncf.Dataset(inputs),
+                subset_size=len(inputs), model_type=nncf.ModelType.TRANSFORMER,
+                preset=nncf.QuantizationPreset.MIXED)
         onnx.save(quantized, str(partial))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def with_constants_stored(model: 'onnx.ModelProto') -> 'onnx.ModelProto':
+    """Return an ONNX model whose constants are stored beside the weights: NNCF knows no others."""
+    nodes = [node for node in model.graph.node if node.op_type == 'Constant'
+             and node.attribute[0].name == 'value']
+    for node in nodes:
+        model.graph.initializer.add().CopyFrom(node.attribute[0].t)
+        model.graph.initializer[-1].name = node.output[0]
+        model.graph.node.remove(node)
+    return model

@@ -100,7 +100,7 @@ class Recovery:
         self._ways = None
         if self._left_behind:
             self._left_behind = False
-            _forget()
+            forget()
         self._warn(f'the model answers again: {self._outcome}')
 
     def failed(self, reason: str) -> None:
@@ -161,7 +161,7 @@ class Recovery:
                                       f'({self._first_reason})')
             if release:
                 self._pipeline.classifier.release()
-                _forget()
+                forget()
             try:
                 self._pipeline.replace_classifier(*self._load(config))
                 self._moved, self._pipeline.trouble = True, self._outcome
@@ -172,7 +172,7 @@ class Recovery:
                              f'because {self._first_reason}')
 
 
-def _forget() -> None:
+def forget() -> None:
     """Free what nobody refers to any more; models contain cycles."""
     gc.unfreeze()  # undo `prepare`
     gc.collect()

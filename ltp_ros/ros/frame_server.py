@@ -10,9 +10,10 @@ from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
-from ltp_ros.frames import picture
+from ltp_ros.frames import changeover, picture
 from ltp_ros.frames.advice import LEAD
 from ltp_ros.frames.camera_health import CameraFeed
+from ltp_ros.frames.changeover import ChangeOver
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
@@ -61,11 +62,14 @@ class FrameServer:
                                  messages.to_rgb, time.monotonic_ns, config)
         logger = node.get_logger()
         self._recovery = Recovery(self.pipeline, load, logger.warning)
+        self._change_over = ChangeOver(self.pipeline, load, worker.request, logger.info)
         self.begin()
         self._outputs = Outputs(node, classifier, config)
         worker.start(self.pipeline, self)
         self._watchdog = Watchdog()
-        self._watch = node.create_timer(PERIOD_S, self._look, clock=STEADY)
+        self._timers = [
+            node.create_timer(PERIOD_S, self._look, clock=STEADY),
+            node.create_timer(changeover.PERIOD_S, self._change_over.look, clock=STEADY)]
         logger.info(
             f'{classifier.model_name} on {classifier.device}, {classifier.backend.name} '
             f'{classifier.precision}, {len(classifier.labels)} classes, '
@@ -73,7 +77,8 @@ class FrameServer:
 
     def close(self, patience_s: float) -> None:
         """Let the worker finish its frame, for so long at most, then close the topics."""
-        self._node.destroy_timer(self._watch)
+        for timer in self._timers:
+            self._node.destroy_timer(timer)
         if not self._worker.stop(patience_s):
             self.pipeline.abandon('inactive')
         self._outputs.destroy()

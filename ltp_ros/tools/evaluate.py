@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from torch import nn
 
-from ltp_ros.classifier import ClassifierError, resolve_precision
 from ltp_ros.config import METHODS, SCORES, ConfigError, check
 from ltp_ros.files import expand
 from ltp_ros.images import EncodedImage, ImageFileError, Note, Unread, name_of, spread
 from ltp_ros.model import vit
 from ltp_ros.model.card import model_name, weights_of
+from ltp_ros.opening import ClassifierError, resolve_precision
 from ltp_ros.research.accuracy.answers import (
     UNPRUNED,
     AnswerFileError,

@@ -45,7 +45,8 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import tracked
 from ltp_ros.tools.support.provenance import provenance
 
-FLAGS = ('model', 'checkpoint', 'input_size', 'method', 'score', 'papr_checkpoint', 'cache')
+FLAGS = ('model', 'checkpoint', 'input_size', 'method', 'score', 'papr_checkpoint', 'num_threads',
+         'cache')
 SAMPLE = 'chelsea'
 TOLERANCE = 1e-3  # between probabilities; beyond it the exported model is a different one
 NUM_FRAMES = 3
@@ -78,6 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--calibration', type=expand, default='', metavar='FOLDER',
                         help='pictures as the camera takes them, for --int8, at most '
                         f'{int8.MOST} of them; if omitted, views of three packaged photos')
+    parser.add_argument('--once', action='store_true',
+                        help='do nothing where --int8 was done before with the same model, '
+                        'pictures, machine and libraries')
     parser.add_argument('--output', type=expand, metavar='FOLDER',
                         help='folder of the files; if omitted, where the onnx backend looks')
     return parser
@@ -87,51 +91,67 @@ def export_levels(args: argparse.Namespace
                   ) -> Tuple[Dict[str, str], List[LevelRow], List[int8.Row]]:
     """Export every level and compare it with torch; return the head of the JSON file and rows.
 
-    The last are of --int8.
+    The last are of --int8. There are none if --once is given and all was done before.
     """
-    if args.calibration and not args.int8 or args.int8 and args.output:
-        raise ConfigError('--calibration goes with --int8, which makes the files of a node on '
-                          'this machine: leave --output out, and give --cache for another place')
+    if (args.calibration or args.once) and not args.int8 or args.int8 and args.output:
+        raise ConfigError('--calibration and --once go with --int8, which makes the files of a '
+                          'node on this machine: leave --output out, and give --cache for '
+                          'another place')
     config = {name: getattr(args, name) for name in FLAGS}
     config.update(device='cpu', precision='float32', alpha=check('alpha', args.alpha),
                   keep_ratios=check('keep_ratios', args.keep_ratios))
     classifier = Classifier(ClassifierConfig(backend='eager', **config))
-    eager = classifier.backend
-    assert isinstance(eager, EagerBackend)  # as configured; its model is exported
     folder = Path(args.output) if args.output else choice.model_folder(
         args.cache, classifier.model_name, classifier.model_hash, classifier.config.method,
         classifier.config.score, classifier.config.alpha)
     if folder is None:
         raise ConfigError('there is no home folder for the files; give --output FOLDER, or '
                           '--cache FOLDER for the onnx backend to find them in')
-    onnx = choice.create('onnx', 'float32', eager.model, classifier.data_config,
-                         HOST, folder)
-    assert isinstance(onnx, OnnxBackend)
+    head = {'program': 'ltp_export', **provenance('cpu'), 'model': classifier.model_name,
+            'method': classifier.config.method, 'model_hash': classifier.model_hash,
+            'folder': str(folder)}
+    pictures = int8.pictures_in(args.calibration, print) if args.int8 else []
+    if args.once and int8.was_done(classifier, folder, pictures):
+        return head, [], []
     # As a node here reads them: TensorRT wants each size in a file of its own
-    onnx.one_file = not (args.output or torch.cuda.is_available()) and bool(
-        eager.model.patch_drop.counts)
+    one_file = not (args.output or torch.cuda.is_available())
+    rows = export_all(classifier, folder, one_file, args.quiet)
+    return head, rows, int8.make(classifier, folder, pictures, print) if args.int8 else []
+
+
+def export_all(classifier: Classifier, folder: Path, one_file: bool,
+               quiet: bool) -> List[LevelRow]:
+    """Export the levels of a classifier with the backend 'eager' anew; return the comparisons.
+
+    Args:
+        classifier: its ladder is exported.
+        folder: of the files.
+        one_file: whether one has all levels, where the method can.
+        quiet: whether to hide the progress bar.
+    """
+    eager = classifier.backend
+    assert isinstance(eager, EagerBackend)  # as configured; its model is exported
+    onnx = choice.create('onnx', 'float32', eager.model, classifier.data_config, HOST, folder)
+    assert isinstance(onnx, OnnxBackend)
+    onnx.one_file = one_file and bool(eager.model.patch_drop.counts)
     images = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]
     rows: List[LevelRow] = []
-    ladder_file(folder).unlink(missing_ok=True)
+    path = ladder_file(folder)
+    path.unlink(missing_ok=True)
     for keep_ratio in tracked(classifier.config.ladder, 'exporting', Progress(
-            console=Console(stderr=True), disable=args.quiet)):
-        if onnx.one_file:
-            path, export = ladder_file(folder), functools.partial(export_ladder, eager.model)
-        else:
+            console=Console(stderr=True), disable=quiet)):
+        if not onnx.one_file:
             path = level_file(folder, keep_ratio)
             path.unlink(missing_ok=True)
-            export = functools.partial(export_level, eager.model, keep_ratio)
-        cache.ensure(path, origin(int8=False), export, print)
+            cache.ensure(path, origin(int8=False),
+                         functools.partial(export_level, eager.model, keep_ratio), print)
+        elif not rows:
+            cache.ensure(path, origin(int8=False),
+                         functools.partial(export_ladder, eager.model), print)
         rows.append({'keep_ratio': keep_ratio, 'file': str(path),
                      'mib': path.stat().st_size / 2 ** 20,
                      **compare(eager, onnx, images, keep_ratio)})
-    checked: List[int8.Row] = []
-    if args.int8:
-        pictures = int8.pictures_in(args.calibration, print)
-        checked = int8.make(classifier, folder, pictures, print)
-    return {'program': 'ltp_export', **provenance('cpu'), 'model': classifier.model_name,
-            'method': classifier.config.method, 'model_hash': classifier.model_hash,
-            'folder': str(folder)}, rows, checked
+    return rows
 
 
 def frames() -> Iterator[np.ndarray]:
@@ -177,7 +197,11 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    Console().print(make_table(head, rows))
+    if rows:
+        Console().print(make_table(head, rows))
+    else:
+        Console().print(f'done before, for these pictures: {head["folder"]}', soft_wrap=True,
+                        markup=False, highlight=False)
     if checked:
         Console().print(int8.make_table(checked))
     write_json(args.json, {**head, 'rows': rows, 'int8': [row._asdict() for row in checked]})

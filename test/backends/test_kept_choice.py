@@ -8,9 +8,10 @@ import pytest
 
 from ltp_ros.backends import choice, kept_choice
 from ltp_ros.backends.kept_choice import Kept
-from ltp_ros.classifier import Classifier, choice_file
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.startup import prepare
+from ltp_ros.opening import choice_file
 
 KEPT = Kept('onnx', 'int8', 'checked', ((1.0, 8.0, 9.0), (0.5, 4.5, 5.0)))
 

@@ -11,7 +11,7 @@ def install(prefix, programs):
 
     Args:
         prefix: a folder.
-        programs: the text of `ltp_classifier` and of `ltp_image_source`.
+        programs: the text of `ltp_classifier`, of `ltp_image_source`, and of others.
     """
     share, folder = prefix / 'share', prefix / 'lib' / 'ltp_ros'
     for path in (share / 'ltp_ros', share / 'ament_index/resource_index/packages', folder):
@@ -19,6 +19,6 @@ def install(prefix, programs):
     (share / 'ament_index/resource_index/packages/ltp_ros').touch()
     for name in ('launch', 'config'):
         (share / 'ltp_ros' / name).symlink_to(CHECKOUT / name)
-    for name, text in zip(('ltp_classifier', 'ltp_image_source'), programs):
+    for name, text in zip(('ltp_classifier', 'ltp_image_source', 'ltp_export'), programs):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)

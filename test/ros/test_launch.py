@@ -13,6 +13,7 @@ from launch_helpers import CHECKOUT, install
 
 from ltp_ros.config import fields
 from ltp_ros.ros.transport import PROFILES_VARIABLES
+from ltp_ros.tools.export import build_parser
 
 pytest.importorskip('launch_ros', reason='launch and launch_ros come with ROS; not in the wheels')
 STAND_IN = '''#!/bin/sh
@@ -36,7 +37,7 @@ class Started:
         self.program = path.name.split()[0]
         words = path.read_text().splitlines()
         self.environment = path.with_suffix('.env').read_text()
-        own = words.index('--ros-args')
+        own = words.index('--ros-args') if '--ros-args' in words else len(words)
         self.arguments, ros = words[:own], list(zip(words[own:], words[own + 1:]))
         self.log_level = [value for flag, value in ros if flag == '--log-level']
         self.enclave = [value for flag, value in ros if flag == '--enclave']
@@ -52,7 +53,7 @@ class Started:
 @pytest.fixture
 def prefix(tmp_path, monkeypatch):
     """Install the package with stand-ins for its programs; return where they write."""
-    install(tmp_path, (STAND_IN, STAND_IN))
+    install(tmp_path, (STAND_IN,) * 3)
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path))
     monkeypatch.setenv('STARTED', str(tmp_path))
@@ -407,6 +408,32 @@ def test_a_pushed_namespace_counts_for_the_params_file(launch, tmp_path):
 def test_the_camera_has_the_clock_of_the_node(launch):
     started = launch(cameras=1, source='samples', use_sim_time='true')
     assert [program.parameters['use_sim_time'] for program in started] == [True, True]
+
+
+def calibrators(started):
+    return [program for program in started if program.program == 'ltp_export']
+
+
+def test_nothing_is_calibrated_unless_asked_for(launch):
+    assert not calibrators(launch())
+
+
+def test_the_model_of_the_node_is_calibrated_on_the_pictures_that_are_given(launch, tmp_path):
+    file = tmp_path / 'robot.yaml'
+    file.write_text('/ltp/classifier: {ros__parameters: {model: deit_tiny_patch16_224, '
+                    'num_threads: 1, method: papr, alpha: 0.25}}')
+    export, = calibrators(launch(calibration='/my/photos', params_file=file, method='mixed'))
+    given = export.arguments
+    assert given[:5] == ['--int8', '--once', '--quiet', '--calibration', '/my/photos']
+    flags = dict(zip(given[5::2], given[6::2]))
+    assert flags['--model'] == 'deit_tiny_patch16_224' and flags['--num-threads'] == '1'
+    assert flags['--method'] == 'mixed' and flags['--alpha'] == '0.25'
+    assert build_parser().parse_args(given).calibration == '/my/photos'  # it knows them all
+
+
+def test_a_node_that_ends_waits_for_no_calibration(launch, prefix):
+    (prefix / 'lib' / 'ltp_ros' / 'ltp_export').write_text(f'#!/bin/sh\n{ENDLESS}')
+    launch(calibration='/my/photos', nodes=1)  # returns, since all processes have ended
 
 
 def test_the_end_of_a_source_is_told(launch):

@@ -118,10 +118,11 @@ def test_a_method_whose_levels_cannot_share_a_file_has_int8_in_onnx_alone(tmp_pa
     assert 'ltp, mixed and papr' in rows['openvino', 'int8']['refused']
 
 
-@pytest.mark.parametrize('argv', [('--calibration', 'x'), ('--int8', '--output', 'x')])
+@pytest.mark.parametrize('argv', [('--calibration', 'x'), ('--once',),
+                                  ('--int8', '--output', 'x')])
 def test_flags_that_do_not_go_together_are_refused(argv, capsys):
     assert export.main(['--model', 'demo', '--quiet', *argv]) == 2
-    assert '--calibration goes with --int8' in capsys.readouterr().err
+    assert '--calibration and --once go with --int8' in capsys.readouterr().err
 
 
 def test_pictures_come_evenly_from_all_of_a_folder(tmp_path, monkeypatch):
@@ -131,6 +132,21 @@ def test_pictures_come_evenly_from_all_of_a_folder(tmp_path, monkeypatch):
         cv2.imwrite(str(tmp_path / f'{index:02}.png'), np.full((9, 9, 3), index, np.uint8))
     monkeypatch.setattr(int8, 'MOST', 4)
     assert [int(rgb[0, 0, 0]) for rgb in int8.pictures_in(str(tmp_path), print)] == [0, 3, 6, 9]
+
+
+def test_what_was_done_is_done_again_only_for_other_pictures(
+        tmp_path, without_nncf, monkeypatch, capsys):
+    made = []
+    make = int8.make
+    monkeypatch.setattr(int8, 'make', lambda *args: made.append(args) or make(*args))
+    assert run(tmp_path, '--int8', '--once')[0] == 0 and len(made) == 1
+    start(tmp_path)  # which times the ladder, and writes the choice again
+    assert run(tmp_path, '--int8', '--once') == (0, {}) and len(made) == 1
+    assert 'done before' in capsys.readouterr().out
+    assert run(tmp_path, '--int8')[0] == 0 and len(made) == 2
+    others = [rgb[::-1] for rgb in int8.pictures_in('', print)]
+    monkeypatch.setattr(int8, 'pictures_in', lambda folder, note: others)
+    assert run(tmp_path, '--int8', '--once')[0] == 0 and len(made) == 3
 
 
 def test_one_picture_is_too_few(tmp_path, monkeypatch, capsys):

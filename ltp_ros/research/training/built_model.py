@@ -9,7 +9,6 @@ from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 import torch
 from torch import nn
 
-from ltp_ros.classifier import computes_bfloat16
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.model.vit import (
@@ -19,6 +18,7 @@ from ltp_ros.model.vit import (
     read_model_card,
     weights_of,
 )
+from ltp_ros.opening import computes_bfloat16
 from ltp_ros.reduction.base import gather_tokens, keep_indices, num_keep_tokens
 from ltp_ros.reduction.ltp import spatial_importance, srb_scores
 from ltp_ros.research.accuracy.answers import Answers, Variant, answer_all

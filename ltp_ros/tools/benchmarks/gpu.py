@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ltp_ros.classifier import resolve_device
 from ltp_ros.files import expand
+from ltp_ros.opening import resolve_device
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.gpu import PARTS
 from ltp_ros.research.benchmarks.gpu.parts import Settings

@@ -3,7 +3,7 @@
 """The device that a program computes on."""
 import torch
 
-from ltp_ros.classifier import resolve_device
+from ltp_ros.opening import resolve_device
 
 
 def select_device(device: str) -> torch.device:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a model's levels in 8 bits, check their answers, and have a node take what is fastest."""
 import functools
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -16,9 +17,10 @@ from ltp_ros.backends.level_files import calibrated_file, ladder_file, origin
 from ltp_ros.backends.onnx_export import export_ladder
 from ltp_ros.backends.protocol import Backend, Log
 from ltp_ros.backends.quantization import quantize_static
-from ltp_ros.classifier import TRIAL_LEVEL, Classifier, choice_file
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import snap
 from ltp_ros.images import Note, read_images
+from ltp_ros.opening import TRIAL_LEVEL, choice_file
 from ltp_ros.research.datasets import open_images
 from ltp_ros.tools.support.frame_sources import SAMPLES, panned_samples
 
@@ -47,6 +49,26 @@ def pictures_in(folder: str, note: Note) -> List[np.ndarray]:
     step = max(1, -(-len(images) // MOST))
     chosen = images[::step]
     return [rgb for _, rgb in read_images(chosen, len(chosen), note)]
+
+
+def node_choice(classifier: Classifier, folder: Path) -> Path:
+    """Return the file of the choice of a node that is to choose backend and precision."""
+    config = replace(classifier.config, backend='auto', precision='auto')
+    return choice_file(folder, config, classifier.device)
+
+
+def hash_of(pictures: Sequence[np.ndarray]) -> str:
+    """Return a hash of what pictures show."""
+    digest = hashlib.sha256()
+    for rgb in pictures:
+        digest.update(str(rgb.shape).encode() + rgb.tobytes())
+    return digest.hexdigest()
+
+
+def was_done(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray]) -> bool:
+    """Return whether `make` has chosen with these pictures, and its choice still counts."""
+    kept = kept_choice.read(node_choice(classifier, folder))
+    return kept is not None and kept.pictures == hash_of(pictures)
 
 
 def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
@@ -91,12 +113,12 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
         if backend is not None and not refused:
             made[pair] = backend
     best = choice.fastest(list(made), lambda *pair: made[pair], pictures[0], level, log, RUNS)
+    made.clear()
     rows = [row._replace(taken=row[:2] == (best.name, best.precision)) for row in rows]
     taken = next(row for row in rows if row.taken)
-    config = replace(classifier.config, backend='auto', precision='auto')  # as a node's
-    kept_choice.write(choice_file(folder, config, classifier.device), Kept(
+    kept_choice.write(node_choice(classifier, folder), Kept(
         taken.backend, taken.precision, str(taken.check) if taken.check else '',
-        threads=classifier.num_threads))
+        threads=classifier.num_threads, pictures=hash_of(pictures)))
     return rows
 
 
