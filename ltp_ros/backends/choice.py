@@ -85,8 +85,8 @@ def create(name: str, precision: str, model: 'nn.Module', data_config: DataConfi
     model = copy.deepcopy(model)
     if name in EXPORTED:
         make = OnnxGpuBackend if (name, device.type) == ('onnx', 'cuda') else EXPORTED[name]
-        return make(model, data_config, device, precision, folder, log,
-                    num_threads=torch.get_num_threads(), favourite=favourite)
+        return make(model, data_config, device, precision, folder, log, None,
+                    torch.get_num_threads(), favourite)
     if name == 'graph':
         return GraphBackend(model, data_config, device, precision, log)
     return EagerBackend(model, data_config, device, precision)
@@ -109,7 +109,7 @@ def reopen(name: str, precision: str, summary: ModelSummary, folder: Path, num_t
         ImportError, RuntimeError, OSError: as `create`, or once a level is not there.
     """
     return EXPORTED[name](None, summary.data_config, HOST, precision, folder, log,
-                          sizes=summary.sizes, num_threads=num_threads, favourite=favourite)
+                          summary.sizes, num_threads, favourite)
 
 
 def fastest(pairs: List[Tuple[str, str]], make: Callable[[str, str], Backend], rgb: np.ndarray,

@@ -133,8 +133,8 @@ class OnnxBackend(ExportedBackend):
     name = 'onnx'
 
     def __init__(self, model: 'Optional[nn.Module]', data_config: DataConfig, device: Device,
-                 precision: str, folder: Optional[Path], log: Log, **opened: Any):
-        super().__init__(model, data_config, device, precision, folder, log, **opened)
+                 precision: str, folder: Optional[Path], log: Log, *opened: Any):
+        super().__init__(model, data_config, device, precision, folder, log, *opened)
         self._providers = choose_providers(device.type, precision)
 
     def _open(self, path: Path) -> 'onnxruntime.InferenceSession':

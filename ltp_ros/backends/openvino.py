@@ -129,7 +129,7 @@ class OpenvinoBackend(ExportedBackend):
     name = 'openvino'
 
     def __init__(self, model: 'Optional[nn.Module]', data_config: DataConfig, device: Device,
-                 precision: str, folder: Optional[Path], log: Log, **opened: Any):
+                 precision: str, folder: Optional[Path], log: Log, *opened: Any):
         runtime()  # say that it is missing before a level is exported
         if device.type != 'cpu':
             raise RuntimeError(f'OpenVINO runs on the CPU here, not on {device.type}; use '
@@ -137,7 +137,7 @@ class OpenvinoBackend(ExportedBackend):
         if precision == 'int8' and model is not None and not model.patch_drop.counts:
             raise RuntimeError('int8 in OpenVINO comes with the methods ltp, mixed and papr; use '
                                'backend:=onnx')
-        super().__init__(model, data_config, device, precision, folder, log, **opened)
+        super().__init__(model, data_config, device, precision, folder, log, *opened)
         self._fixed: Dict[Tuple[int, ...], openvino.CompiledModel] = {}  # by counts
         if precision == 'int8' and not calibrated_file(self._folder).is_file():
             _not_calibrated(calibrated_file(self._folder))
