@@ -84,8 +84,9 @@ class ClassifierConfig:
         'rtprio limit. Stay below 50, the priority of interrupt threads. 0: none', minimum=0,
         maximum=99)
     cache: str = parameter(
-        '', 'folder for exported models and engines of the backends onnx and openvino; empty: '
-        'ltp_ros in XDG_CACHE_HOME or ~/.cache', path=True)
+        '', 'folder for exported models and engines of the backends onnx and openvino, and for '
+        'what an earlier start found out; empty: ltp_ros in XDG_CACHE_HOME or ~/.cache',
+        path=True)
     method: str = parameter(
         'ltp', 'token reduction: ltp drops the least important tokens; mixed merges quads of '
         'patches without detail; papr and tome are the peers, tome with as much work as ltp at '

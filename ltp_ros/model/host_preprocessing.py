@@ -14,6 +14,7 @@ from scipy import sparse
 from ltp_ros.model.data_config import DataConfig
 
 _MAX_SIZES = 8     # camera sizes whose resize is remembered
+_BAND = 128        # rows of an image at once, so that what is worked on stays in the cache
 _WEIGHT_BITS = 15  # of torch's integer weights
 _MOST_BITS = 22    # behind their point
 _HALF_UP = 2.0 ** -16  # OpenCV rounds a half to the even number, torch up
@@ -104,8 +105,12 @@ class HostPreprocessor:
         """
         rows, columns = self._weights_of(*rgb.shape[:2])
         seen = rgb[rows.first:rows.end, columns.first:columns.end]
-        # The columns first, as torch: it rounds between the two
-        narrow = cv2.transpose(columns(cv2.transpose(np.require(seen, requirements='C'))))
+        narrow = np.empty((len(seen), columns.matrix.shape[0], 3), np.uint8)
+        for top in range(0, len(seen), _BAND):
+            band = slice(top, top + _BAND)
+            # The columns first, as torch: it rounds between the two
+            narrow[band] = cv2.transpose(columns(cv2.transpose(
+                np.require(seen[band], requirements='C'))))
         crop = self._centred(rows(narrow))
         cv2.split(cv2.LUT(crop, self._normalised), list(out[0]))
 

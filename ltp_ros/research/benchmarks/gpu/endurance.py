@@ -32,9 +32,13 @@ def run(task: Task) -> None:
     backend = backend_of(*main_pair(task.settings), Subject(name).model('ltp'), task.settings)
     pictures = [noise(480, 640, seed) for seed in range(4)]
     generator = np.random.default_rng(0)
+    held_mib: List[float] = []
     for keep_ratio in levels(task.settings):
         for rgb in pictures:
             backend(rgb, keep_ratio, 5)
+        held_mib.append(torch.cuda.memory_reserved() / 2 ** 20 if on_gpu else resident_mib())
+    task.row('memory of the ladder', model=name, levels=len(held_mib),
+             with_one_mib=held_mib[0], with_all_mib=held_mib[-1])
     card, resident = card_state() if on_gpu else CardState(), resident_mib()
     reserved = torch.cuda.memory_reserved() if on_gpu else 0
     times_ms: List[float] = []
