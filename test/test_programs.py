@@ -66,7 +66,7 @@ sys.exit({name}())""") == (0 if name in NODES else 130, '')
 
 
 @pytest.mark.parametrize('number, imported', [
-    (signal.SIGINT, 'numpy'), (signal.SIGTERM, 'torch.nn'), (signal.SIGINT, 'timm')])
+    (signal.SIGINT, 'numpy'), (signal.SIGTERM, 'cv2'), (signal.SIGINT, 'ltp_ros.opening')])
 def test_the_node_ends_quietly_whatever_it_imports(number, imported):
     pytest.importorskip('rclpy')
     assert stop_when_imported(imported, number, '-m', 'ltp_ros.node') == (0, '')

@@ -17,8 +17,8 @@ import ltp_ros
 from ltp_ros.tools.support.processes import Process
 
 FILES = ('open', 'os.remove', 'os.rename', 'os.mkdir', 'os.rmdir')
-# Where the exporter of torch or ONNX Runtime look for libraries
-HELPERS = {'/sbin/ldconfig'}
+# The exporter of torch and ONNX Runtime look for libraries; a Jetson has a power mode
+HELPERS = {'/sbin/ldconfig', 'nvpmodel'}
 
 
 def is_in(path, *folders):
