@@ -90,8 +90,8 @@ class BoundSession:
             self._bind(self._binding.bind_input, value.name, memory, shape)
         self.outputs: List[Any] = []
         for output in session.get_outputs():
-            shape = [size if isinstance(size, int) else open_size
-                     for size, open_size in zip(output.shape, (1, num_kept))]
+            shape = [side if isinstance(side, int) else open_side
+                     for side, open_side in zip(output.shape, (1, num_kept))]
             length = math.prod(shape)
             # Never empty: `mixed` may keep no patch in full, and a null pointer is refused
             memory = self._zeros(max(length, 1), _TYPES[output.type])

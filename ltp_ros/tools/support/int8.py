@@ -19,6 +19,7 @@ from ltp_ros.backends.protocol import Backend, Log
 from ltp_ros.backends.quantization import quantize_static
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import snap
+from ltp_ros.frames.startup import time_ladder
 from ltp_ros.images import Note, read_images
 from ltp_ros.opening import TRIAL_LEVEL, choice_file
 from ltp_ros.research.datasets import open_images
@@ -76,7 +77,8 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
     """Make, check and time the ways to run a model on the CPU, and keep the choice for a node.
 
     Args:
-        classifier: with the backend 'eager' in float32; it is the reference.
+        classifier: with the backend 'eager' in float32; it is the reference, and is given the
+            backend that is chosen.
         folder: of the model's exported levels.
         pictures: each (H, W, 3) uint8 RGB; the first, third, … are calibrated on, the others
             checked.
@@ -95,13 +97,14 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
     if model.patch_drop.counts:
         calibrate(eager, folder, pictures[::2], log)
 
-    def new(name: str, precision: str) -> Backend:
+    def new(name: str, precision: str, favourite: float = 1.0) -> Backend:  # as it is checked
         return choice.create(name, precision, model, classifier.data_config, classifier.device,
-                             folder, log, favourite=1.0)  # at which they are checked
+                             folder, log, favourite)
 
     rows: List[Row] = []
     made: Dict[Tuple[str, str], Backend] = {}
-    level = snap(TRIAL_LEVEL, classifier.config.ladder)
+    config = classifier.config
+    level = snap(TRIAL_LEVEL, config.ladder)
     for pair in [*choice.candidates('auto', 'auto', classifier.device), *PAIRS]:
         errors: List[Exception] = []
         backend = choice.attempt(pair, new, pictures[0], level, errors)
@@ -114,11 +117,16 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
             made[pair] = backend
     best = choice.fastest(list(made), lambda *pair: made[pair], pictures[0], level, log, RUNS)
     made.clear()
-    rows = [row._replace(taken=row[:2] == (best.name, best.precision)) for row in rows]
-    taken = next(row for row in rows if row.taken)
+    taken = best.name, best.precision
+    rows = [row._replace(taken=row[:2] == taken) for row in rows]
+    check = next(row.check for row in rows if row.taken)
+    classifier.backend = new(*taken, snap(config.keep_ratio, config.ladder))  # as a node has it
+    classifier.warm_up()
     kept_choice.write(node_choice(classifier, folder), Kept(
-        taken.backend, taken.precision, str(taken.check) if taken.check else '',
-        threads=classifier.num_threads, pictures=hash_of(pictures)))
+        *taken, check=str(check) if check else '', threads=classifier.num_threads,
+        pictures=hash_of(pictures), levels=tuple(
+            (cost.keep_ratio, cost.median_ms, cost.p99_ms)
+            for cost in time_ladder(classifier, log, lambda: None))))
     return rows
 
 
