@@ -79,8 +79,11 @@ class _Opening:
         threads = kept.threads
 
         def make(name: str, precision: str) -> Backend:
-            return choice.reopen(name, precision, found, folder, threads, self._log,
-                                 self._favourite)
+            backend = choice.reopen(name, precision, found, folder, threads, self._log,
+                                    self._favourite)
+            for keep_ratio in config.ladder:  # one that is lost is noticed while torch may help
+                backend(trial_frame(), keep_ratio, 1)
+            return backend
 
         backend = self._as_before(kept, HOST, make, path)
         return Opened(found, backend, HOST, threads, kept, path) if backend else None

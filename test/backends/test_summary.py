@@ -84,9 +84,12 @@ def test_a_choice_of_before_is_opened_without_torch(demo):
     assert second['torch'] == (second['backend'] == 'eager')
 
 
-@pytest.mark.parametrize('lost', ['*/*/ladder.onnx', '*/*/sealed.json', 'summaries/*.json'])
-def test_what_is_lost_is_made_anew(demo, tmp_path, lost):
+@pytest.mark.parametrize('method, lost', [
+    ('ltp', '*/*/ladder.onnx'), ('ltp', '*/*/sealed.json'), ('ltp', 'summaries/*.json'),
+    ('tome', '*/*/keep_1.onnx')])
+def test_what_is_lost_is_made_anew(demo, tmp_path, method, lost):
     pytest.importorskip('onnxruntime')
+    demo['method'] = method
     first = start(backend='onnx', precision='float32', **demo)
     found = list(tmp_path.glob(lost))
     assert found
