@@ -168,10 +168,13 @@ def start(context: LaunchContext) -> List[ExecuteProcess]:
         for path in params_files:
             used = {**used, **parameters_for(path, full_name)}
         used = {**used, **parameters}
-    cameras = []
+    beside: List[ExecuteProcess] = []
+    if pictures:
+        beside.append(calibrator(pictures, {
+            name: given.get(name, used[name]) for name in OF_EXPORT}))
     if source != NO_SOURCE:
         transport = check('image_transport', given.get('image_transport', used['image_transport']))
-        cameras = [camera(source, topic, transport, namespace, clock,
+        beside += [camera(source, topic, transport, namespace, clock,
                           in_enclave(enclave and str(PurePosixPath(enclave).with_name(
                               SOURCE_NAME))))
                    for topic in check('image_topics', used['image_topics'])]
@@ -183,12 +186,10 @@ def start(context: LaunchContext) -> List[ExecuteProcess]:
                        *in_enclave(enclave)],
         respawn=respawn, respawn_delay=RESPAWN_DELAY_S,
         # Or the launch would go on with a camera that nobody listens to
-        on_exit=None if respawn or not cameras else [
+        on_exit=None if respawn or not beside else [
             EmitEvent(event=ShutdownProcess(process_matcher=matches_action(process)))
-            for process in cameras])
-    beside = [calibrator(pictures, {name: given.get(name, used[name]) for name in OF_EXPORT})
-              ] if pictures else []
-    return [node, *cameras, *beside]
+            for process in beside])
+    return [node, *beside]
 
 
 def calibrator(folder: str, parameters: Dict[str, object]) -> ExecuteProcess:

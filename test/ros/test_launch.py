@@ -419,6 +419,8 @@ def test_nothing_is_calibrated_unless_asked_for(launch):
 
 
 def test_the_model_of_the_node_is_calibrated_on_the_pictures_that_are_given(launch, tmp_path):
+    with (tmp_path / 'lib' / 'ltp_ros' / 'ltp_classifier').open('a') as node:
+        node.write('until [ -e "$STARTED"/ltp_export*.txt ]; do sleep 0.02; done\n')
     file = tmp_path / 'robot.yaml'
     file.write_text('/ltp/classifier: {ros__parameters: {model: deit_tiny_patch16_224, '
                     'num_threads: 1, method: papr, alpha: 0.25}}')
@@ -433,7 +435,7 @@ def test_the_model_of_the_node_is_calibrated_on_the_pictures_that_are_given(laun
 
 def test_a_node_that_ends_waits_for_no_calibration(launch, prefix):
     (prefix / 'lib' / 'ltp_ros' / 'ltp_export').write_text(f'#!/bin/sh\n{ENDLESS}')
-    launch(calibration='/my/photos', nodes=1)  # returns, since all processes have ended
+    launch(calibration='/my/photos')  # returns, since all processes have ended
 
 
 def test_the_end_of_a_source_is_told(launch):
