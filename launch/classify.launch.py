@@ -45,7 +45,7 @@ NO_SOURCE, SAMPLES = 'none', 'samples'
 RESPAWN_DELAY_S = 2.0
 # Parameters of the node that `ltp_export` takes too
 OF_EXPORT = ('model', 'checkpoint', 'input_size', 'method', 'score', 'alpha', 'papr_checkpoint',
-             'num_threads', 'cache')
+             'num_threads', 'crop_mode', 'cache')
 TRUTH = {'true': True, '1': True, 'false': False, '0': False}
 # Launch itself reads these, for every process that it starts
 OF_LAUNCH = {'launch-prefix', 'launch-prefix-filter', 'emulate_tty', 'sigterm_timeout',
@@ -170,6 +170,12 @@ def start(context: LaunchContext) -> List[ExecuteProcess]:
         used = {**used, **parameters}
     beside: List[ExecuteProcess] = []
     if pictures:
+        for name, allowed in (('backend', ('auto',)), ('precision', ('auto',)),
+                              ('device', ('auto', 'cpu'))):
+            if given.get(name, used[name]) not in allowed:
+                raise ConfigError(
+                    f'calibration and {name} {given.get(name, used[name])!r} are not allowed '
+                    f'together; int8 is checked for a node with {name}:={" or ".join(allowed)}')
         beside.append(calibrator(pictures, {
             name: given.get(name, used[name]) for name in OF_EXPORT}))
     if source != NO_SOURCE:

@@ -67,7 +67,7 @@ class Classifier:
         self.precision: str = opened.backend.precision
         self.num_threads = opened.num_threads
         self.kept = opened.kept  # what is known from an earlier start
-        self.choice_file = opened.choice_file
+        self.choice_file, self._choice_read = opened.choice_file, opened.read
         found = opened.summary
         self.labels = list(found.labels)
         self.model_name, self.model_hash = found.name, found.model_hash
@@ -76,7 +76,7 @@ class Classifier:
         self._sizes = found.sizes
 
     def keep_choice(self, levels: Sequence[Tuple[float, float, float]]) -> None:
-        """Keep which backend was the fastest, for the next start.
+        """Keep which backend was the fastest, for the next start, unless int8 was chosen since.
 
         Args:
             levels: keep ratio, median and 99th percentile in ms, as they were timed.
@@ -84,10 +84,13 @@ class Classifier:
         Raises:
             OSError: if the choice cannot be kept.
         """
-        if self.choice_file is not None:
+        if self.choice_file is None:
+            return
+        now = kept_choice.read(self.choice_file)
+        if now == self._choice_read or not (now and now.check):  # else made beside this program
             kept = self.kept or kept_choice.Kept(self.backend.name, self.precision)
-            kept_choice.write(self.choice_file, replace(
-                kept, levels=tuple(levels), threads=self.num_threads))
+            self._choice_read = replace(kept, levels=tuple(levels), threads=self.num_threads)
+            kept_choice.write(self.choice_file, self._choice_read)
 
     def warm_up(self, progress: Optional[Callable[[float], None]] = None) -> None:
         """Run every level of the ladder until its caches are filled; call `progress` after each.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a config to a model that is ready to run: as an earlier start left it, else loaded."""
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
 
@@ -15,6 +15,7 @@ from ltp_ros.backends.summary import ModelSummary
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.machine import hardware, may_have_gpu, power_mode
 from ltp_ros.model.card import model_name, weights_of
+from ltp_ros.model.data_config import DataConfig
 from ltp_ros.tuner.ladder_profile import model_hash
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Opened:
     device: Device
     num_threads: int  # of the model on the CPU; 0 on a GPU
     kept: Optional[Kept]         # what an earlier start chose, if that is used
+    read: Optional[Kept]         # what it chose, used or not
     choice_file: Optional[Path]  # where the choice is kept; None: nowhere
 
 
@@ -72,7 +74,7 @@ class _Opening:
         folder = self._folder(found) if found else None
         if not found or folder is None:
             return None
-        path = choice_file(folder, config, HOST)
+        path = choice_file(folder, config, HOST, found.data_config)
         kept = kept_choice.read(path)
         if kept is None or kept.backend not in choice.EXPORTED:
             return None
@@ -86,7 +88,7 @@ class _Opening:
             return backend
 
         backend = self._as_before(kept, HOST, make, path)
-        return Opened(found, backend, HOST, threads, kept, path) if backend else None
+        return Opened(found, backend, HOST, threads, kept, kept, path) if backend else None
 
     def loaded(self, progress: Callable[[], None]) -> Opened:
         import torch  # noqa: PLC0415  seconds, and half a gigabyte
@@ -100,8 +102,8 @@ class _Opening:
         model, found = self._load(progress)
         self._keep(found)
         folder = self._folder(found)
-        path = choice_file(folder, config, device) if folder else None
-        kept = kept_choice.read(path) if path else None
+        path = choice_file(folder, config, device, found.data_config) if folder else None
+        read = kept = kept_choice.read(path) if path else None
 
         def make(name: str, precision: str) -> Backend:
             return choice.create(name, precision, model, found.data_config, device, folder,
@@ -118,7 +120,7 @@ class _Opening:
             raise ClassifierError(f'backend {config.backend} cannot run {found.name}: '
                                   f'{error}') from error
         threads = torch.get_num_threads() if device.type == 'cpu' else 0
-        return Opened(found, backend, device, threads, kept, path)
+        return Opened(found, backend, device, threads, kept, read, path)
 
     def _load(self, progress: Callable[[], None]) -> 'Tuple[torch.nn.Module, ModelSummary]':
         from ltp_ros.model import vit  # noqa: PLC0415  torch
@@ -145,7 +147,9 @@ class _Opening:
             sizes={ratio: summary.size_of(reducer, ratio) for ratio in config.ladder})
 
     def _keep(self, found: ModelSummary) -> None:
-        if self._summary_file is not None:
+        # The files may have been replaced while they were read
+        if self._summary_file is not None and self._summary_file == summary.file_of(
+                choice.cache_folder(self._config.cache), self._config):
             try:
                 summary.write(self._summary_file, found)
             except OSError as error:
@@ -206,13 +210,18 @@ def resolve_device(device: str) -> 'torch.device':
     return found
 
 
-def choice_file(folder: Path, config: ClassifierConfig, device: Device) -> Path:
-    """Return the file of what was the fastest on this machine, in a model's folder."""
+def choice_file(folder: Path, config: ClassifierConfig, device: Device,
+                data_config: DataConfig) -> Path:
+    """Return the file of what was the fastest on this machine, in a model's folder.
+
+    Of all that its times and its check depend on, besides the weights.
+    """
     return kept_choice.file_of(folder, {
         'backend': config.backend, 'precision': config.precision,
         'hardware': hardware(str(device)), 'power_mode': power_mode(),
         'threads': [config.num_threads, len(os.sched_getaffinity(0)),
                     os.environ.get('OMP_NUM_THREADS')],
+        'input': asdict(data_config), 'ltp_ros': level_files.origin(int8=True)['ltp_ros'],
         **level_files.versions(kept_choice.LIBRARIES)})
 
 

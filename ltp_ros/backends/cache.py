@@ -45,11 +45,20 @@ def ensure(path: Path, origin: Mapping[str, str], make: Callable[[Path], None], 
             if path.exists():
                 log(f'{path} {fault}: it is made anew')
             make(path)
-            _write_seals(path.parent, {
-                **_seals(path.parent),
-                path.name: {'sha256': sha256(path), 'origin': dict(origin)}})
+            _seal(path, origin)
         with contextlib.suppress(OSError):  # a cache that is only read
             os.utime(str(path.parent))  # last used
+
+
+def adopt(path: Path, made: Path, origin: Mapping[str, str], log: Log) -> None:
+    """Put a file that was made elsewhere in that folder in the place of the one that is kept.
+
+    What takes minutes to make is made so, since nobody else can use the folder within `ensure`.
+    """
+    check_private(path.parent)
+    with _locked(path.parent, log):
+        made.replace(path)
+        _seal(path, origin)
 
 
 def check_private(folder: Path) -> None:
@@ -173,6 +182,11 @@ def _seals(folder: Path) -> Dict[str, Dict[str, Any]]:
         return {}  # none, or damaged: then nothing is believed
     seals = found.items() if isinstance(found, dict) else ()
     return {name: seal for name, seal in seals if isinstance(seal, dict)}
+
+
+def _seal(path: Path, origin: Mapping[str, str]) -> None:
+    _write_seals(path.parent, {
+        **_seals(path.parent), path.name: {'sha256': sha256(path), 'origin': dict(origin)}})
 
 
 def _write_seals(folder: Path, seals: Mapping[str, object]) -> None:

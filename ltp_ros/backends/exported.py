@@ -57,7 +57,7 @@ class ExportedBackend:
         favourite: the keep ratio to be fastest at, if it can be chosen.
 
     Raises:
-        ImportError: if onnx is missing.
+        ImportError: if onnx is missing, to export the model.
         RuntimeError: if there is no folder.
     """
 

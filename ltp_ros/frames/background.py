@@ -44,7 +44,11 @@ class Background(Generic[T]):
         self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
-        yield_to_others()
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            # Not above the others where the whole process was started with nice; 19 is the most
+            inherited = max(os.getpriority(os.PRIO_PROCESS, thread), 0)
+            os.setpriority(os.PRIO_PROCESS, thread, min(inherited + NICENESS, 19))
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._stopped or self._item is not None)
@@ -62,12 +66,3 @@ class Background(Generic[T]):
             with self._condition:
                 self._condition.wait_for(lambda: self._stopped,
                                          began + period_s - time.monotonic())
-
-
-def yield_to_others() -> None:
-    """Let the calling thread run where the others of this process do not want to."""
-    thread = threading.get_native_id()
-    with contextlib.suppress(OSError):  # a sandbox may forbid it
-        # Not above the others where the whole process was started with nice; 19 is the most
-        inherited = max(os.getpriority(os.PRIO_PROCESS, thread), 0)
-        os.setpriority(os.PRIO_PROCESS, thread, min(inherited + NICENESS, 19))

@@ -1,12 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Change over to int8 while frames are answered, once `ltp_export --int8` has found it to hold."""
-import dataclasses
+import gc
 import threading
 from pathlib import Path
 from typing import Callable, List, Optional
 
 from ltp_ros.backends import kept_choice
+from ltp_ros.backends.kept_choice import Kept
 from ltp_ros.backends.protocol import Log
 from ltp_ros.classifier import Classifier
 from ltp_ros.frames import background
@@ -32,7 +33,8 @@ class ChangeOver:
                  between_frames: Callable[[Callable[[], None]], object], log: Log):
         self._pipeline, self._load = pipeline, load
         self._between_frames, self._log = between_frames, log
-        self._seen_ns = _modified_ns(pipeline.classifier.choice_file)
+        self._seen_ns: Optional[int] = None  # it may have been made while the model was loaded
+        self._closed = False
         self.thread: Optional[threading.Thread] = None  # that loads, or has loaded
 
     def look(self) -> None:
@@ -46,20 +48,27 @@ class ChangeOver:
         if kept and kept.check and (kept.backend, kept.precision) != (
                 classifier.backend.name, classifier.precision):
             self._log(f'{kept.backend} {kept.precision} was found to be faster; {kept.check}')
-            self.thread = threading.Thread(target=self._change, args=(classifier,),
+            # As urgent as the worker: the threads of a runtime inherit that for good
+            self.thread = threading.Thread(target=self._change, args=(classifier, kept),
                                            name=background.NAME, daemon=True)
             self.thread.start()
 
-    def _change(self, before: Classifier) -> None:
-        background.yield_to_others()
-        try:  # its priority is for the thread of the pipeline
-            after, costs = self._load(dataclasses.replace(before.config, priority=0))
+    def close(self) -> None:
+        """Take no other model any more."""
+        self._closed = True
+
+    def _change(self, before: Classifier, kept: Kept) -> None:
+        try:
+            after, costs = self._load(before.config)
+            after.keep_choice(())  # what was timed beside the frames is not this machine's time
         except (ModelError, RuntimeError, OSError, MemoryError) as error:
             self._log(f'it cannot be loaded, so that {before.backend.name} {before.precision} '
                       f'goes on: {error}')
             return
-        after.config = before.config
-        self._between_frames(lambda: self._replace(before, after, costs))
+        if self._closed:
+            forget()  # what `prepare` froze after the server was closed
+        elif (after.backend.name, after.precision) == (kept.backend, kept.precision):
+            self._between_frames(lambda: self._replace(before, after, costs))
 
     def _replace(self, before: Classifier, after: Classifier, costs: List[LevelCost]) -> None:
         pipeline = self._pipeline
@@ -67,6 +76,7 @@ class ChangeOver:
             pipeline.replace_classifier(after, costs)
             before.release()
             forget()
+            gc.freeze()  # as `prepare`
             self._log(f'changed over to {after.backend.name} {after.precision}')
 
 

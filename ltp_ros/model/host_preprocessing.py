@@ -112,7 +112,8 @@ class HostPreprocessor:
             narrow[band] = cv2.transpose(columns(cv2.transpose(
                 np.require(seen[band], requirements='C'))))
         crop = self._centred(rows(narrow))
-        cv2.split(cv2.LUT(crop, self._normalised), list(out[0]))
+        for plane, channel in zip(out[0], cv2.split(cv2.LUT(crop, self._normalised))):
+            plane[:] = channel
 
     def _weights_of(self, height: int, width: int) -> Tuple[Weights, Weights]:
         size = height, width

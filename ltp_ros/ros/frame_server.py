@@ -45,7 +45,8 @@ class FrameServer:
         worker: in whose thread the classifier was made; `close` ends it.
         classifier: warmed up.
         costs: how long each level of its ladder takes.
-        load: makes another classifier of a config, with its costs, where this one fails.
+        load: makes another classifier of a config, with its costs, where this one fails or a
+            better way to run it is found.
         on_level_change: called in the worker's thread when the tuner has changed the keep ratio.
         on_failure: called with the error that ended the work, in the worker's thread or, if that
             hangs, in the executor's.
@@ -77,6 +78,7 @@ class FrameServer:
 
     def close(self, patience_s: float) -> None:
         """Let the worker finish its frame, for so long at most, then close the topics."""
+        self._change_over.close()
         for timer in self._timers:
             self._node.destroy_timer(timer)
         if not self._worker.stop(patience_s):

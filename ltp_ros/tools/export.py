@@ -46,7 +46,7 @@ from ltp_ros.tools.support.progress import tracked
 from ltp_ros.tools.support.provenance import provenance
 
 FLAGS = ('model', 'checkpoint', 'input_size', 'method', 'score', 'papr_checkpoint', 'num_threads',
-         'cache')
+         'crop_mode', 'cache')
 SAMPLE = 'chelsea'
 TOLERANCE = 1e-3  # between probabilities; beyond it the exported model is a different one
 NUM_FRAMES = 3
@@ -115,13 +115,18 @@ def export_levels(args: argparse.Namespace
         return head, [], []
     # As a node here reads them: TensorRT wants each size in a file of its own
     one_file = not (args.output or torch.cuda.is_available())
+    if args.output:  # what is there may be of another model
+        for each in [ladder_file(folder), *(level_file(folder, keep_ratio)
+                                            for keep_ratio in classifier.config.ladder)]:
+            each.unlink(missing_ok=True)
     rows = export_all(classifier, folder, one_file, args.quiet)
-    return head, rows, int8.make(classifier, folder, pictures, print) if args.int8 else []
+    return head, rows, int8.make(classifier, folder, pictures, print, alone=not args.once
+                                 ) if args.int8 else []
 
 
 def export_all(classifier: Classifier, folder: Path, one_file: bool,
                quiet: bool) -> List[LevelRow]:
-    """Export the levels of a classifier with the backend 'eager' anew; return the comparisons.
+    """Export what is not there of a classifier with the backend 'eager'; compare all of it.
 
     Args:
         classifier: its ladder is exported.
@@ -137,12 +142,10 @@ def export_all(classifier: Classifier, folder: Path, one_file: bool,
     images = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]
     rows: List[LevelRow] = []
     path = ladder_file(folder)
-    path.unlink(missing_ok=True)
     for keep_ratio in tracked(classifier.config.ladder, 'exporting', Progress(
             console=Console(stderr=True), disable=quiet)):
         if not onnx.one_file:
             path = level_file(folder, keep_ratio)
-            path.unlink(missing_ok=True)
             cache.ensure(path, origin(int8=False),
                          functools.partial(export_level, eager.model, keep_ratio), print)
         elif not rows:

@@ -11,7 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from ltp_ros.backends.cache import SEALS, drop_damaged, ensure, prune, seal_all, who_else_writes
+from ltp_ros.backends.cache import (
+    SEALS,
+    adopt,
+    drop_damaged,
+    ensure,
+    prune,
+    seal_all,
+    who_else_writes,
+)
 
 ORIGIN = {'torch': '2.1', 'ltp_ros': 'abc'}
 
@@ -38,6 +46,26 @@ def test_a_file_is_made_once_and_for_this_user_alone(path):
         ensure(path, ORIGIN, make, told.append)
     assert (make.calls, told, path.read_bytes()) == (1, [], b'level')
     assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
+
+
+def test_a_file_made_elsewhere_takes_the_place_of_the_one_that_is_kept(path):
+    make, told, made = Maker(), [], path.with_name('new')
+    ensure(path, ORIGIN, make, told.append)
+    made.write_bytes(b'other')
+    adopt(path, made, {**ORIGIN, 'torch': '2.2'}, told.append)
+    assert path.read_bytes() == b'other' and not made.exists()
+    ensure(path, {**ORIGIN, 'torch': '2.2'}, make, told.append)
+    assert (make.calls, told) == (1, [])
+
+
+def test_a_file_made_elsewhere_stays_out_of_a_folder_that_others_can_write_to(path):
+    ensure(path, ORIGIN, Maker(), print)
+    made = path.with_name('new')
+    made.write_bytes(b'other')
+    path.parent.chmod(0o777)
+    with pytest.raises(PermissionError):
+        adopt(path, made, ORIGIN, print)
+    assert path.read_bytes() == b'level'
 
 
 @pytest.mark.parametrize('damage, reason', [

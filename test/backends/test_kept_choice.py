@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A choice is kept under its conditions, and believed only where it is whole and private."""
+import dataclasses
 import json
 import logging
 
@@ -84,7 +85,7 @@ def kept_file(config):
     classifier, _, _ = start(config)
     folder = choice.model_folder(config.cache, classifier.model_name, classifier.model_hash,
                                  config.method, config.score, config.alpha)
-    return choice_file(folder, config, classifier.device)
+    return choice_file(folder, config, classifier.device, classifier.data_config)
 
 
 @pytest.mark.parametrize('kept', [
@@ -108,6 +109,25 @@ def test_checked_int8_is_taken_and_its_check_told(config):
     assert 'on 9 pictures all is well' in told
     assert json.loads(path.read_text())['check'] == 'on 9 pictures all is well'  # still
     assert kept_choice.read(path).levels
+
+
+def test_int8_that_was_chosen_while_the_ladder_was_timed_is_not_overwritten(config):
+    classifier, _, _ = start(config)
+    checked = Kept('onnx', 'int8', 'checked')
+    kept_choice.write(classifier.choice_file, checked)
+    classifier.keep_choice([(1.0, 2.0, 3.0)])
+    assert kept_choice.read(classifier.choice_file) == checked
+    kept_choice.write(classifier.choice_file, Kept('onnx', 'float32'))  # which is nothing special
+    for level in ((1.0, 2.0, 3.0), (1.0, 4.0, 5.0)):
+        classifier.keep_choice([level])
+        assert kept_choice.read(classifier.choice_file).levels == (level,)
+
+
+def test_a_check_counts_for_the_crop_that_it_was_made_with(config):
+    path = kept_file(config)
+    squashed = Classifier(dataclasses.replace(config, crop_mode='squash'))
+    same = Classifier(dataclasses.replace(config, crop_mode='center'))
+    assert squashed.choice_file != path and same.choice_file == path
 
 
 def test_a_precision_that_is_given_is_not_changed_by_what_is_kept(config):

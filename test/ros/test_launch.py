@@ -433,6 +433,13 @@ def test_the_model_of_the_node_is_calibrated_on_the_pictures_that_are_given(laun
     assert build_parser().parse_args(given).calibration == '/my/photos'  # it knows them all
 
 
+@pytest.mark.parametrize('name, value', [
+    ('backend', 'onnx'), ('precision', 'float32'), ('device', 'cuda:0')])
+def test_a_calibration_that_could_change_nothing_is_refused(launch, name, value):
+    assert not launch(calibration='/my/photos', **{name: value})
+    assert f"calibration and {name} '{value}' are not allowed together" in launch.told
+
+
 def test_a_node_that_ends_waits_for_no_calibration(launch, prefix):
     (prefix / 'lib' / 'ltp_ros' / 'ltp_export').write_text(f'#!/bin/sh\n{ENDLESS}')
     launch(calibration='/my/photos')  # returns, since all processes have ended

@@ -138,7 +138,8 @@ def test_what_was_done_is_done_again_only_for_other_pictures(
         tmp_path, without_nncf, monkeypatch, capsys):
     made = []
     make = int8.make
-    monkeypatch.setattr(int8, 'make', lambda *args: made.append(args) or make(*args))
+    monkeypatch.setattr(int8, 'make', lambda *args, **more: (
+        made.append(args) or make(*args, **more)))
     assert run(tmp_path, '--int8', '--once')[0] == 0 and len(made) == 1
     start(tmp_path)  # which times the ladder, and writes the choice again
     assert run(tmp_path, '--int8', '--once') == (0, {}) and len(made) == 1

@@ -3,6 +3,7 @@
 """Make a model's levels in 8 bits, check their answers, and have a node take what is fastest."""
 import functools
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -55,7 +56,7 @@ def pictures_in(folder: str, note: Note) -> List[np.ndarray]:
 def node_choice(classifier: Classifier, folder: Path) -> Path:
     """Return the file of the choice of a node that is to choose backend and precision."""
     config = replace(classifier.config, backend='auto', precision='auto')
-    return choice_file(folder, config, classifier.device)
+    return choice_file(folder, config, classifier.device, classifier.data_config)
 
 
 def hash_of(pictures: Sequence[np.ndarray]) -> str:
@@ -72,8 +73,8 @@ def was_done(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray
     return kept is not None and kept.pictures == hash_of(pictures)
 
 
-def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
-         log: Log) -> List[Row]:
+def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray], log: Log,
+         alone: bool) -> List[Row]:
     """Make, check and time the ways to run a model on the CPU, and keep the choice for a node.
 
     Args:
@@ -83,6 +84,7 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
         pictures: each (H, W, 3) uint8 RGB; the first, third, … are calibrated on, the others
             checked.
         log: called with what takes long, and with the times.
+        alone: whether nothing else runs here, so that the times of the ladder count for a node.
 
     Raises:
         RuntimeError, OSError: if a file cannot be made.
@@ -120,13 +122,15 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray],
     taken = best.name, best.precision
     rows = [row._replace(taken=row[:2] == taken) for row in rows]
     check = next(row.check for row in rows if row.taken)
-    classifier.backend = new(*taken, snap(config.keep_ratio, config.ladder))  # as a node has it
-    classifier.warm_up()
+    levels: List[Tuple[float, float, float]] = []
+    if alone:
+        classifier.backend = new(*taken, snap(config.keep_ratio, config.ladder))  # as a node's
+        classifier.warm_up()
+        levels = [(cost.keep_ratio, cost.median_ms, cost.p99_ms)
+                  for cost in time_ladder(classifier, log, lambda: None)]
     kept_choice.write(node_choice(classifier, folder), Kept(
-        *taken, check=str(check) if check else '', threads=classifier.num_threads,
-        pictures=hash_of(pictures), levels=tuple(
-            (cost.keep_ratio, cost.median_ms, cost.p99_ms)
-            for cost in time_ladder(classifier, log, lambda: None))))
+        *taken, check=str(check) if check else '', levels=tuple(levels),
+        threads=classifier.num_threads, pictures=hash_of(pictures)))
     return rows
 
 
@@ -137,15 +141,15 @@ def calibrate(eager: EagerBackend, folder: Path, pictures: Sequence[np.ndarray],
     log(f'calibrating on {len(pictures)} pictures')
     pixels = [eager.transfer.pixels(rgb).clone() for rgb in pictures]
 
-    def quantize(path: Path) -> None:
-        quantize_static(source, pixels, eager.model.patch_drop.counts, path)
-
     cache.ensure(source, origin(int8=False), functools.partial(export_ladder, eager.model), log)
-    target.unlink(missing_ok=True)
+    made = target.with_suffix(f'.{os.getpid()}.new')
     try:
-        cache.ensure(target, origin(int8=False), quantize, log)
+        quantize_static(source, pixels, eager.model.patch_drop.counts, made)
+        cache.adopt(target, made, origin(int8=False), log)
     except ImportError as error:
         log(f"openvino int8 cannot be made ({error}): pip install 'ltp_ros[quantize]'")
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def make_table(rows: Sequence[Row]) -> Table:
