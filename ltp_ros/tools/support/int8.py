@@ -6,7 +6,7 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from rich.table import Table
@@ -30,6 +30,7 @@ PAIRS = (('onnx', 'int8'), ('openvino', 'int8'))
 MOST = 200  # pictures, half of them to calibrate and half to check
 RUNS = 25   # of each way, to compare their times
 EVERY = 3   # view of the packaged photos
+CHECKED_AT = 1.0  # keep ratio of the guard
 
 
 class Row(NamedTuple):
@@ -94,30 +95,18 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray], l
         raise ValueError(f'{len(pictures)} pictures are too few; give at least 2, better 100')
     eager = classifier.backend
     assert isinstance(eager, EagerBackend)  # as the caller has it
-    model = eager.model
+    model, config = eager.model, classifier.config
     model.patch_drop.keep_ratio = 1.0
     if model.patch_drop.counts:
         calibrate(eager, folder, pictures[::2], log)
 
-    def new(name: str, precision: str, favourite: float = 1.0) -> Backend:  # as it is checked
+    def new(name: str, precision: str, favourite: float = CHECKED_AT) -> Backend:
         return choice.create(name, precision, model, classifier.data_config, classifier.device,
                              folder, log, favourite)
 
-    rows: List[Row] = []
-    made: Dict[Tuple[str, str], Backend] = {}
-    config = classifier.config
-    level = snap(TRIAL_LEVEL, config.ladder)
-    for pair in [*choice.candidates('auto', 'auto', classifier.device), *PAIRS]:
-        errors: List[Exception] = []
-        backend = choice.attempt(pair, new, pictures[0], level, errors)
-        found = None
-        if backend is not None and pair != ('eager', 'float32'):
-            found = guard.check(eager, backend, pictures[1::2], len(classifier.labels))
-        refused = str(errors[0]) if errors else found.fault if found else ''
-        rows.append(Row(*pair, found, refused, False))
-        if backend is not None and not refused:
-            made[pair] = backend
-    best = choice.fastest(list(made), lambda *pair: made[pair], pictures[0], level, log, RUNS)
+    rows, made = checked(classifier, new, pictures)
+    best = choice.fastest(list(made), lambda *pair: made[pair], pictures[0],
+                          snap(TRIAL_LEVEL, config.ladder), log, RUNS)
     made.clear()
     taken = best.name, best.precision
     rows = [row._replace(taken=row[:2] == taken) for row in rows]
@@ -134,13 +123,38 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray], l
     return rows
 
 
+def checked(classifier: Classifier, new: Callable[[str, str], Backend],
+            pictures: Sequence[np.ndarray]
+            ) -> Tuple[List[Row], Dict[Tuple[str, str], Backend]]:
+    """Return a row for each way to run a model, and the backends whose answers hold.
+
+    Args:
+        classifier: as `make` has it.
+        new: makes a backend of a name and a precision.
+        pictures: as `make` has them.
+    """
+    rows: List[Row] = []
+    made: Dict[Tuple[str, str], Backend] = {}
+    for pair in [*choice.candidates('auto', 'auto', classifier.device), *PAIRS]:
+        errors: List[Exception] = []
+        backend = choice.attempt(pair, new, pictures[0], CHECKED_AT, errors)
+        found = None
+        if backend is not None and pair != ('eager', 'float32'):
+            found = guard.check(classifier.backend, backend, pictures[1::2],
+                                len(classifier.labels))
+        refused = str(errors[0]) if errors else found.fault if found else ''
+        rows.append(Row(*pair, found, refused, False))
+        if backend is not None and not refused:
+            made[pair] = backend
+    return rows, made
+
+
 def calibrate(eager: EagerBackend, folder: Path, pictures: Sequence[np.ndarray],
               log: Log) -> None:
     """Have the ladder in 8 bits made anew from pictures, unless nncf is missing, which is said."""
     source, target = ladder_file(folder), calibrated_file(folder)
     log(f'calibrating on {len(pictures)} pictures')
     pixels = [eager.transfer.pixels(rgb).clone() for rgb in pictures]
-
     cache.ensure(source, origin(int8=False), functools.partial(export_ladder, eager.model), log)
     made = target.with_suffix(f'.{os.getpid()}.new')
     try:
