@@ -168,18 +168,18 @@ def start(context: LaunchContext) -> List[ExecuteProcess]:
         for path in params_files:
             used = {**used, **parameters_for(path, full_name)}
         used = {**used, **parameters}
+    said = {**used, **given}  # a text that was given, as it was given
     beside: List[ExecuteProcess] = []
     if pictures:
         for name, allowed in (('backend', ('auto',)), ('precision', ('auto',)),
                               ('device', ('auto', 'cpu'))):
-            if given.get(name, used[name]) not in allowed:
+            if said[name] not in allowed:
                 raise ConfigError(
-                    f'calibration and {name} {given.get(name, used[name])!r} are not allowed '
-                    f'together; int8 is checked for a node with {name}:={" or ".join(allowed)}')
-        beside.append(calibrator(pictures, {
-            name: given.get(name, used[name]) for name in OF_EXPORT}))
+                    f'calibration and {name} {said[name]!r} are not allowed together; int8 is '
+                    f'checked for a node with {name}:={" or ".join(allowed)}')
+        beside.append(calibrator(pictures, {name: said[name] for name in OF_EXPORT}))
     if source != NO_SOURCE:
-        transport = check('image_transport', given.get('image_transport', used['image_transport']))
+        transport = check('image_transport', said['image_transport'])
         beside += [camera(source, topic, transport, namespace, clock,
                           in_enclave(enclave and str(PurePosixPath(enclave).with_name(
                               SOURCE_NAME))))
@@ -191,7 +191,7 @@ def start(context: LaunchContext) -> List[ExecuteProcess]:
         ros_arguments=[*(['--log-level', given['log_level']] if 'log_level' in given else []),
                        *in_enclave(enclave)],
         respawn=respawn, respawn_delay=RESPAWN_DELAY_S,
-        # Or the launch would go on with a camera that nobody listens to
+        # Or the launch would go on with a camera, or a calibration, that is for nobody
         on_exit=None if respawn or not beside else [
             EmitEvent(event=ShutdownProcess(process_matcher=matches_action(process)))
             for process in beside])

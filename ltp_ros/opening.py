@@ -69,7 +69,7 @@ class _Opening:
         config = self._config
         if not (config.device == 'cpu' or config.device == 'auto' and not may_have_gpu()):
             return None
-        self._summary_file = summary.file_of(choice.cache_folder(config.cache), config)
+        self._summary_file = self._find_summary()
         found = self._summary_file and summary.read(self._summary_file)
         folder = self._folder(found) if found else None
         if not found or folder is None:
@@ -148,13 +148,15 @@ class _Opening:
 
     def _keep(self, found: ModelSummary) -> None:
         # The files may have been replaced while they were read
-        if self._summary_file is not None and self._summary_file == summary.file_of(
-                choice.cache_folder(self._config.cache), self._config):
+        if self._summary_file is not None and self._summary_file == self._find_summary():
             try:
                 summary.write(self._summary_file, found)
             except OSError as error:
                 self._log(f'what is known of the model cannot be kept ({error}); the next start '
                           'loads torch again')
+
+    def _find_summary(self) -> Optional[Path]:
+        return summary.file_of(choice.cache_folder(self._config.cache), self._config)
 
     def _folder(self, found: ModelSummary) -> Optional[Path]:
         """Return where the model's exported levels belong."""
@@ -221,7 +223,7 @@ def choice_file(folder: Path, config: ClassifierConfig, device: Device,
         'hardware': hardware(str(device)), 'power_mode': power_mode(),
         'threads': [config.num_threads, len(os.sched_getaffinity(0)),
                     os.environ.get('OMP_NUM_THREADS')],
-        'input': asdict(data_config), 'ltp_ros': level_files.origin(int8=True)['ltp_ros'],
+        'input': asdict(data_config), 'ltp_ros': level_files.sources_hash(),
         **level_files.versions(kept_choice.LIBRARIES)})
 
 

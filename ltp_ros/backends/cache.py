@@ -9,6 +9,7 @@ used. Processes that share a folder take turns by a lock on it.
 """
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -116,6 +117,11 @@ def seal_all(folder: Path, log: Log) -> None:
     """Seal the files of a folder as they are."""
     with _locked(folder, log):
         _write_seals(folder, {path.name: {'sha256': sha256(path)} for path in _files(folder)})
+
+
+def hash_of(content: object) -> str:
+    """Return a hash of what JSON can hold; the order of an object's names does not count."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_json(path: Path) -> Any:

@@ -1,8 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The choice of a backend as it was made before, under the same conditions."""
-import hashlib
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,8 +25,7 @@ class Kept:
 
 def file_of(folder: Path, conditions: Mapping[str, object]) -> Path:
     """Return the file of the choice that is made under some conditions."""
-    text = json.dumps(conditions, sort_keys=True)
-    return folder / f'choice_{hashlib.sha256(text.encode()).hexdigest()[:12]}.json'
+    return folder / f'choice_{cache.hash_of(conditions)[:12]}.json'
 
 
 def read(path: Path) -> Optional[Kept]:

@@ -27,17 +27,22 @@ def calibrated_file(folder: Path) -> Path:
     return folder / 'ladder_calibrated.onnx'
 
 
-@functools.lru_cache(maxsize=None)
 def origin(int8: bool) -> Dict[str, str]:
     """Return the versions of all that shapes an exported level, besides the model itself."""
+    return {'ltp_ros': sources_hash(),
+            **versions([*LIBRARIES, *(QUANTIZERS if int8 else ())])}
+
+
+@functools.lru_cache(maxsize=None)
+def sources_hash() -> str:
+    """Return a hash of the sources that a level is made by."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(path for name in SOURCES
                        for path in ([package / name] if name.endswith('.py')
                                     else (package / name).rglob('*.py'))):
         digest.update(path.read_bytes())
-    return {'ltp_ros': digest.hexdigest()[:12],
-            **versions([*LIBRARIES, *(QUANTIZERS if int8 else ())])}
+    return digest.hexdigest()[:12]
 
 
 def versions(names: Sequence[str]) -> Dict[str, str]:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a ladder whose layers compute in 8 bits, with scales that pictures gave it."""
 import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Sequence
@@ -25,7 +24,7 @@ def quantize_static(source: Path, pixels: 'Sequence[torch.Tensor]', counts: Sequ
         source: what `export_ladder` wrote, in float32.
         pixels: each as the model's input (1, 3, H, W) float32.
         counts: of the level without reduction.
-        target: the file; its folder is there. Written whole or not at all.
+        target: the file; its folder is there.
 
     Raises:
         ImportError: if nncf is missing.
@@ -36,17 +35,12 @@ def quantize_static(source: Path, pixels: 'Sequence[torch.Tensor]', counts: Sequ
     slots = {f'slot_{index}': np.zeros(count, np.float32) for index, count in enumerate(counts)}
     inputs: Sequence[Dict[str, np.ndarray]] = [
         {'pixels': value.numpy(), **slots} for value in pixels]
-    partial = target.with_suffix(f'.{os.getpid()}.partial')
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # its bars
-            quantized = nncf.quantize(
-                with_constants_stored(onnx.load(str(source))), nncf.Dataset(inputs),
-                subset_size=len(inputs), model_type=nncf.ModelType.TRANSFORMER,
-                preset=nncf.QuantizationPreset.MIXED)
-        onnx.save(quantized, str(partial))
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with contextlib.redirect_stdout(sys.stderr):  # its bars
+        quantized = nncf.quantize(
+            with_constants_stored(onnx.load(str(source))), nncf.Dataset(inputs),
+            subset_size=len(inputs), model_type=nncf.ModelType.TRANSFORMER,
+            preset=nncf.QuantizationPreset.MIXED)
+    onnx.save(quantized, str(target))
 
 
 def with_constants_stored(model: 'onnx.ModelProto') -> 'onnx.ModelProto':

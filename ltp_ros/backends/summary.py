@@ -5,8 +5,6 @@
 With it and the exported levels a model is run without torch, which takes half a gigabyte and
 seconds.
 """
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
@@ -69,8 +67,7 @@ def file_of(base: Optional[Path], config: ClassifierConfig) -> Optional[Path]:
     if content is None:
         return None
     asked = {name: getattr(config, name) for name in ASKED}
-    text = json.dumps([asked, content, origin(int8=False)], sort_keys=True)
-    return base / FOLDER / f'{hashlib.sha256(text.encode()).hexdigest()[:16]}.json'
+    return base / FOLDER / f'{cache.hash_of([asked, content, origin(int8=False)])[:16]}.json'
 
 
 def _content_of(config: ClassifierConfig) -> Optional[Dict[str, str]]:
@@ -92,8 +89,9 @@ def read(path: Path) -> Optional[ModelSummary]:
     """Return a summary; None if there is none, or it is not to be trusted."""
     try:
         found = cache.read_json(path)
-        config: Dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
-                  for name, value in found['data_config'].items()}
+        config: Dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found['data_config'].items()}
         rows, columns = found['grid_size']
         return ModelSummary(
             name=str(found['name']), model_hash=str(found['model_hash']),

@@ -116,8 +116,7 @@ def level_costs(classifier: Classifier, log: Log, warn: Log,
     if not costs:
         costs = time_ladder(classifier, log, progress)
         try:
-            classifier.keep_choice([(cost.keep_ratio, cost.median_ms, cost.p99_ms)
-                                    for cost in costs])
+            classifier.keep_choice([dataclasses.astuple(cost) for cost in costs])
         except OSError as error:
             log(f'the choice of the backend cannot be kept ({error}); the next start makes it '
                 'again')

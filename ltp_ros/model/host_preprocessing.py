@@ -5,7 +5,8 @@
 The same sums as those of torch's integer kernel, as sparse matrix products: the grey levels are
 the same but for one pixel in ten thousand, which is one level off.
 """
-from typing import OrderedDict, Tuple
+import functools
+from typing import Tuple
 
 import cv2
 import numpy as np
@@ -82,6 +83,14 @@ def _filter(distance: np.ndarray, interpolation: str) -> np.ndarray:
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
+def _weights(config: DataConfig, height: int, width: int) -> Tuple[Weights, Weights]:
+    """Return how the rows and the columns of images of this size are resized and cropped."""
+    resized = config.resize_size(height, width)
+    rows, columns = (Weights(*sides, config.interpolation)
+                     for sides in zip((height, width), resized, config.input_size))
+    return rows, columns
+
+
 class HostPreprocessor:
     """Turn one (H, W, 3) uint8 RGB image into a model's input (1, 3, height, width) float32.
 
@@ -95,7 +104,7 @@ class HostPreprocessor:
         self._margin = np.rint(mean).astype(np.uint8)  # where an image is smaller than the input
         levels = np.arange(256.0)[:, np.newaxis]
         self._normalised = ((levels - mean) / std).astype(np.float32)[np.newaxis]
-        self._weights: OrderedDict[Tuple[int, int], Tuple[Weights, Weights]] = OrderedDict()
+        self._weights = functools.lru_cache(_MAX_SIZES)(functools.partial(_weights, config))
 
     def __call__(self, rgb: np.ndarray, out: np.ndarray) -> None:
         """Write the normalised crop of an image into `out`.
@@ -103,7 +112,7 @@ class HostPreprocessor:
         Raises:
             ImageSizeError: if the image is too elongated.
         """
-        rows, columns = self._weights_of(*rgb.shape[:2])
+        rows, columns = self._weights(*rgb.shape[:2])
         seen = rgb[rows.first:rows.end, columns.first:columns.end]
         narrow = np.empty((len(seen), columns.matrix.shape[0], 3), np.uint8)
         for top in range(0, len(seen), _BAND):
@@ -114,18 +123,6 @@ class HostPreprocessor:
         crop = self._centred(rows(narrow))
         for plane, channel in zip(out[0], cv2.split(cv2.LUT(crop, self._normalised))):
             plane[:] = channel
-
-    def _weights_of(self, height: int, width: int) -> Tuple[Weights, Weights]:
-        size = height, width
-        if size not in self._weights:
-            resized = self.config.resize_size(*size)
-            found = [Weights(*sides, self.config.interpolation)
-                     for sides in zip(size, resized, self.config.input_size)]
-            while len(self._weights) >= _MAX_SIZES:
-                self._weights.popitem(last=False)
-            self._weights[size] = found[0], found[1]
-        self._weights.move_to_end(size)
-        return self._weights[size]
 
     def _centred(self, crop: np.ndarray) -> np.ndarray:
         if crop.shape[:2] == self.config.input_size:

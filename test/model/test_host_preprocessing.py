@@ -91,4 +91,4 @@ def test_the_resizes_of_many_sizes_do_not_pile_up():
     out = np.empty((1, 3, 32, 32), np.float32)
     for side in range(20, 60):
         preprocess(np.zeros((side, 40, 3), np.uint8), out)
-    assert len(preprocess._weights) == _MAX_SIZES
+    assert preprocess._weights.cache_info().currsize == _MAX_SIZES

@@ -4,7 +4,7 @@
 import functools
 import hashlib
 import os
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -115,8 +115,7 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray], l
     if alone:
         classifier.backend = new(*taken, snap(config.keep_ratio, config.ladder))  # as a node's
         classifier.warm_up()
-        levels = [(cost.keep_ratio, cost.median_ms, cost.p99_ms)
-                  for cost in time_ladder(classifier, log, lambda: None)]
+        levels = [astuple(cost) for cost in time_ladder(classifier, log, lambda: None)]
     kept_choice.write(node_choice(classifier, folder), Kept(
         *taken, check=str(check) if check else '', levels=tuple(levels),
         threads=classifier.num_threads, pictures=hash_of(pictures)))

@@ -3,13 +3,13 @@
 """The provenance of a measurement: the head of every JSON file that the programs write."""
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Dict
 
 import numpy as np
 import torch
 
+from ltp_ros.backends.level_files import versions
 from ltp_ros.machine import hardware
 
 
@@ -20,11 +20,7 @@ def provenance(device: str) -> Dict[str, str]:
     found = {'device': device, 'hardware': hardware(device) + threads,
              'python': platform.python_version(), 'torch': str(torch.__version__),
              'numpy': np.__version__}
-    for package in ('timm', 'ltp_ros'):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # colcon installs no metadata
-            continue
+    found.update(versions(('timm', 'ltp_ros')))  # colcon installs no metadata
     commit = _commit()
     return {**found, 'commit': commit} if commit else found
 
