@@ -13,15 +13,10 @@ import numpy as np
 import pytest
 
 from ltp_ros.backends import summary
-from ltp_ros.backends.summary import LevelSize, ModelSummary
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.model.data_config import DataConfig
 
 RGB = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-SUMMARY = ModelSummary(
-    'demo', 'abc', ('cat', 'dog'), DataConfig((32, 32), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2)), 64,
-    (8, 8), {1.0: LevelSize(64, 64, (64,)), 0.5: LevelSize(32, 32, (32,))})
 START = '''
 import json, sys
 import numpy as np
@@ -116,40 +111,6 @@ def test_a_model_of_another_content_is_loaded_anew(demo, tmp_path, small_model):
     copies[1].write_text(json.dumps(card))
     classifier.append(Classifier(ClassifierConfig(**config)))
     assert [each.labels[0] for each in classifier] == ['thing 0', 'other 0']
-
-
-def test_what_is_written_is_read_again(tmp_path):
-    path = tmp_path / summary.FOLDER / 'x.json'
-    summary.write(path, SUMMARY)
-    assert summary.read(path) == SUMMARY
-
-
-@pytest.mark.parametrize('damage', [
-    lambda text: '', lambda text: '[]', lambda text: 'null', lambda text: text[:-9],
-    lambda text: text.replace('grid_size', 'grid'), lambda text: text.replace('"bicubic"', '"no"'),
-    lambda text: text.replace('0.5', '"half"'), lambda text: text.replace('"1.0"', '"one"')])
-def test_a_damaged_summary_is_none(tmp_path, damage):
-    path = tmp_path / 'x.json'
-    summary.write(path, SUMMARY)
-    path.write_text(damage(path.read_text()))
-    assert summary.read(path) is None
-
-
-def test_a_summary_that_others_may_have_written_is_not_believed(tmp_path):
-    path = tmp_path / 'x.json'
-    summary.write(path, SUMMARY)
-    tmp_path.chmod(0o777)
-    assert summary.read(path) is None
-
-
-def test_summaries_do_not_pile_up(tmp_path):
-    for index in range(summary.MOST + 3):
-        path = tmp_path / f'{index}.json'
-        summary.write(path, SUMMARY)
-        os.utime(path, (index, index))
-    summary.write(tmp_path / 'last.json', SUMMARY)
-    left = {path.stem for path in tmp_path.iterdir()}
-    assert len(left) == summary.MOST and 'last' in left and '0' not in left
 
 
 def test_whatever_makes_another_model_has_another_file(tmp_path):
