@@ -1,13 +1,13 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Build msg/ and srv/ without a ROS installation: setup.py's ``build_ext`` command.
+"""Build msg/, srv/, action/ without a ROS installation: setup.py's ``build_ext`` command.
 
 The rosidl generators come from the package index ([build-system] in pyproject.toml). Where ROS is
 installed, colcon and CMakeLists.txt do the same work and this file is not used.
 
 What it adds to the package ``ltp_ros``::
 
-    msg/*.py, srv/*.py                      the message and service classes
+    msg/*.py, srv/*.py, action/*.py         the message, service and action classes
     libltp_ros__rosidl_generator_c.so       their C structs
     libltp_ros__rosidl_typesupport_*.so     how the middleware reads and writes them
     ltp_ros_s__rosidl_typesupport_c.*.so    the extension module that ties these to Python
@@ -23,8 +23,11 @@ from setuptools.command.build_ext import build_ext
 
 PACKAGE = 'ltp_ros'
 ROOT = Path(__file__).resolve().parent
-# Interface packages that msg/ and srv/ refer to, directly or not
-DEPENDENCIES = ['builtin_interfaces', 'std_msgs', 'geometry_msgs', 'sensor_msgs', 'service_msgs']
+KINDS = ('msg', 'srv', 'action')
+# Interface packages that these refer to, directly or not; each after those it refers to itself.
+# Every service refers to service_msgs, every action to the two after it.
+DEPENDENCIES = ['builtin_interfaces', 'std_msgs', 'geometry_msgs', 'sensor_msgs', 'service_msgs',
+                'unique_identifier_msgs', 'action_msgs']
 # rmw_fastrtps needs both: the first (de)serialises, the second describes the type to discovery.
 TYPESUPPORTS = ['rosidl_typesupport_fastrtps_c', 'rosidl_typesupport_introspection_c']
 # Opened by name at run time, so each is a library of its own; in link order.
@@ -42,7 +45,7 @@ class BuildMessages(build_ext):
         self.prefix = wheel_prefix()
         shutil.rmtree(self.generated, ignore_errors=True)
         self.sources = generate_sources(self.generated, self.prefix)
-        for kind in ('msg', 'srv'):
+        for kind in KINDS:
             shutil.copytree(self.generated / 'rosidl_generator_py' / PACKAGE / kind,
                             self.package_dir / kind, dirs_exist_ok=True,
                             ignore=shutil.ignore_patterns('*.c'))
@@ -82,7 +85,7 @@ class BuildMessages(build_ext):
 
 
 def generate_sources(out, prefix):
-    """Run the rosidl generators on msg/*.msg and srv/*.srv.
+    """Run the rosidl generators on msg/*.msg, srv/*.srv and action/*.action.
 
     Args:
         out: directory to fill; each generator writes into ``out/<generator>/ltp_ros``.
@@ -94,6 +97,7 @@ def generate_sources(out, prefix):
     # Imported here: setuptools also runs setup.py to ask what to install before building.
     # The generators' own command line is of no use: the wheels register its plugins twice, and
     # it refuses duplicates.
+    from rosidl_adapter.action import convert_action_to_idl
     from rosidl_adapter.msg import convert_msg_to_idl
     from rosidl_adapter.srv import convert_srv_to_idl
     from rosidl_generator_c.cli import GenerateC
@@ -105,7 +109,8 @@ def generate_sources(out, prefix):
 
     idl_root = out / 'idl' / PACKAGE
     idl_files = []
-    for kind, convert in (('msg', convert_msg_to_idl), ('srv', convert_srv_to_idl)):
+    for kind, convert in zip(KINDS, (convert_msg_to_idl, convert_srv_to_idl,
+                                     convert_action_to_idl)):
         for interface in sorted((ROOT / kind).glob(f'*.{kind}')):
             convert(ROOT, PACKAGE, interface.relative_to(ROOT), idl_root / kind)
             idl_files.append(f'{idl_root}:{kind}/{interface.stem}.idl')

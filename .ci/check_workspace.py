@@ -19,7 +19,7 @@ from ament_index_python import get_package_prefix, get_package_share_path  # noq
 from lifecycle_msgs.srv import GetState  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
 
-from ltp_ros import msg  # noqa: E402
+from ltp_ros import action, msg  # noqa: E402
 
 TIMEOUT_S = 60.0
 ATTEMPTS = 4
@@ -62,6 +62,8 @@ def main():
     assert install in Path(msg.__file__).resolve().parents, f'{msg.__file__} is not in {install}'
     message = msg.Classification(labels=['tabby'], class_ids=[281], scores=[0.5])
     assert deserialize_message(serialize_message(message), msg.Classification) == message
+    goal = action.Teach.Goal(label='mug', frames=20)
+    assert deserialize_message(serialize_message(goal), action.Teach.Goal) == goal
 
     share = get_package_share_path('ltp_ros')
     for name in ('package.xml', 'config/fastdds.xml', 'launch/classify.launch.py'):

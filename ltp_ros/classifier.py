@@ -1,8 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`Classifier`: one RGB image in, one `Prediction` out."""
+import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -12,6 +14,9 @@ from ltp_ros.backends.protocol import BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.opening import ClassifierError, open_model, trial_frame
 from ltp_ros.reduction.keep_ratio import check_keep_ratio
+from ltp_ros.teaching import classes_file
+from ltp_ros.teaching.classes import Classes
+from ltp_ros.teaching.classes_file import Backbone
 
 WARM_UP_RUNS = 3
 
@@ -37,11 +42,14 @@ class Prediction:
 
     class_ids: Tuple[int, ...]
     labels: Tuple[str, ...]
-    scores: Tuple[float, ...]  # softmax probabilities, 0..1
+    scores: Tuple[float, ...]  # probabilities, 0..1
     keep_ratio: float
     num_keep: int
     num_patches: int
     keep_indices: np.ndarray  # int64, of the patches seen in full, row by row over the grid
+    unknown: float = math.nan  # 0..1, how strange it is to the taught classes; NaN: there are none
+    known: bool = True  # False: none of the classes; those above are the nearest
+    features: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (D,)
 
 
 class Classifier:
@@ -69,11 +77,49 @@ class Classifier:
         self.kept = opened.kept  # what is known from an earlier start
         self.choice_file, self._choice_read = opened.choice_file, opened.read
         found = opened.summary
-        self.labels = list(found.labels)
+        self.model_labels = list(found.labels)
         self.model_name, self.model_hash = found.name, found.model_hash
         self.data_config = found.data_config
         self.num_patches, self.grid_size = found.num_patches, found.grid_size
         self._sizes = found.sizes
+        self.taught = self.read_classes(config.classes) if config.classes else Classes(
+            config.ladder)
+
+    @property
+    def labels(self) -> List[str]:
+        """The names of the classes of its answers, by class id.
+
+        The model's own until a class is taught; then those that were taught, or with
+        `keep_model_classes` first the model's own and then those.
+        """
+        for head in self.taught.heads.values():
+            return [*(self.model_labels if self.config.keep_model_classes else ()), *head.labels]
+        return self.model_labels
+
+    @property
+    def backbone(self) -> Backbone:
+        """What features depend on; classes that were taught fit no other."""
+        config = self.config
+        details = {'score': config.score, 'alpha': config.alpha} if config.method == 'ltp' else {}
+        return {'model': self.model_name, 'model_hash': self.model_hash, 'method': config.method,
+                **details, **asdict(self.data_config)}
+
+    def read_classes(self, path: str) -> Classes:
+        """Return classes that were taught to this model, from a file.
+
+        Raises:
+            ClassifierError: if they were taught to another, not at every level of the ladder, or
+                the file cannot be read.
+        """
+        try:
+            return classes_file.read(Path(path), self.backbone, self.config.ladder)
+        except classes_file.ClassesError as error:
+            raise ClassifierError(str(error)) from error
+
+    def features(self, rgb: np.ndarray) -> Dict[float, np.ndarray]:
+        """Return what `taught.add` needs of an image: its features (D,) at every level."""
+        return {keep_ratio: self.classify(rgb, keep_ratio).features
+                for keep_ratio in self.config.ladder}
 
     def keep_choice(self, levels: Sequence[Tuple[float, float, float]]) -> None:
         """Keep which backend was the fastest, for the next start, unless int8 was chosen since.
@@ -138,8 +184,8 @@ class Classifier:
         self.backend = Released(self.backend.name, self.precision)
 
     def classify(self, rgb: np.ndarray, keep_ratio: Optional[float] = None,
-                 top_k: Optional[int] = None,
-                 score_threshold: Optional[float] = None) -> Prediction:
+                 top_k: Optional[int] = None, score_threshold: Optional[float] = None,
+                 unknown_threshold: Optional[float] = None) -> Prediction:
         """Classify one image.
 
         Args:
@@ -147,6 +193,7 @@ class Classifier:
             keep_ratio: share of the patch tokens kept, snapped to the ladder.
             top_k: the most classes returned.
             score_threshold: classes below this probability are left out.
+            unknown_threshold: see `ClassifierConfig`.
 
         Raises:
             ltp_ros.model.data_config.ImageSizeError: if `rgb` cannot be resized for the model.
@@ -159,19 +206,42 @@ class Classifier:
         config = self.config
         keep_ratio = snap(check_keep_ratio(
             config.keep_ratio if keep_ratio is None else keep_ratio), config.ladder)
-        top_k = min(config.top_k if top_k is None else top_k, len(self.labels))
+        top_k = config.top_k if top_k is None else top_k
         if top_k < 1:
             raise ValueError(f'top_k {top_k} is not allowed; it must be at least 1')
         threshold = config.score_threshold if score_threshold is None else score_threshold
-        scores, class_ids, keep_indices = self.backend(rgb, keep_ratio, top_k)
+        top_own = min(top_k, len(self.model_labels))
+        answer = self.backend(rgb, keep_ratio, top_own)
         # NaN is above no threshold, and not among the best: it would look like nothing recognised
-        if len(scores) < top_k or not np.isfinite(scores).all():
+        if len(answer.scores) < top_own or not (
+                np.isfinite(answer.scores).all() and np.isfinite(answer.features).all()):
             raise NotFiniteError(f'{self.model_name} gave NaN for an answer at keep_ratio '
                                  f'{keep_ratio:g} in {self.precision}')
+        class_ids, scores, unknown, known = self._chosen(
+            answer, keep_ratio, top_k,
+            config.unknown_threshold if unknown_threshold is None else unknown_threshold)
         confident = int((scores >= threshold).sum())  # scores descend
-        ids = tuple(class_ids[:confident].tolist())
+        ids, labels = tuple(class_ids[:confident].tolist()), self.labels
         return Prediction(
-            class_ids=ids, labels=tuple(self.labels[i] for i in ids),
+            class_ids=ids, labels=tuple(labels[i] for i in ids),
             scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
             num_keep=self._sizes[keep_ratio].num_keep, num_patches=self.num_patches,
-            keep_indices=keep_indices)
+            keep_indices=answer.keep_indices, unknown=unknown, known=known,
+            features=answer.features)
+
+    def _chosen(self, answer: BackendAnswer, keep_ratio: float, top_k: int,
+                unknown_threshold: float) -> Tuple[np.ndarray, np.ndarray, float, bool]:
+        """Return class ids and scores, best first, how unknown the picture is, and if it is known.
+
+        Of the classes that were taught if there are any, else of the model's own.
+        """
+        head = self.taught.heads.get(keep_ratio)
+        if head is None:
+            return answer.class_ids, answer.scores, math.nan, True
+        verdict = head.judge(answer.features)
+        known, both = verdict.unknown <= unknown_threshold, self.config.keep_model_classes
+        if both and not known:
+            return answer.class_ids, answer.scores, verdict.unknown, True
+        ids = np.argsort(-verdict.probabilities, kind='stable')[:top_k]
+        first = len(self.model_labels) if both else 0
+        return ids + first, verdict.probabilities[ids], verdict.unknown, known

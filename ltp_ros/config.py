@@ -114,6 +114,15 @@ class ClassifierConfig:
         5, 'maximum number of classes published', live=True, minimum=1, maximum=100)
     score_threshold: float = parameter(
         0.0, 'classes below this probability are left out', live=True, minimum=0.0, maximum=1.0)
+    classes: str = parameter(
+        '', 'a file of classes that were taught (ltp_teach, ~/save_classes), in place of the '
+        "model's own; empty: none yet", path=True)
+    keep_model_classes: bool = parameter(
+        False, "what is unknown to the classes that were taught is answered with the model's own")
+    unknown_threshold: float = parameter(
+        0.95, 'a picture that is stranger to the taught classes than this share of their own '
+        'pictures, each left out in turn, is unknown. 1: none is', live=True, minimum=0.0,
+        maximum=1.0)
 
     @property
     def ladder(self) -> Tuple[float, ...]:

@@ -12,24 +12,27 @@ import ltp_ros
 
 PACKAGE = Path(ltp_ros.__file__).parent
 SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob('*.py'))
-           if path.parent.name not in ('msg', 'srv')}  # generated
+           if path.parent.name not in ('msg', 'srv', 'action')}  # generated
 
 # From the ground up: a room may import those before it, and itself
-FLOORS = ('programs', 'files', 'parameter', 'config', 'machine', 'reduction', 'tuner', 'model',
-          'backends', 'opening', 'classifier', 'frames', 'images', 'research', 'ros',
+FLOORS = ('programs', 'files', 'parameter', 'config', 'machine', 'teaching', 'reduction', 'tuner',
+          'model', 'backends', 'opening', 'classifier', 'frames', 'images', 'research', 'ros',
           'client', 'node', 'tools')
 # Which of them besides must not know each other
-STRANGERS = {'reduction': {'files', 'parameter', 'config', 'machine'},
-             'tuner': {'machine', 'reduction'}, 'model': {'machine', 'tuner'},
-             'backends': {'machine', 'tuner'}, 'ros': {'research'},
+STRANGERS = {'teaching': {'parameter', 'config', 'machine'},
+             'reduction': {'files', 'parameter', 'config', 'machine', 'teaching'},
+             'tuner': {'machine', 'teaching', 'reduction'},
+             'model': {'machine', 'teaching', 'tuner'},
+             'backends': {'machine', 'teaching', 'tuner'}, 'ros': {'research'},
              'client': {'research'}, 'node': {'research'}}
 ROS = ('rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'vision_msgs',
-       'lifecycle_msgs', 'builtin_interfaces', 'ament_index_python', 'ltp_ros.msg',
-       'ltp_ros.srv')
+       'lifecycle_msgs', 'builtin_interfaces', 'action_msgs', 'ament_index_python',
+       'ltp_ros.msg', 'ltp_ros.srv', 'ltp_ros.action')
 # Each group is imported in a process where these are not to be had
 WITHOUT = [
     ('config tuner', (*ROS, 'numpy', 'torch', 'cv2', 'timm')),
     ('images frames/decoding', (*ROS, 'torch', 'timm')),
+    ('teaching', (*ROS, 'torch', 'cv2', 'timm')),
     ('client', ('torch', 'cv2', 'timm')),
     ('node', ('torch', 'timm', 'huggingface_hub')),  # a second start does without
     ('tools/image_source', ('torch', 'timm')),  # a camera starts at once
@@ -80,7 +83,7 @@ def imported(path):
 def rooms_that(name):
     """Return the rooms of this package that a file imports from."""
     return {dotted.split('.')[1] for dotted in imported(SOURCES[name])
-            if dotted.startswith('ltp_ros.')} - {'msg', 'srv'}
+            if dotted.startswith('ltp_ros.')} - {'msg', 'srv', 'action'}
 
 
 def room_of(name):

@@ -114,9 +114,10 @@ def test_no_source_makes_code_of_data_or_gives_a_line_to_a_shell(name):
 
 
 # What comes with ROS, or is used where it happens to be installed
-NOT_OF_PIP = {'rclpy', 'ament_index_python', 'bondpy', 'builtin_interfaces', 'cv_bridge',
-              'diagnostic_msgs', 'lifecycle_msgs', 'pynvml', 'rcl_interfaces', 'rosgraph_msgs',
-              'rosidl_adapter', 'sensor_msgs', 'std_msgs', 'vision_msgs', 'torchvision'}
+NOT_OF_PIP = {'rclpy', 'action_msgs', 'ament_index_python', 'bondpy', 'builtin_interfaces',
+              'cv_bridge', 'diagnostic_msgs', 'lifecycle_msgs', 'pynvml', 'rcl_interfaces',
+              'rosgraph_msgs', 'rosidl_adapter', 'sensor_msgs', 'std_msgs', 'vision_msgs',
+              'torchvision'}
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml', 'PIL': 'pillow'}
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from ltp_ros.backends.protocol import BackendAnswer, Device
 from ltp_ros.backends.transfer import Transfer
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.model.features import logits_and_features, num_features
 
 
 class EagerBackend:
@@ -30,6 +31,7 @@ class EagerBackend:
         self.dtype = getattr(torch, precision)
         self.model = model.to(device=device, dtype=self.dtype)
         self.model.patch_drop.trace = True
+        self._parts = np.cumsum([model.num_classes, num_features(model)])
         self.transfer = Transfer(data_config, device, self.dtype)
         self.pixels: Optional[torch.Tensor] = None  # where the model's input must lie, if anywhere
         if device.type == 'cuda' and precision == 'float32':
@@ -41,18 +43,19 @@ class EagerBackend:
         """Classify one image; see `Backend`."""
         pixels = self.transfer.pixels(rgb, self.pixels)
         answer = self.transfer.read_back(self.run(pixels, keep_ratio))
-        num_classes = self.model.num_classes
-        scores, class_ids = best_classes(answer[:num_classes], top_k)
-        return BackendAnswer(scores, class_ids, np.sort(answer[num_classes:].astype(np.int64)))
+        logits, features, kept = np.split(answer, self._parts)
+        scores, class_ids = best_classes(logits, top_k)
+        return BackendAnswer(scores, class_ids, np.sort(kept.astype(np.int64)), features)
 
     def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-        """Return logits and kept patches of one input as one float32 tensor (classes + K,).
+        """Return logits, features and kept patches of one input as one float32 tensor (C + D + K,).
 
         So that they are read back at once: float32 holds the integers up to 2**24 exactly.
         """
         self.model.patch_drop.keep_ratio = keep_ratio
-        logits = self.model(pixels)
-        return torch.cat([logits[0].float(), self.model.patch_drop.last_keep_indices[0].float()])
+        logits, features = logits_and_features(self.model, pixels)
+        return torch.cat([logits[0].float(), features[0],
+                          self.model.patch_drop.last_keep_indices[0].float()])
 
 
 def best_classes(logits: np.ndarray, top_k: int) -> Tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ class Level(Protocol):
     """A level of the ladder that is ready to run."""
 
     def run(self) -> List[np.ndarray]:
-        """Return scores (1, C), class ids (1, C) and kept patches (1, K) of the pixels.
+        """Return scores and class ids (1, C), kept patches (1, K) and features (1, D).
 
         The next run may overwrite them.
 
@@ -100,9 +100,9 @@ class ExportedBackend:
 
     def _answer(self, level: Any, rgb: np.ndarray, top_k: int) -> BackendAnswer:
         self._preprocess(rgb, self._pixels)
-        scores, class_ids, kept = level.run()
+        scores, class_ids, kept, features = level.run()
         return BackendAnswer(scores[0, :top_k].copy(), class_ids[0, :top_k].copy(),
-                             np.sort(kept[0]).astype(np.int64))
+                             np.sort(kept[0]).astype(np.int64), features[0].copy())
 
     def _load(self, keep_ratio: float) -> Level:
         size = self._size(keep_ratio)

@@ -11,10 +11,12 @@ from typing import Dict, Iterator, Optional, Sequence, Tuple
 import torch
 from torch import nn
 
+from ltp_ros.model.features import logits_and_features
+
 # The last without LayerNormalization, which the TensorRT of JetPack 5 (8.5) does not know;
 # ONNX Runtime fuses it again
 OPSET = 16
-OUTPUTS = ('scores', 'class_ids', 'keep_indices')
+OUTPUTS = ('scores', 'class_ids', 'keep_indices', 'features')
 MAX_CLASSES = 100  # `top_k` may be no more
 TRACED_AT = 0.53   # a keep ratio at which every method has tokens of each kind
 
@@ -26,17 +28,16 @@ class _Level(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, pixels: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        logits = self.model(pixels)
+    def forward(self, pixels: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+        logits, features = logits_and_features(self.model, pixels)
         scores, class_ids = logits.softmax(dim=-1).topk(min(MAX_CLASSES, logits.shape[-1]))
-        return scores, class_ids, self.model.patch_drop.last_keep_indices
+        return scores, class_ids, self.model.patch_drop.last_keep_indices, features
 
 
 class _Ladder(_Level):
     """The model with the counts of its tokens left open: a level is the lengths of `slots`."""
 
-    def forward(self, pixels: torch.Tensor,
-                *slots: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, pixels: torch.Tensor, *slots: torch.Tensor) -> Tuple[torch.Tensor, ...]:
         with self.model.patch_drop.counted(tuple(slot.shape[0] for slot in slots)):
             return super().forward(pixels)
 
@@ -54,7 +55,7 @@ def export_level(model: nn.Module, keep_ratio: float, path: Path, batch: int = 1
         int8: whether the linear layers compute in 8 bits.
 
     The inputs and outputs: pixels (B, 3, H, W) float32, normalised -> scores (B, C) float32,
-    descending, class_ids (B, C) int64, keep_indices (B, K) int64.
+    descending, class_ids (B, C) int64, keep_indices (B, K) int64, features (B, D) float32.
     """
     with _traced_at(model.patch_drop, keep_ratio):
         export(_Level(model), {'pixels': torch.zeros(batch, 3, *model.patch_embed.img_size)},

@@ -72,11 +72,13 @@ class OnnxGpuBackend(OnnxBackend):
     @torch.inference_mode()
     def _answer(self, level: BoundOnGpu, rgb: np.ndarray, top_k: int) -> BackendAnswer:
         self._transfer.pixels(rgb, self._pixels)
-        scores, class_ids, kept = level.run()
-        answer = self._transfer.read_back(torch.cat(
-            [scores[0, :top_k], class_ids[0, :top_k].float(), kept[0].float()]))
-        class_ids, keep_indices = np.split(answer[top_k:].astype(np.int64), [top_k])
-        return BackendAnswer(answer[:top_k], class_ids, np.sort(keep_indices))
+        scores, class_ids, *others = level.run()
+        outputs = [scores[0, :top_k], class_ids[0, :top_k], *(output[0] for output in others)]
+        scores, class_ids, kept, features = np.split(
+            self._transfer.read_back(torch.cat([part.float() for part in outputs])),
+            np.cumsum([len(part) for part in outputs[:-1]]))
+        return BackendAnswer(scores, class_ids.astype(np.int64), np.sort(kept.astype(np.int64)),
+                             features)
 
     def _open(self, path: Path) -> 'onnxruntime.InferenceSession':
         # Float16 comes with TensorRT alone

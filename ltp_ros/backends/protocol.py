@@ -29,6 +29,7 @@ class BackendAnswer(NamedTuple):
     scores: np.ndarray        # (top_k,) float32, softmax probabilities, descending
     class_ids: np.ndarray     # (top_k,) int64
     keep_indices: np.ndarray  # (K,) int64, ascending: the patches seen in full
+    features: np.ndarray      # (D,) float32; see `ltp_ros.model.features`
 
 
 class Backend(Protocol):

@@ -5,7 +5,7 @@ import math
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Callable, Deque, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -113,7 +113,11 @@ class Pipeline:
                    if config.tuner.min_keep_ratio <= level <= config.tuner.max_keep_ratio)
 
     def replace_classifier(self, classifier: Classifier, costs: Sequence[LevelCost]) -> None:
-        """Use another classifier of the same model from the next frame on."""
+        """Use another classifier of the same model from the next frame on.
+
+        It knows the classes that were taught meanwhile.
+        """
+        classifier.taught = self.classifier.taught
         self._controller = KeepRatioController(costs, self.config.tuner,
                                                self._controller.keep_ratio)
         self.classifier = classifier
@@ -201,8 +205,7 @@ class Pipeline:
             timer.mark('decode')
             keep_ratio = self._level_for(frame, timer, config)
             self._enter_model(frame)
-            prediction = classifier.classify(
-                seen, keep_ratio, config.classifier.top_k, config.classifier.score_threshold)
+            prediction = classifier.classify(seen, keep_ratio, **wanted(config))
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
         except RegionError as error:
@@ -263,12 +266,12 @@ class Pipeline:
             ltp_ros.model.data_config.ImageSizeError: if it cannot be resized for the model.
             Abandoned: if it was given up meanwhile.
         """
-        config, classifier = self.config.classifier, self.classifier
+        config, classifier = self.config, self.classifier
         self._begin(message)
         try:
             rgb = self._decode(message)
             self._enter_model(message)
-            return classifier.classify(rgb, keep_ratio, config.top_k, config.score_threshold), (
+            return classifier.classify(rgb, keep_ratio, **wanted(config)), (
                 PictureWatch().judge(rgb, self._now_ns()))
         finally:
             self._end(message)
@@ -278,6 +281,12 @@ class Pipeline:
         """Count a frame that was not published, as where the node was deactivated meanwhile."""
         self.mailbox.mark_dropped(processed.frame, reason)
         self.busy_since_ns = None
+
+
+def wanted(config: Config) -> Dict[str, Any]:
+    """Return what an answer is to hold now, as `Classifier.classify` takes it."""
+    return {name: getattr(config.classifier, name)
+            for name in ('top_k', 'score_threshold', 'unknown_threshold')}
 
 
 def slowest_ms(costs: Sequence[LevelCost]) -> float:

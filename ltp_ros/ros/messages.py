@@ -51,7 +51,8 @@ def from_prediction(header: Header, topic: str, model: str, prediction: Predicti
         header=header, image_topic=topic, model=model, labels=list(prediction.labels),
         class_ids=list(prediction.class_ids), scores=list(prediction.scores),
         keep_ratio=prediction.keep_ratio, tokens_kept=prediction.num_keep,
-        tokens_total=prediction.num_patches, picture_faults=int(picture_faults))
+        tokens_total=prediction.num_patches, unknown=prediction.unknown, known=prediction.known,
+        picture_faults=int(picture_faults))
 
 
 def from_latency(header: Header, topic: str, latency: FrameLatency) -> FrameLatencyMsg:

@@ -1,14 +1,16 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m ltp_ros.tools.interface_table`: generate docs/interfaces.md from msg/ and srv/.
+"""`python -m ltp_ros.tools.interface_table`: generate the page docs/interfaces.md.
 
-Topics and services are listed here, and `test/ros/test_interfaces.py` compares them with a node.
+Fields come from msg/, srv/ and action/. Topics, services and actions are listed here, and
+`test/ros/test_interfaces.py` compares them with a node.
 """
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 from rosidl_adapter.parser import (
     MessageSpecification,
+    parse_action_string,
     parse_message_string,
     parse_service_string,
 )
@@ -29,7 +31,7 @@ class Topic(NamedTuple):
 
 
 class Service(NamedTuple):
-    """A service of the node besides those of every lifecycle node."""
+    """A service or an action of the node besides what every lifecycle node has."""
 
     name: str
     type: str
@@ -65,9 +67,11 @@ SERVICES: Tuple[Service, ...] = (
             'between the images of the cameras. The whole image, whatever `roi` is'),
 )
 
-HEAD = """# Topics, services and messages
+ACTIONS: Tuple[Service, ...] = ()
 
-Generated from `msg/`, `srv/` and `ltp_ros/tools/interface_table.py` by
+HEAD = """# Topics, services, actions and messages
+
+Generated from `msg/`, `srv/`, `action/` and `ltp_ros/tools/interface_table.py` by
 `python -m ltp_ros.tools.interface_table`. Names are relative to the namespace of the node, `/ltp`
 unless it is started in another; `~` is the node, `/ltp/classifier`. Parameters:
 [parameters.md](parameters.md).
@@ -85,7 +89,8 @@ lifecycle node has: `~/change_state`, `~/get_state`, `~/get_available_states`,
 def interface_table() -> str:
     """Return docs/interfaces.md."""
     return HEAD + ''.join([*_topics('Subscribed', INPUTS), *_topics('Published', OUTPUTS),
-                           *_services(), LIFECYCLE, *_definitions()])
+                           *_services('service', SERVICES), *_services('action', ACTIONS),
+                           LIFECYCLE, *_definitions()])
 
 
 def _topics(title: str, topics: Tuple[Topic, ...]) -> Iterator[str]:
@@ -94,11 +99,10 @@ def _topics(title: str, topics: Tuple[Topic, ...]) -> Iterator[str]:
         yield f'| `{topic.name}` | {_link(topic.type)} | {topic.qos} | {topic.when} |\n'
 
 
-def _services() -> Iterator[str]:
-    yield '\n## Services\n'
-    if SERVICES:
-        yield '\n| service | type | purpose |\n|---|---|---|\n'
-    for service in SERVICES:
+def _services(kind: str, services: Tuple[Service, ...]) -> Iterator[str]:
+    if services:
+        yield f'\n## {kind.title()}s\n\n| {kind} | type | purpose |\n|---|---|---|\n'
+    for service in services:
         yield f'| `{service.name}` | {_link(service.type)} | {service.purpose} |\n'
 
 
@@ -115,10 +119,18 @@ def _definitions() -> Iterator[str]:
         yield from _fields(message)
     for path in sorted(SOURCES.glob('srv/*.srv')):
         service = parse_service_string('ltp_ros', path.stem, path.read_text(encoding='utf-8'))
-        yield f'\n## ltp_ros/{path.stem}\n' + _sentence(service.request) + '\nRequest:\n'
-        yield from _fields(service.request)
-        yield '\nResponse:\n'
-        yield from _fields(service.response)
+        yield f'\n## ltp_ros/{path.stem}\n' + _sentence(service.request)
+        yield from _parts(Request=service.request, Response=service.response)
+    for path in sorted(SOURCES.glob('action/*.action')):
+        action = parse_action_string('ltp_ros', path.stem, path.read_text(encoding='utf-8'))
+        yield f'\n## ltp_ros/{path.stem}\n' + _sentence(action.goal)
+        yield from _parts(Goal=action.goal, Result=action.result, Feedback=action.feedback)
+
+
+def _parts(**parts: MessageSpecification) -> Iterator[str]:
+    for title, message in parts.items():
+        yield f'\n{title}:\n'
+        yield from _fields(message)
 
 
 def _sentence(message: MessageSpecification) -> str:

@@ -154,7 +154,7 @@ def test_int8_gives_nearly_the_answers_of_torch_in_less_room(tmp_path):
                   for precision in ('float32', 'int8'))
     for keep_ratio in LEVELS:
         for rgb in pictures():
-            scores, class_ids, kept = eager(rgb, keep_ratio, 2)
+            scores, class_ids, kept, _ = eager(rgb, keep_ratio, 2)
             assert onnx(rgb, keep_ratio, 2)[1].tolist() == class_ids.tolist()
             answer = int8(rgb, keep_ratio, 2)
             np.testing.assert_allclose(answer[0], scores, atol=0.1)
@@ -675,3 +675,17 @@ def test_openvino_reports_to_nobody():
     found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert 'openvino_telemetry' not in found.stdout
+
+
+@pytest.mark.parametrize('method', ['ltp', 'mixed', 'tome', 'none'])  # papr's weights are of the hub
+def test_the_features_are_those_of_torch_in_every_runtime(method, tmp_path):
+    def backend(name):
+        model = vit.create_vit('demo', method=method)
+        return choice.create(name, 'float32', model, vit.data_config(model), CPU, tmp_path)
+
+    eager, *others = map(backend, ('eager', 'onnx', 'openvino'))
+    for keep_ratio in (1.0, 0.53) if method != 'none' else (1.0,):
+        features = eager(RGB, keep_ratio, 1).features
+        assert features.dtype == np.float32 and np.linalg.norm(features) == pytest.approx(2 ** 0.5)
+        for other in others:
+            np.testing.assert_allclose(other(RGB, keep_ratio, 1).features, features, atol=1e-3)

@@ -32,6 +32,7 @@ class Bench:
         self.like_the_table = False
         self.error = {}
         self.mailbox = Mailbox()
+        self.taught = object()
         self.pipeline = Pipeline(self, COSTS, self.mailbox, self.decode,
                                  lambda: int(self.now_ms * NS_PER_MS), update(Config(), changes))
 
@@ -51,7 +52,7 @@ class Bench:
         self._work('decode', message)
         return RGB
 
-    def classify(self, rgb, keep_ratio, top_k, score_threshold):
+    def classify(self, rgb, keep_ratio, top_k, score_threshold, unknown_threshold):
         assert np.shares_memory(rgb, RGB)  # no copy
         self.seen = rgb
         if self.like_the_table:
@@ -187,7 +188,7 @@ def test_a_dark_picture_is_answered_and_told():
     bench = Bench()
     assert bench.process().faults == 0
     bench.pipeline._decode = lambda message: np.zeros_like(RGB)
-    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    bench.classify = lambda *_, **__: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
     assert bench.process().faults == PictureFault.UNDEREXPOSED
 
 
@@ -198,7 +199,7 @@ def test_the_part_that_is_classified_is_what_is_judged(roi, faults):
     half_dark = RGB.copy()
     half_dark[:, :3] = 0
     bench.pipeline._decode = lambda message: half_dark
-    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    bench.classify = lambda *_, **__: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
     assert bench.process().faults == faults
 
 
@@ -245,6 +246,7 @@ def test_another_classifier_goes_on_at_the_level_in_use_with_its_own_costs():
     assert bench.pipeline.keep_ratio == 0.45  # 0.7 takes 42 ms by the new table
     bench.run()
     assert other.stages == ['classify'] and bench.pipeline.classifier is other
+    assert other.taught is bench.taught  # what it has learnt is not lost
 
 
 def test_the_lowest_keep_ratio_is_that_of_the_ladder_in_the_bounds():
@@ -261,7 +263,7 @@ def test_an_image_beside_the_stream_is_answered_and_leaves_no_trace():
     assert bench.pipeline.keep_ratio == before
     assert not (bench.mailbox.published or bench.mailbox.dropped or bench.mailbox.received)
     bench.pipeline._decode = lambda message: np.zeros_like(RGB)
-    bench.classify = lambda *_: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
+    bench.classify = lambda *_, **__: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
     assert bench.pipeline.classify('dark', 0.25)[1] == PictureFault.UNDEREXPOSED
     assert bench.run().frame_index == 0
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""docs/interfaces.md and the SROS 2 policy against msg/, srv/ and nodes in this process."""
+"""docs/interfaces.md and the SROS 2 policy against their sources and nodes in this process."""
 import argparse
 import contextlib
 from pathlib import Path
@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
+from rclpy.action import get_action_server_names_and_types_by_node
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSDurabilityPolicy, QoSReliabilityPolicy
 from ros_helpers import ros_arguments
@@ -94,6 +95,13 @@ def test_the_node_serves_what_the_page_lists(node):
               if not type_of(service.srv_type).startswith(COMMON)}
     assert served == {(node.resolve_service_name(service.name), service.type)
                       for service in interface_table.SERVICES}
+
+
+def test_the_node_has_the_actions_that_the_page_lists(node):
+    servers = dict(get_action_server_names_and_types_by_node(
+        node, node.get_name(), node.get_namespace()))
+    assert servers == {node.resolve_service_name(action.name): [
+        action.type.replace('/', '/action/')] for action in interface_table.ACTIONS}
 
 
 def allowed(enclave):

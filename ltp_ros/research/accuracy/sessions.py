@@ -36,7 +36,7 @@ class Int8Model(nn.Module):
         found = images.new_zeros(len(images), self._model.num_classes)
         session = self._session()
         for image, row in zip(images, found):
-            scores, class_ids, _ = session.run(None, {'pixels': image.unsqueeze(0).numpy()})
+            scores, class_ids, *_ = session.run(None, {'pixels': image.unsqueeze(0).numpy()})
             row[torch.from_numpy(class_ids[0])] = torch.from_numpy(scores[0])
         return found
 

@@ -90,7 +90,7 @@ class Trial:
         self._pipeline = Pipeline(cast(Classifier, self), [LevelCost(1.0, 1.0, 1.0)],
                                   self.mailbox, self._decode, time.monotonic_ns, Config())
 
-    def classify(self, rgb: np.ndarray, *_: object) -> Prediction:
+    def classify(self, rgb: np.ndarray, *_: object, **__: object) -> Prediction:
         """Remember the picture."""
         self.seen = rgb
         return Prediction((), (), (), 1.0, 1, 1, np.zeros(1, np.int64))

@@ -1,0 +1,39 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import timm
+import torch
+
+from ltp_ros.model import vit
+from ltp_ros.model.features import logits_and_features, num_features
+from ltp_ros.reduction.base import TokenReducer
+
+TINY = {'img_size': 32, 'patch_size': 8, 'embed_dim': 24, 'depth': 2, 'num_heads': 2,
+        'num_classes': 5}
+
+
+@pytest.mark.parametrize('args, size', [
+    ({'global_pool': 'token'}, 48), ({'global_pool': 'avg', 'class_token': False}, 24),
+    ({'global_pool': 'avg'}, 24), ({'global_pool': 'map', 'class_token': False}, 24)])
+def test_every_way_to_pool_has_features_and_the_logits_stay_as_they_were(args, size):
+    torch.manual_seed(0)
+    model = timm.models.vision_transformer.VisionTransformer(**TINY, **args).eval()
+    model.patch_drop = TokenReducer(16)
+    pixels = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        logits, features = logits_and_features(model, pixels)
+        assert torch.equal(logits, model(pixels))
+    assert features.shape == (2, size) and num_features(model) == size
+    parts = features.view(2, -1, 24).norm(dim=-1)
+    torch.testing.assert_close(parts, torch.ones_like(parts))
+
+
+def test_beside_the_class_token_stands_the_mean_of_the_patches_that_are_left():
+    model = vit.create_vit('deit_tiny_distilled_patch16_224', pretrained=False, keep_ratio=0.25)
+    with torch.inference_mode():
+        pixels = torch.randn(1, 3, 224, 224)
+        _, features = logits_and_features(model, pixels)
+        tokens = model.forward_features(pixels)
+    assert tokens.shape[1] == 2 + 49  # the distillation token is not a patch
+    mean = tokens[0, 2:].mean(dim=0)
+    torch.testing.assert_close(features[0, 192:], mean / mean.norm())
