@@ -44,6 +44,7 @@ from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.managed_node import undone
 from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.spinning import spin
+from ltp_ros.ros.teaching import TeachingServices
 from ltp_ros.tuner.levels import LevelCost
 
 LAST_FRAME_S = 1.0  # a process that is told to end is killed by launch after five
@@ -60,6 +61,8 @@ class ClassifierNode(ConfiguredNode):
         ConfigError: if a parameter given at the start is not allowed.
     """
 
+    _teaching: Optional[TeachingServices] = None  # until it is made, which may fail
+
     def __init__(self, **kwargs: Any):
         super().__init__('classifier', namespace='ltp', **kwargs)
         self._server: Optional[FrameServer] = None
@@ -73,6 +76,7 @@ class ClassifierNode(ConfiguredNode):
             Diagnostics(self, self._time, self._health, lambda: self._idle,
                         lambda: self._steps.stalled)
             ClassifyService(self, lambda: self._server)
+            self._teaching = TeachingServices(self, lambda: self._server)
             self._level_changed = self.create_guard_condition(self._show_keep_ratio)
             self._broke_down = self.create_guard_condition(self._give_up)
 
@@ -156,6 +160,12 @@ class ClassifierNode(ConfiguredNode):
         elif worker is not None:
             worker.stop(0.0 if self.loading else patience_s)
         gc.unfreeze()  # undo `prepare`: models and nodes contain cycles
+
+    def destroy_node(self) -> None:
+        """Leave ROS."""
+        if self._teaching is not None:
+            self._teaching.destroy()
+        super().destroy_node()
 
     def _unload(self) -> None:
         self.release()

@@ -48,9 +48,9 @@ class EagerBackend:
         return BackendAnswer(scores, class_ids, np.sort(kept.astype(np.int64)), features)
 
     def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-        """Return logits, features and kept patches of one input as one float32 tensor (C + D + K,).
+        """Return logits, features and kept patches of one input: (C + D + K,) float32.
 
-        So that they are read back at once: float32 holds the integers up to 2**24 exactly.
+        As one tensor they are read back at once; float32 holds the integers up to 2**24 exactly.
         """
         self.model.patch_drop.keep_ratio = keep_ratio
         logits, features = logits_and_features(self.model, pixels)

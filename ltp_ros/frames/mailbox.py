@@ -102,10 +102,11 @@ class Mailbox:
             self._waiting[frame.topic] = frame
             self._condition.notify()
 
-    def take(self) -> Optional[Frame]:
-        """Wait for a frame and return it; None if `wake` came first, or once closed."""
+    def take(self, timeout_s: Optional[float] = None) -> Optional[Frame]:
+        """Wait for a frame and return it; None if `wake` or the end came first, or once closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._waiting or self._woken or self._closed)
+            self._condition.wait_for(lambda: self._waiting or self._woken or self._closed,
+                                     timeout_s)
             self._woken = False
             if not self._waiting:
                 return None
@@ -136,6 +137,21 @@ class Mailbox:
         with self._condition:
             span_ns = self._arrivals_ns[-1] - self._arrivals_ns[0] if self._arrivals_ns else 0
             return span_ns / (len(self._arrivals_ns) - 1) / NS_PER_MS if span_ns > 0 else math.inf
+
+    @property
+    def next_ns(self) -> Optional[int]:
+        """When the next frame came or is to come, on the clock of `Frame.receive_ns`.
+
+        None if none is known to come.
+        """
+        with self._condition:
+            if self._waiting:
+                return min(frame.receive_ns for frame in self._waiting.values())
+            last_ns = self._arrivals_ns[-1] if self._arrivals_ns else None
+        period_ms = self.period_ms
+        if last_ns is None or math.isinf(period_ms):
+            return None
+        return last_ns + int(period_ms * NS_PER_MS)
 
     def counts(self) -> Counts:
         """Return the counters over all cameras."""

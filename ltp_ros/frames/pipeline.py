@@ -5,13 +5,14 @@ import math
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config, TunerConfig
 from ltp_ros.frames.encodings import ImageError
+from ltp_ros.frames.gaps import Gaps
 from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault, PictureWatch
@@ -20,6 +21,7 @@ from ltp_ros.model.data_config import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
 
+T = TypeVar('T')
 PUBLISH_WEIGHT = 0.1  # of the newest frame in the time that publishing typically takes
 
 
@@ -76,7 +78,7 @@ class Pipeline:
         self.busy_since_ns: Optional[int] = None  # when the frame in work was taken
         self.stuck_s = 0.0  # for how long the watchdog has seen it, where that is too long
         self.trouble = ''  # a sentence, while the model fails or another than wanted runs
-        self.slowest_ms = slowest_ms(costs)
+        self.costs = {cost.keep_ratio: cost for cost in costs}
         self._lock = threading.Lock()
         self._in_work: Optional[object] = None  # in the model, or on the way to it
         self._in_model = False
@@ -84,6 +86,7 @@ class Pipeline:
         self._now_ns = now_ns
         self._num_finished = 0
         self._publish_ms = 0.0  # typically
+        self._gaps = Gaps()
         self._pictures: Dict[str, PictureWatch] = defaultdict(PictureWatch)  # by topic
         self._manual: Deque[float] = deque(maxlen=1)  # set in another thread, not yet in use
         self._controller = KeepRatioController(costs, config.tuner, config.classifier.keep_ratio)
@@ -121,11 +124,22 @@ class Pipeline:
         self._controller = KeepRatioController(costs, self.config.tuner,
                                                self._controller.keep_ratio)
         self.classifier = classifier
-        self.slowest_ms = slowest_ms(costs)
+        self.costs = {cost.keep_ratio: cost for cost in costs}
 
-    def take(self) -> Optional[Frame]:
-        """Wait for a frame and return it; None once the mailbox is closed."""
-        return self.mailbox.take()
+    @property
+    def slowest_ms(self) -> float:
+        """How long the slowest of the levels mostly takes at most."""
+        return max((cost.p99_ms for cost in self.costs.values()), default=0.0)
+
+    def take(self, timeout_s: Optional[float] = None) -> Optional[Frame]:
+        """Wait for a frame and return it; None as `Mailbox.take`."""
+        return self.mailbox.take(timeout_s)
+
+    def has_gap(self, cost_ms: float) -> bool:
+        """Return whether other work may come before the next frame; see `Gaps.allows`."""
+        lowest = self.costs.get(self.lowest_keep_ratio)
+        return self._gaps.allows(cost_ms, self._now_ns(), self.mailbox.next_ns,
+                                 self.config.tuner.deadline_ms, lowest.p99_ms if lowest else 0.0)
 
     def process(self, frame: Frame) -> ProcessedFrame:
         """Decode and classify a frame.
@@ -220,6 +234,8 @@ class Pipeline:
         tuner = config.tuner
         if not tuner.deadline_ms:
             return self._controller.keep_ratio
+        if self._gaps.hungry(self._now_ns()):
+            return self.lowest_keep_ratio
         fresh_ms = tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
         left_ms = fresh_ms - timer.stages_ms['queue'] - frame.counted_age_ms(tuner.deadline_from)
         if tuner.drop_late and self._controller.is_late(left_ms, fresh_ms):
@@ -236,6 +252,7 @@ class Pipeline:
         stages_ms = timer.stages_ms
         self._publish_ms += PUBLISH_WEIGHT * (stages_ms['publish'] - self._publish_ms)
         service_ms = stages_ms['decode'] + stages_ms['publish']
+        self._gaps.note(service_ms + age_ms)
         if self._controller.arrived_too_late(age_ms, service_ms):
             decision = Decision.LATE_ARRIVAL
         else:
@@ -266,15 +283,33 @@ class Pipeline:
             ltp_ros.model.data_config.ImageSizeError: if it cannot be resized for the model.
             Abandoned: if it was given up meanwhile.
         """
-        config, classifier = self.config, self.classifier
-        self._begin(message)
-        try:
+        def run() -> Tuple[Prediction, PictureFault]:
             rgb = self._decode(message)
             self._enter_model(message)
-            return classifier.classify(rgb, keep_ratio, **wanted(config)), (
+            return self.classifier.classify(rgb, keep_ratio, **wanted(self.config)), (
                 PictureWatch().judge(rgb, self._now_ns()))
+
+        return self._beside(message, run)
+
+    def features(self, rgb: np.ndarray, keep_ratio: float) -> np.ndarray:
+        """Return the features (D,) of an image (H, W, 3) at a level, beside the stream.
+
+        Raises:
+            RuntimeError, OSError, ValueError: as `Classifier.classify`.
+            Abandoned: if it was given up meanwhile.
+        """
+        def run() -> np.ndarray:
+            self._enter_model(rgb)
+            return self.classifier.classify(rgb, keep_ratio, top_k=1).features
+
+        return self._beside(rgb, run)
+
+    def _beside(self, work: object, run: Callable[[], T]) -> T:
+        self._begin(work)
+        try:
+            return run()
         finally:
-            self._end(message)
+            self._end(work)
             self.busy_since_ns = None
 
     def give_up(self, processed: ProcessedFrame, reason: str = 'inactive') -> None:
@@ -287,11 +322,6 @@ def wanted(config: Config) -> Dict[str, Any]:
     """Return what an answer is to hold now, as `Classifier.classify` takes it."""
     return {name: getattr(config.classifier, name)
             for name in ('top_k', 'score_threshold', 'unknown_threshold')}
-
-
-def slowest_ms(costs: Sequence[LevelCost]) -> float:
-    """Return how long the slowest of the levels mostly takes at most."""
-    return max((cost.p99_ms for cost in costs), default=0.0)
 
 
 def check_age(age_ms: float, max_age_ms: float) -> None:

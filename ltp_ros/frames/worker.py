@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The thread that works on the frames, so that the one that receives them never waits."""
 import contextlib
+import math
 import queue
 import threading
 from collections import deque
 from concurrent import futures
-from typing import Any, Callable, Deque, Optional, Protocol, Tuple, TypeVar
+from typing import Any, Callable, Deque, Iterator, Optional, Protocol, Tuple, TypeVar
 
 from ltp_ros.frames import background
 from ltp_ros.frames.latency import FrameLatency
@@ -15,8 +16,11 @@ from ltp_ros.frames.pipeline import Abandoned, FrameDropped, Pipeline, Processed
 
 T = TypeVar('T')
 Job = Tuple['futures.Future[Any]', Callable[[], object]]
+# Work in steps, each of which comes after the milliseconds that it takes
+Steps = Iterator[float]
 NAME = 'ltp_worker'  # of the threads
 PATIENCE_S = 5.0  # with which a frame in work is waited for
+LOOK_S = 0.005    # for a gap that is long enough
 
 
 class FrameListener(Protocol):
@@ -39,6 +43,36 @@ class FrameListener(Protocol):
         """Take whatever else was raised. It ends the work: the program should end with it."""
 
 
+class Chore:
+    """Work that is done step by step.
+
+    Args:
+        steps: as `Worker.spare_time` has them.
+    """
+
+    def __init__(self, steps: Steps):
+        self._steps = steps
+        self.next_ms = 0.0  # what the next step takes
+        self.running = False
+        self.end: futures.Future[None] = futures.Future()
+
+    def step(self) -> bool:
+        """Do a step; return whether the work is done, or has failed."""
+        self.running = True
+        try:
+            self.next_ms = next(self._steps, math.inf)
+        except Abandoned:
+            raise  # whoever waits is told by `replace`
+        except BaseException as error:  # noqa: BLE001  it is for whoever waits
+            self.end.set_exception(error)
+            return True
+        self.running = False
+        if math.isinf(self.next_ms):
+            self.end.set_result(None)
+            return True
+        return False
+
+
 class Worker:
     """One thread that first prepares a pipeline and then feeds it from its mailbox.
 
@@ -50,6 +84,7 @@ class Worker:
         self._mailbox: Optional[Mailbox] = None
         self._requests: Deque[Job] = deque()
         self._asked: Optional[futures.Future[Any]] = None  # the request in work
+        self._chores: Deque[Chore] = deque()
         self._left_behind = False
         self._new_thread()
 
@@ -93,6 +128,18 @@ class Worker:
         self._mailbox.wake()
         return future
 
+    def spare_time(self, steps: Steps) -> 'futures.Future[None]':
+        """Do work in the gaps between frames, one after the other; cancelled by `stop`.
+
+        Args:
+            steps: yields what its next step takes, in milliseconds, before it is done.
+        """
+        assert self._mailbox is not None  # `start` comes first
+        chore = Chore(steps)
+        self._chores.append(chore)
+        self._mailbox.wake()
+        return chore.end
+
     def replace(self, reason: str) -> None:
         """Leave the thread to what it hangs in, and begin another, to be started anew.
 
@@ -103,6 +150,8 @@ class Worker:
         """
         asked = self._asked
         self._asked = None
+        if self._chores and self._chores[0].running:
+            asked = self._chores.popleft().end
         self._jobs.put(None)
         self._new_thread()
         if asked is not None:
@@ -116,6 +165,8 @@ class Worker:
         self._thread.join(patience_s)
         while self._requests:
             self._requests.popleft()[0].cancel()
+        while self._chores:
+            self._chores.popleft().end.cancel()
         self._left_behind = self._thread.is_alive()
         if self._left_behind and self._asked is not None:
             self._asked.cancel()
@@ -130,7 +181,7 @@ class Worker:
         if self._requests:  # left by a thread that was replaced
             pipeline.mailbox.wake()
         while not pipeline.mailbox.closed:
-            frame = pipeline.take()
+            frame = pipeline.take(LOOK_S) if self._chores else pipeline.take()
             if frame is not None:
                 _process(frame, pipeline, listener)
             del frame  # or its image is kept until the next
@@ -139,7 +190,11 @@ class Worker:
                 _fulfil(self._asked, function)
                 self._asked = None
                 del function  # which has the image
-            if self._requests:
+            if self._chores and pipeline.has_gap(self._chores[0].next_ms):
+                chore = self._chores[0]
+                if chore.step() and self._chores and self._chores[0] is chore:
+                    self._chores.popleft()
+            if self._requests or self._chores and pipeline.has_gap(self._chores[0].next_ms):
                 pipeline.mailbox.wake()
 
 

@@ -20,8 +20,9 @@ from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
 from ltp_ros.frames.recovery import Load, ModelLostError, Recovery
 from ltp_ros.frames.status import Status
+from ltp_ros.frames.teacher import Teacher
 from ltp_ros.frames.watchdog import PERIOD_S, Watchdog, limit_s, stuck
-from ltp_ros.frames.worker import Worker
+from ltp_ros.frames.worker import Steps, T, Worker
 from ltp_ros.msg import Classification
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
@@ -66,6 +67,7 @@ class FrameServer:
         self._change_over = ChangeOver(self.pipeline, load, worker.request, logger.info)
         self.begin()
         self._outputs = Outputs(node, classifier, config)
+        self.teacher = Teacher(self.pipeline, worker.spare_time, self._show_labels)
         worker.start(self.pipeline, self)
         self._watchdog = Watchdog()
         self._timers = [
@@ -83,6 +85,7 @@ class FrameServer:
             self._node.destroy_timer(timer)
         if not self._worker.stop(patience_s):
             self.pipeline.abandon('inactive')
+        self.teacher.close()
         self._outputs.destroy()
 
     def begin(self) -> None:
@@ -131,6 +134,14 @@ class FrameServer:
 
         return self._worker.request(work)
 
+    def request(self, function: Callable[[], T]) -> 'Future[T]':
+        """Do something between two frames; see `Worker.request`."""
+        return self._worker.request(function)
+
+    def spare_time(self, steps: Steps) -> 'Future[None]':
+        """Do work in steps, in the gaps between frames; see `Worker.spare_time`."""
+        return self._worker.spare_time(steps)
+
     def publish(self, processed: ProcessedFrame) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile.
 
@@ -151,6 +162,7 @@ class FrameServer:
         except RuntimeError as error:
             self._refused(error)
         self._recovery.answered()
+        self.teacher.offer(processed)
         topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
         faults = picture.words(processed.faults)
         self._health.add(topic, latency, faults, f'{width}x{height}')
@@ -217,6 +229,12 @@ class FrameServer:
             self._node.get_logger().error(f'~/classify: {reason}')
         self._worker.replace(reason)
         self._worker.start(self.pipeline, self, lambda: self._recovery.hung(reason))
+
+    def _show_labels(self) -> None:
+        try:
+            self._outputs.publish_labels(self.pipeline.classifier)
+        except RuntimeError as error:
+            self._refused(error)
 
     def _show_level(self) -> None:
         if self.pipeline.keep_ratio != self._node.config.classifier.keep_ratio:

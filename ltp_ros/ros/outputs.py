@@ -76,7 +76,7 @@ class Outputs:
             # In a thread of its own: drawing takes longer than some frames have
             self._drawing = Background(self._publish_debug_image, self._tell)
             undo.callback(self._drawing.stop)
-            self._publish_labels(classifier)
+            self.publish_labels(classifier)
             self._close = undo.pop_all()
 
     def destroy(self) -> None:
@@ -110,6 +110,16 @@ class Outputs:
         if output.publish_debug_image and self._debug_image.get_subscription_count():
             self._drawing.offer(processed, 1.0 / output.debug_image_rate)
 
+    def publish_labels(self, classifier: Classifier) -> None:
+        """Publish what the class ids of a classifier mean now."""
+        message = Labels(model=classifier.model_name, model_hash=classifier.model_hash,
+                         labels=list(classifier.labels))
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._labels.publish(message)
+        if self._label_info is not None:
+            self._label_info.publish(messages.to_label_info(
+                message, self.config.classifier.score_threshold))
+
     def _publish_debug_image(self, processed: ProcessedFrame) -> None:
         picture = overlay.draw(processed.rgb, processed.prediction, self._grid_size,
                                self._data_config, processed.region)
@@ -119,12 +129,3 @@ class Outputs:
         if self._node.context.ok():  # else the signal to stop came in the middle
             self._node.get_logger().error(
                 f'the debug image cannot be drawn: {type(error).__name__}: {error}', **THROTTLE)
-
-    def _publish_labels(self, classifier: Classifier) -> None:
-        message = Labels(model=classifier.model_name, model_hash=classifier.model_hash,
-                         labels=list(classifier.labels))
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        self._labels.publish(message)
-        if self._label_info is not None:
-            self._label_info.publish(messages.to_label_info(
-                message, self.config.classifier.score_threshold))

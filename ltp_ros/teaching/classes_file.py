@@ -42,6 +42,11 @@ def write(path: Path, classes: Classes, backbone: Backbone) -> None:
     Raises:
         OSError: if the file cannot be written.
     """
+    replace(path, content(classes, backbone))
+
+
+def content(classes: Classes, backbone: Backbone) -> bytes:
+    """Return what `write` writes."""
     counts = classes.counts
     card = {'format': FORMAT, 'backbone': dict(backbone), 'num_features': classes.num_features,
             'keep_ratios': list(classes.levels),
@@ -53,15 +58,20 @@ def write(path: Path, classes: Classes, backbone: Backbone) -> None:
             tensors[f'{key}.total'], tensors[f'{key}.kept'] = moments.total, moments.kept
             if moments.rest is not None:
                 tensors[f'{key}.rest'] = moments.rest
-    _replace(path, save(tensors, {CARD: json.dumps(card)}))
+    return save(tensors, {CARD: json.dumps(card)})
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace(path: Path, found: bytes) -> None:
+    """Have a file hold these bytes, or what it held before, whatever happens.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
     # One name for all: what a process that was killed has left is overwritten by the next
     partial = path.with_name(f'.{path.name}.partial')
     try:
         with partial.open('wb') as file:
-            file.write(content)
+            file.write(found)
             file.flush()
             os.fsync(file.fileno())  # or the name may be on the disk before the content
         partial.replace(path)
@@ -104,8 +114,8 @@ def _check_backbone(card: Any, backbone: Backbone) -> None:
     if not isinstance(card, dict):
         raise ClassesError('it has no card of taught classes; make one with ltp_teach')
     if card.get('format') != FORMAT:
-        raise ClassesError(f'its format is {short(card.get("format"))}, and {FORMAT} is read here; '
-                           'use the ltp_ros that it was made with, or make it anew')
+        raise ClassesError(f'its format is {short(card.get("format"))}, and {FORMAT} is read '
+                           'here; use the ltp_ros that it was made with, or make it anew')
     theirs = card['backbone']
     for name, value in backbone.items():
         if json.loads(json.dumps(value)) != theirs.get(name):

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_evaluate`: measure the accuracy of each method at each keep ratio.
+"""`ltp_evaluate`: measure the accuracy of each method at each keep ratio, or of taught classes.
 
 To split the images over N GPUs: `torchrun --nproc-per-node N -m ltp_ros.tools.evaluate`.
 """
@@ -17,14 +17,14 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in the node, whose times are measured
 
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from ltp_ros.config import METHODS, SCORES, ConfigError, check
@@ -44,15 +44,14 @@ from ltp_ros.research.accuracy.answers import (
     woven,
 )
 from ltp_ros.research.accuracy.batches import Pixels, batches, model_classes
+from ltp_ros.research.accuracy.costs import gmacs_of, times_of
 from ltp_ros.research.accuracy.plot import draw
 from ltp_ros.research.accuracy.rows import accuracy_row, ltp_beside
 from ltp_ros.research.accuracy.sessions import Int8Model
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
-from ltp_ros.research.benchmarks.gmacs import count_gmacs
-from ltp_ros.research.benchmarks.runners import interleave, make
 from ltp_ros.research.datasets import open_image_set, open_images
 from ltp_ros.tools.reports.evaluation import make_table, write_maps
-from ltp_ros.tools.support import ranks
+from ltp_ros.tools.support import ranks, taught
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import (
     MODEL_FLAGS,
@@ -93,9 +92,14 @@ def build_parser() -> argparse.ArgumentParser:
         'one image in N interleaved rounds; 0: no timing')
     add('--backend', choices=('eager', 'graph', 'onnx'), default='eager',
         help='backend to time; the answers come from eager, with --precision int8 from onnx')
-    add('--plot', type=expand, metavar='FILE', help='plot accuracy over GMACs, time and alpha')
+    add('--plot', type=expand, metavar='FILE', help='plot accuracy over GMACs, time and alpha; '
+        'with --classes calibration, and heads asked at other levels')
     add('--maps', type=expand, metavar='FOLDER', help='for each image, draw the score maps and '
         'the tokens that each method keeps at the keep ratio nearest to 0.53; see --limit')
+    add('--classes', type=expand, metavar='FILE', help='evaluate the classes of a file of '
+        'ltp_teach, each in the folder of its name, with one method and --backend')
+    add('--unknown', type=expand, metavar='FOLDER', help='with --classes: pictures of none of '
+        'them, to measure how many are taken for one')
     return parser
 
 
@@ -146,30 +150,15 @@ class Evaluation:
         image_set = open_image_set(source)
         return image_set.images, model_classes(image_set, names, source)
 
-    def gmacs(self) -> Dict[Variant, float]:
-        """Return the GMACs per image; call this while the models are still on the CPU."""
-        pixels = torch.zeros(1, 3, *self.data_config.input_size)
-        return {variant: count_gmacs(select(self.models, variant), pixels)
-                for variant in self.variants}
-
-    def times_ms(self, bar: Progress) -> Dict[Variant, Optional[float]]:
+    def times_ms(self, bar: Progress) -> Mapping[Variant, Optional[float]]:
         """Return the median time per image; call this while the models are still on the CPU."""
         rounds = self.args.rounds
         if not rounds:
             return dict.fromkeys(self.variants)
-        pixels = torch.randn(1, 3, *self.data_config.input_size)
         task = bar.add_task('timing', total=rounds + 2)
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                runs = [make(self.args.backend, self.precision, select(self.models, variant),
-                             variant.keep_ratio, pixels, self.device.type,
-                             Path(folder) / str(number))[0]
-                        for number, variant in enumerate(self.variants)]
-            except (ImportError, RuntimeError) as error:
-                raise ConfigError(f'--backend {self.args.backend} cannot be timed here: '
-                                  f'{error}') from error
-            times = interleave(runs, rounds, progress=lambda: bar.advance(task))
-        return {variant: float(np.median(each)) for variant, each in zip(self.variants, times)}
+        return times_of(self.models, self.variants, self.data_config.input_size,
+                        self.args.backend, self.precision, self.device.type, rounds,
+                        lambda: bar.advance(task))
 
     def answers(self, bar: Progress) -> Answers:
         """Run every image with each variant; return the answers in the order of the images."""
@@ -245,7 +234,7 @@ def evaluate(evaluation: Evaluation, bar: Progress, note: Note
     """
     args, variants = evaluation.args, evaluation.variants
     head = provenance(evaluation.device.type)  # now, since the commit may change during a long run
-    gmacs = evaluation.gmacs()
+    gmacs = gmacs_of(evaluation.models, variants, evaluation.data_config.input_size)
     times_ms = evaluation.times_ms(bar)
     answers = evaluation.answers(bar)
     unread = evaluation.unread(answers)
@@ -270,7 +259,9 @@ def evaluate(evaluation: Evaluation, bar: Progress, note: Note
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_evaluate`; return the exit code."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    given = [name for name, value in vars(args).items() if value != parser.get_default(name)]
     errors = Console(stderr=True)
     tell = teller(errors, 'ltp_evaluate')
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -278,6 +269,12 @@ def main(argv: Optional[List[str]] = None) -> int:
     try:
         check_writable(args.json, args.plot, args.state)
         figure = new_figure(args.plot, 13, 5) if args.plot else None
+        if args.classes or args.unknown:
+            if count > 1:
+                raise ConfigError('--classes runs in one process; leave torchrun out')
+            taught.run(args, given, Progress(TextColumn('{task.description}'), *columns,
+                                             console=errors, disable=args.quiet), tell, figure)
+            return 0
         evaluation = Evaluation(args, rank, count)
         with shown(Progress(*columns, console=errors,
                             disable=args.quiet or rank > 0)) as bar:

@@ -65,9 +65,19 @@ SERVICES: Tuple[Service, ...] = (
     Service('~/classify', 'ltp_ros/Classify',
             'one image in, one answer out, while a model is loaded: also while inactive, and '
             'between the images of the cameras. The whole image, whatever `roi` is'),
+    Service('~/teach_last', 'ltp_ros/TeachLast',
+            'teach one picture that was just answered: for a button or a joystick'),
+    Service('~/forget', 'ltp_ros/Forget', 'forget a class as if it had never been taught'),
+    Service('~/save_classes', 'ltp_ros/SaveClasses', 'keep the taught classes in a file'),
+    Service('~/load_classes', 'ltp_ros/LoadClasses',
+            'take the classes of a file in the place of those that were taught'),
 )
 
-ACTIONS: Tuple[Service, ...] = ()
+ACTIONS: Tuple[Service, ...] = (
+    Service('~/teach', 'ltp_ros/Teach',
+            'teach a class from the next pictures of a camera, between its frames; what was '
+            'taught before a goal is cancelled stays'),
+)
 
 HEAD = """# Topics, services, actions and messages
 

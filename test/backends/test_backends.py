@@ -677,7 +677,7 @@ def test_openvino_reports_to_nobody():
     assert 'openvino_telemetry' not in found.stdout
 
 
-@pytest.mark.parametrize('method', ['ltp', 'mixed', 'tome', 'none'])  # papr's weights are of the hub
+@pytest.mark.parametrize('method', ['ltp', 'mixed', 'tome', 'none'])  # papr needs the hub
 def test_the_features_are_those_of_torch_in_every_runtime(method, tmp_path):
     def backend(name):
         model = vit.create_vit('demo', method=method)

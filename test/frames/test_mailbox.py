@@ -141,9 +141,9 @@ def waiting_taker(mailbox, taken):
     condition, asleep = mailbox._condition, threading.Event()
     wait_for = condition.wait_for
 
-    def announce_and_wait(predicate):
+    def announce_and_wait(predicate, *timeout):
         asleep.set()
-        return wait_for(predicate)
+        return wait_for(predicate, *timeout)
 
     condition.wait_for = announce_and_wait
     taker = threading.Thread(target=lambda: taken.append(mailbox.take()), daemon=True)

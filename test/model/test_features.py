@@ -1,5 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
+"""What a model sees beside its classes."""
 import pytest
 import timm
 import torch

@@ -111,10 +111,16 @@ def allowed(enclave):
     namespace, name = profile.get('ns').rstrip('/'), profile.get('node')
     for rule in profile:
         assert set(rule.attrib.values()) == {'ALLOW'}  # the rest is denied
+        names = {item.text.replace('~', f'{namespace}/{name}') if item.text[0] in '/~'
+                 else f'{namespace}/{item.text}' for item in rule}
         for right in rule.attrib:
-            found[right].update(
-                item.text.replace('~', f'{namespace}/{name}') if item.text[0] in '/~'
-                else f'{namespace}/{item.text}' for item in rule)
+            if right == 'execute':  # of an action, which is topics and services
+                found['publish'] |= {f'{each}/_action/{part}' for each in names
+                                     for part in ('feedback', 'status')}
+                found['reply'] |= {f'{each}/_action/{part}' for each in names
+                                   for part in ('send_goal', 'cancel_goal', 'get_result')}
+            else:
+                found[right] |= names
     return found
 
 

@@ -1,5 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
+"""The classes at every level."""
 import numpy as np
 import pytest
 

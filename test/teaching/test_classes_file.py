@@ -1,5 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
+"""Files of classes: whole, of this model, or refused."""
 import json
 import os
 import signal

@@ -1,5 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
+"""Sums that forget as exactly as they learn."""
 import numpy as np
 import pytest
 

@@ -1,5 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
+"""The head against its definition, and on clouds whose answer is known."""
 import numpy as np
 import pytest
 
@@ -30,8 +31,7 @@ def taught(pictures):
 
 
 def energies_by_definition(pictures, row):
-    """Return the squared Mahalanobis distances to each class, as the module's docstring has them.
-    """
+    """Return the squared Mahalanobis distances to each class, as the module defines them."""
     names = sorted(pictures, key=lambda name: (name == NONE, name))
     means = {name: np.mean(pictures[name], axis=0) / SCALE for name in names}
     within, freedom = np.zeros((D, D)), 0

@@ -1,0 +1,231 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`~/teach` and the services beside it: classes that a running node learns, forgets and keeps."""
+import os
+import threading
+from concurrent import futures
+from pathlib import Path
+from typing import Any, Awaitable, Callable, Dict, Optional, TypeVar
+
+from rclpy.action import ActionServer, CancelResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import ReentrantCallbackGroup
+
+from ltp_ros.action import Teach
+from ltp_ros.classifier import ClassifierError
+from ltp_ros.files import expand, short
+from ltp_ros.frames.teacher import Progress, Session, TeachingError
+from ltp_ros.ros import messages
+from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.frame_server import FrameServer
+from ltp_ros.ros.managed_node import STEADY
+from ltp_ros.srv import Forget, LoadClasses, SaveClasses, TeachLast
+from ltp_ros.teaching import classes_file
+from ltp_ros.teaching.classes import LabelError, check_label
+from ltp_ros.teaching.examples import NONE
+
+T = TypeVar('T')
+ERRORS = (TeachingError, LabelError, ClassifierError, OSError, RuntimeError)
+RELEASED = 'the model was released before all was taught'
+
+
+class TeachingServices:
+    """An action and four services of a node, for as long as that lives.
+
+    They say so where no model is loaded. Nothing here waits for the model: rclpy awaits
+    coroutines, and goes on with other callbacks meanwhile.
+
+    Args:
+        node: named by them.
+        server: returns what classifies; None while no model is loaded.
+    """
+
+    def __init__(self, node: ConfiguredNode, server: Callable[[], Optional[FrameServer]]):
+        self._node, self._server = node, server
+        self._sessions: Dict[bytes, Session] = {}  # by goal
+        group = ReentrantCallbackGroup()
+        self._action = ActionServer(
+            node, Teach, '~/teach', self._teach, callback_group=group,
+            cancel_callback=self._cancel)
+        for kind, name, answer in ((TeachLast, 'teach_last', self._teach_last),
+                                   (Forget, 'forget', self._forget),
+                                   (SaveClasses, 'save_classes', self._save),
+                                   (LoadClasses, 'load_classes', self._load)):
+            callback: Callable[..., Any] = self._told(answer)
+            node.create_service(kind, f'~/{name}', callback, callback_group=group)
+
+    def destroy(self) -> None:
+        """Leave ROS; a node does not do that for its actions."""
+        self._action.destroy()
+
+    def _told(self, answer: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
+        """Return a callback that tells whoever asked what went wrong."""
+        async def callback(request: Any, response: Any) -> Any:
+            try:
+                await answer(self._loaded(), request, response)
+                response.success = True
+            except ERRORS as error:
+                response.message = str(error) or type(error).__name__
+            return response
+
+        return callback
+
+    def _loaded(self) -> FrameServer:
+        server = self._server()
+        if server is None:
+            raise TeachingError(f'no model is loaded while the node is {self._node.state}; '
+                                'configure it first')
+        return server
+
+    async def _result(self, work: 'futures.Future[T]') -> T:
+        await self._node.end_of(work)
+        try:
+            return work.result()
+        except futures.CancelledError as error:
+            raise TeachingError(RELEASED) from error
+
+    async def _teach(self, goal: ServerGoalHandle) -> Teach.Result:
+        key, result = bytes(goal.goal_id.uuid), Teach.Result(accuracy=float('nan'))
+        try:
+            server = self._loaded()
+            self._sessions[key] = session = self._session(server, goal.request)
+            await self._follow(server, session, goal)
+            progress = session.progress
+            result = Teach.Result(
+                success=not session.fault and progress.taught > 0, frames=progress.taught,
+                message=session.fault or ('' if progress.taught else 'no image was answered in '
+                                          'that time'), **_figures(progress))
+        except ERRORS as error:
+            result.message = str(error) or type(error).__name__
+        finally:
+            self._sessions.pop(key, None)
+        if goal.is_cancel_requested:
+            goal.canceled()
+        elif result.success:
+            goal.succeed()
+        else:
+            goal.abort()
+        return result
+
+    def _session(self, server: FrameServer, request: Teach.Goal) -> Session:
+        if self._node.state != 'active':
+            raise TeachingError(f'no image is answered while the node is {self._node.state}; '
+                                'activate it first')
+        if not request.frames and not request.seconds > 0:
+            raise TeachingError('either seconds or frames must be above 0, and seconds are '
+                                f'{request.seconds:g}')
+        region = request.region
+        return Session(_label(request.label, request.negative),
+                       self._camera(server, request.camera),
+                       [region.x_offset, region.y_offset, region.width, region.height],
+                       request.frames)
+
+    async def _follow(self, server: FrameServer, session: Session,
+                      goal: ServerGoalHandle) -> None:
+        """Wait for the end of a session, and tell how it goes."""
+        def end() -> None:
+            session.over = True
+            session.tell()
+
+        timer = self._node.create_timer(goal.request.seconds, end, clock=STEADY) if (
+            goal.request.seconds > 0) else None
+        try:
+            server.teacher.begin(session)
+            while not session.over:
+                news = session.news
+                await self._node.end_of(news)
+                if self._server() is not server:
+                    raise TeachingError(RELEASED)
+                goal.publish_feedback(Teach.Feedback(**_figures(session.progress)))
+        finally:
+            if timer is not None:
+                self._node.destroy_timer(timer)
+            end_of_all = server.teacher.end(session)
+        await self._result(end_of_all)
+        server.teacher.judge(session.progress)
+
+    def _cancel(self, goal: ServerGoalHandle) -> CancelResponse:
+        session = self._sessions.get(bytes(goal.goal_id.uuid))
+        if session is not None:
+            session.over = True
+            session.tell()
+        return CancelResponse.ACCEPT
+
+    def _camera(self, server: FrameServer, camera: str) -> str:
+        topics = list(server.pipeline.mailbox.counts_by_camera())
+        if not camera and len(topics) == 1:
+            return topics[0]
+        for topic in topics:
+            if camera and topic in (camera, self._node.resolve_topic_name(camera)):
+                return topic
+        raise TeachingError(f'the camera {short(camera)} is not one of {", ".join(topics)}')
+
+    async def _teach_last(self, server: FrameServer, request: TeachLast.Request,
+                          response: TeachLast.Response) -> None:
+        session = Session(_label(request.label, request.negative),
+                          self._camera(server, request.camera) if request.camera else '')
+        stamp_ns = request.stamp.sec * 1_000_000_000 + request.stamp.nanosec
+        work = server.request(lambda: server.teacher.teach(server.teacher.picture_of(
+            session.topic, stamp_ns, lambda image: messages.stamp_ns(image.header)), session))
+        await self._result(await self._result(work))
+        await self._result(server.teacher.end(session))
+        response.examples = server.teacher.classes.counts[session.label]
+
+    async def _forget(self, server: FrameServer, request: Forget.Request,
+                      response: Forget.Response) -> None:
+        await self._result(server.spare_time(server.teacher.forget(request.label, request.last)))
+        response.examples = server.teacher.classes.counts.get(request.label, 0)
+
+    async def _save(self, server: FrameServer, request: SaveClasses.Request,
+                    response: SaveClasses.Response) -> None:
+        path, classifier = self._path(request.path), server.pipeline.classifier
+        if not classifier.taught.counts:
+            raise TeachingError('no class was taught yet, so there is nothing to save')
+        content = await self._result(server.request(
+            lambda: classes_file.content(classifier.taught, classifier.backbone)))
+        await self._result(_in_thread(lambda: classes_file.replace(path, content)))
+        response.path = str(path)
+
+    async def _load(self, server: FrameServer, request: LoadClasses.Request,
+                    response: LoadClasses.Response) -> None:
+        path, classifier = self._path(request.path), server.pipeline.classifier
+        classes = await self._result(_in_thread(lambda: classifier.read_classes(str(path))))
+        await self._result(server.request(lambda: server.teacher.take(classes)))
+        response.labels = classes.labels
+
+    def _path(self, given: str) -> Path:
+        path = given or self._node.config.classifier.classes
+        if not path:
+            raise TeachingError('which file is meant is not known: name it in path, or start the '
+                                'node with classes:=FILE')
+        return Path(os.path.abspath(expand(path)))
+
+
+def _label(label: str, negative: bool) -> str:
+    if negative and label:
+        raise TeachingError(f'a picture of none of the classes has no label, and {short(label)} '
+                            'was given; leave it empty')
+    if not negative and not label:
+        raise TeachingError('the label is empty; name the class, or set negative for pictures of '
+                            'none of the classes')
+    check_label(label)
+    return NONE if negative else label
+
+
+def _figures(progress: Progress) -> Dict[str, Any]:
+    return {'examples': progress.examples, 'accuracy': progress.accuracy,
+            'confused_with': progress.confused_with}
+
+
+def _in_thread(function: Callable[[], T]) -> 'futures.Future[T]':
+    """Do what waits for a disk, out of the way of the executor and of the frames."""
+    future: futures.Future[T] = futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001  it is for whoever waits
+            future.set_exception(error)
+
+    threading.Thread(target=run, name='ltp_classes_file', daemon=True).start()
+    return future

@@ -1,0 +1,144 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_teach`: teach a model, which stays as it is, classes of your own from folders of pictures.
+
+Each folder in FOLDER is a class of its name; in one named "none" are pictures of none of them. The
+node takes the file as the parameter classes.
+"""
+import sys
+
+from ltp_ros import programs
+
+if __name__ == '__main__':  # before what takes seconds to import
+    sys.exit(programs.ltp_teach())
+
+import argparse
+import json
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import safe_open
+
+from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
+from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.files import expand
+from ltp_ros.images import ImageFileError, Note
+from ltp_ros.model.card import ModelError
+from ltp_ros.research.accuracy.lesson import NONE_FOLDER, Lesson, label_of, open_pictures
+from ltp_ros.research.accuracy.taught_features import features_of
+from ltp_ros.research.datasets import DatasetError
+from ltp_ros.teaching import classes_file
+from ltp_ros.teaching.classes import Classes, LabelError
+from ltp_ros.teaching.examples import NONE, NotTaughtError
+from ltp_ros.tools.reports.teaching import make_table, rows_of, sentences
+from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, add_ladder_flags, program_parser
+from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import shown
+from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.telling import teller
+
+ERRORS = (ClassifierError, ConfigError, ImageFileError, LabelError, ModelError, NotFiniteError,
+          NotTaughtError, OSError)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line of `ltp_teach`."""
+    parser = program_parser('ltp_teach', __doc__, CLASSIFIER_FLAGS)
+    add = parser.add_argument
+    add('images', type=expand, metavar='FOLDER', help='a folder of class folders, or an .npz with '
+        'jpeg, offsets, labels and class_names')
+    add('--output', type=expand, required=True, metavar='FILE',
+        help='the file of the classes; a node with the same model takes it as classes:=FILE')
+    add('--add', action='store_true', help='go on teaching the classes of FILE; pictures that '
+        'were taught before are not taught twice')
+    add('--forget', nargs='+', default=[], metavar='LABEL',
+        help='with --add: classes to forget first; "none": the pictures of none of them')
+    add_ladder_flags(parser, 'the levels that are taught; a node may have no others')
+    return parser
+
+
+def begin(args: argparse.Namespace, classifier: Classifier) -> Classes:
+    """Return what is taught before the first picture: nothing, or with --add that of the file.
+
+    Raises:
+        ClassifierError, ConfigError, NotTaughtError: if the file cannot be gone on with.
+    """
+    ladder = classifier.config.ladder
+    if not args.add:
+        return Classes(ladder)
+    classes = classifier.read_classes(args.output)
+    with safe_open(args.output, framework='np') as file:
+        ratios = json.loads(file.metadata()[classes_file.CARD])['keep_ratios']
+    if set(ratios) - set(ladder):
+        raise ConfigError(f'{args.output} was taught at the keep ratios '
+                          f'{" ".join(map("{:g}".format, ratios))}, and those that are not taught '
+                          'now would be lost; give all of them to --keep-ratios')
+    for name in args.forget:
+        classes.forget(label_of(name))
+    return classes
+
+
+def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifier, Lesson]:
+    """Teach the pictures, and write the file.
+
+    Raises:
+        One of ERRORS: if an input cannot be used; a file that was there is then as it was.
+    """
+    output = Path(args.output)
+    if args.forget and not args.add:
+        raise ConfigError('--forget goes with --add, since it forgets classes of a file that is '
+                          'there')
+    if output.exists() != args.add:
+        raise ConfigError(f'{output} is not there, so nothing can be added to it; leave --add out '
+                          'to begin' if args.add else f'{output} is there already; give --add to '
+                          'go on teaching its classes, or another --output')
+    images, labels, names = open_pictures(args.images, note)
+    classifier = Classifier(ClassifierConfig(
+        **{name: getattr(args, name) for name in CLASSIFIER_FLAGS},
+        alpha=check('alpha', args.alpha), keep_ratios=check('keep_ratios', args.keep_ratios)))
+    lesson = Lesson(begin(args, classifier))
+    if not {*labels, *lesson.classes.labels} - {NONE}:
+        raise DatasetError(f'{args.images!r} has pictures of none of the classes alone; expected '
+                           f'a folder for each class beside {NONE_FOLDER}')
+    task = bar.add_task('teaching', total=len(images))
+    for index, features in features_of(classifier, images, note,
+                                       lambda done: bar.update(task, completed=done)):
+        lesson.add(labels[index], features, names[index])
+    lesson.classes.settle()
+    classes_file.write(output, lesson.classes, classifier.backbone)
+    return classifier, lesson
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run `ltp_teach`; return the exit code."""
+    args = build_parser().parse_args(argv)
+    errors = Console(stderr=True)
+    tell = teller(errors, 'ltp_teach')
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())
+    try:
+        check_writable(args.output, args.json)
+        with shown(Progress(*columns, console=errors, disable=args.quiet)) as bar:
+            classifier, lesson = teach(args, bar, tell)
+        rows = rows_of(lesson.classes, lesson.names)
+        write_json(args.json, {
+            'program': 'ltp_teach', **provenance(classifier.device.type),
+            'precision': classifier.precision, 'backend': classifier.backend.name,
+            **classifier.backbone, 'images': args.images, 'file': args.output,
+            'taught': len(lesson.names), 'repeated': len(lesson.repeated),
+            'none': lesson.classes.counts.get(NONE, 0), 'rows': [row._asdict() for row in rows]})
+    except ERRORS as error:
+        tell(str(error))
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    out = Console()
+    out.print(make_table(classifier.model_name, lesson.classes, rows))
+    for sentence in sentences(rows):
+        out.print(sentence, soft_wrap=True, markup=False, highlight=False)
+    lesson.doubts(tell)
+    out.print(f'To use it, start the node with classes:={Path(args.output).absolute()}',
+              soft_wrap=True, markup=False, highlight=False)
+    return 0
