@@ -200,6 +200,21 @@ class OutputConfig:
     debug_image_rate: float = parameter(
         5.0, 'maximum debug-image rate', live=True, unit='Hz', minimum=0.0, maximum=60.0,
         above_minimum=True)
+    collect_dir: str = parameter(
+        '', 'folder for pictures worth teaching, with their answers in answers.csv; '
+        'ltp_teach --review sorts them. Pictures that ~/teach is given are kept there too, in '
+        'taught/, by class. Empty: none are kept', path=True)
+    collect_when: str = parameter(
+        'never', "which pictures are kept in collect_dir: 'unsure' (best probability below 0.5, or "
+        "nearly unknown), 'unknown' (to the taught classes), 'changed' (another label than before); "
+        'one a second of each camera but for changes', live=True,
+        choices=('never', 'unsure', 'unknown', 'changed'))
+    collect_max_files: int = parameter(
+        1000, 'most pictures in collect_dir; the oldest goes first. Those that were taught do not '
+        'count', minimum=1, maximum=1_000_000)
+    collect_max_mb: float = parameter(
+        500.0, 'most megabytes of pictures in collect_dir', unit='MB', minimum=0.0,
+        above_minimum=True)
     on_failure: str = parameter(
         'degrade', "when the model cannot be run in any way any more: 'degrade' releases it, and "
         "the node waits, unconfigured, for who manages it; 'exit' ends the process with code 1. "

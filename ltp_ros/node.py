@@ -21,6 +21,9 @@ from typing import Any, Collection, List, Optional, Tuple
 # but where another program takes a core they wait out its time slices, again and again: the
 # tail grows several times over (docs/deployment.md, "Threads").
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+# numpy's threads wait for each other in turns of the scheduler: beside the model's own, a head for
+# taught classes took 560 ms instead of 7
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import rclpy
 from lifecycle_msgs.msg import Transition

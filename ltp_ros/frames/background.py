@@ -5,6 +5,7 @@ import contextlib
 import os
 import threading
 import time
+from concurrent import futures
 from typing import Callable, Generic, Optional, TypeVar
 
 T = TypeVar('T')
@@ -66,3 +67,17 @@ class Background(Generic[T]):
             with self._condition:
                 self._condition.wait_for(lambda: self._stopped,
                                          began + period_s - time.monotonic())
+
+
+def in_thread(function: Callable[[], T]) -> 'futures.Future[T]':
+    """Do what waits for a disk in a thread of its own, out of the way of all others."""
+    future: futures.Future[T] = futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001  it is for whoever waits
+            future.set_exception(error)
+
+    threading.Thread(target=run, name='ltp_files', daemon=True).start()
+    return future

@@ -18,6 +18,7 @@ from ltp_ros.classifier import Prediction
 from ltp_ros.files import plain
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.pipeline import ProcessedFrame
+from ltp_ros.teaching.classes import NONE_NAME
 
 WHEN = ('never', 'unsure', 'unknown', 'changed')
 UNSURE_BELOW, STRANGE_ABOVE = 0.5, 0.8  # the best probability, `Prediction.unknown`
@@ -103,17 +104,14 @@ class Collector:
     def _keep(self, wanted: Tuple[ProcessedFrame, str, int]) -> None:
         processed, why, stamp_ns = wanted
         try:
-            stamp = '{}.{:09d}'.format(*divmod(max(stamp_ns, 0), 10 ** 9))
+            stamp = _stamp(stamp_ns)
             topic, answer = processed.frame.topic, processed.prediction
             name = re.sub('[^A-Za-z0-9_.-]', '_', topic.strip('/').replace('/', '-'))[:MAX_TOPIC]
             unknown = '' if np.isnan(answer.unknown) else f'{answer.unknown:.4f}'
             classes = itertools.chain(*zip(map(plain, answer.labels[:TOP]),
                                            (f'{score:.4f}' for score in answer.scores)))
-            bgr = np.ascontiguousarray(processed.rgb[processed.region.slices][..., ::-1])
-            if max(bgr.shape) > MAX_SIDE:
-                raise ValueError(f'no JPEG is made of {bgr.shape[1]}x{bgr.shape[0]} pixels')
-            _, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-            self._pictures.add(f'{stamp}_{name}.jpg', jpeg.tobytes(), [
+            self._pictures.add(f'{stamp}_{name}.jpg', _jpeg(processed.rgb[
+                processed.region.slices]), [
                 stamp, plain(topic), why, str(answer.known).lower(), unknown, *classes])
             self.kept += 1
             self._told = False
@@ -125,6 +123,29 @@ class Collector:
         if not told:
             self._log(f'A picture worth teaching was not kept in {self._pictures.folder}: '
                       f'{plain(str(error))}. Nothing more is said of it until one is kept')
+
+
+def keep_taught(folder: Path, label: str, rgb: np.ndarray, stamp_ns: int) -> None:
+    """Keep pixels (H, W, 3) that were taught, in a folder for their class, for another model.
+
+    Raises:
+        OSError, ValueError: if they cannot be kept.
+    """
+    name = re.sub('[/\0]', '_', label or NONE_NAME)
+    kept = folder / 'taught' / (f'_{name}' if name.startswith('.') else name)
+    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(free_path(kept / f'{_stamp(stamp_ns)}.jpg'), _jpeg(rgb))
+
+
+def _stamp(stamp_ns: int) -> str:
+    return '{}.{:09d}'.format(*divmod(max(stamp_ns, 0), 10 ** 9))
+
+
+def _jpeg(rgb: np.ndarray) -> bytes:
+    if max(rgb.shape) > MAX_SIDE:
+        raise ValueError(f'no JPEG is made of {rgb.shape[1]}x{rgb.shape[0]} pixels')
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    return bytes(cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes())
 
 
 class _Pictures:

@@ -71,12 +71,14 @@ class Teacher:
     Args:
         pipeline: of the frames, whose classifier is taught.
         spare_time: does work in steps between the frames.
-        on_change: called when the labels have changed, in the thread of the pipeline.
+        on_change: called when the labels have changed.
+        keep: called with the label of each picture that was taught, its frame and its pixels.
     """
 
-    def __init__(self, pipeline: Pipeline, spare_time: SpareTime, on_change: Callable[[], None]):
+    def __init__(self, pipeline: Pipeline, spare_time: SpareTime, on_change: Callable[[], None],
+                 keep: Callable[[str, ProcessedFrame, np.ndarray], None]):
         self._pipeline, self._spare_time = pipeline, spare_time
-        self._on_change = on_change
+        self._on_change, self._keep = on_change, keep
         self._sessions: List[Session] = []
         self._recent: Deque[ProcessedFrame] = deque()
         self._last: Dict[str, Dict[float, np.ndarray]] = {}  # features of the newest, by label
@@ -125,8 +127,7 @@ class Teacher:
         """
         rgb, features = _part(processed, session.region)
         session.asked += 1
-        return self._spare_time(self._steps(session, processed.frame.receive_ns, rgb,
-                                            features))
+        return self._spare_time(self._steps(session, processed, rgb, features))
 
     def picture_of(self, topic: str, stamp_ns: int,
                    stamp_of: Callable[[Any], int]) -> ProcessedFrame:
@@ -198,7 +199,7 @@ class Teacher:
         session.last_ns = taken_ns
         return True
 
-    def _steps(self, session: Session, taken_ns: int, rgb: np.ndarray,
+    def _steps(self, session: Session, processed: ProcessedFrame, rgb: np.ndarray,
                features: Dict[float, np.ndarray]) -> Steps:
         costs = self._pipeline.costs
         for keep_ratio in self.classes.keep_ratios:
@@ -207,9 +208,11 @@ class Teacher:
                 features[keep_ratio] = self._pipeline.features(rgb, keep_ratio)
         self.classes.add(session.label, features)
         self._last[session.label] = features
+        self._keep(session.label, processed, rgb)
         session.progress.taught += 1
         if session.frames and session.progress.taught >= session.frames:
             session.over = True
+        taken_ns = processed.frame.receive_ns
         if session.over or self._shown_ns is None or taken_ns - self._shown_ns > SHOW_EVERY_NS:
             self._shown_ns = taken_ns
             yield from self._settle()

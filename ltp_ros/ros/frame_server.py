@@ -4,15 +4,19 @@
 import dataclasses
 import time
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
 
+import numpy as np
 from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
 from ltp_ros.frames import changeover, picture
 from ltp_ros.frames.advice import LEAD
+from ltp_ros.frames.background import in_thread
 from ltp_ros.frames.camera_health import CameraFeed
+from ltp_ros.frames.collector import Collector, keep_taught
 from ltp_ros.frames.changeover import ChangeOver
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
@@ -67,7 +71,12 @@ class FrameServer:
         self._change_over = ChangeOver(self.pipeline, load, worker.request, logger.info)
         self.begin()
         self._outputs = Outputs(node, classifier, config)
-        self.teacher = Teacher(self.pipeline, worker.spare_time, self._show_labels)
+        self.teacher = Teacher(self.pipeline, worker.spare_time, self._show_labels,
+                               self._keep_taught)
+        output = config.output
+        self._collector = Collector(
+            Path(output.collect_dir), output.collect_max_files,
+            int(output.collect_max_mb * 1e6), logger.warning) if output.collect_dir else None
         worker.start(self.pipeline, self)
         self._watchdog = Watchdog()
         self._timers = [
@@ -86,6 +95,8 @@ class FrameServer:
         if not self._worker.stop(patience_s):
             self.pipeline.abandon('inactive')
         self.teacher.close()
+        if self._collector is not None:
+            self._collector.close()
         self._outputs.destroy()
 
     def begin(self) -> None:
@@ -163,6 +174,9 @@ class FrameServer:
             self._refused(error)
         self._recovery.answered()
         self.teacher.offer(processed)
+        if self._collector is not None:
+            self._collector.offer(processed, self.pipeline.config.output.collect_when,
+                                  messages.stamp_ns(processed.frame.message.header))
         topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
         faults = picture.words(processed.faults)
         self._health.add(topic, latency, faults, f'{width}x{height}')
@@ -229,6 +243,18 @@ class FrameServer:
             self._node.get_logger().error(f'~/classify: {reason}')
         self._worker.replace(reason)
         self._worker.start(self.pipeline, self, lambda: self._recovery.hung(reason))
+
+    def _keep_taught(self, label: str, processed: ProcessedFrame, rgb: np.ndarray) -> None:
+        folder = self._node.config.output.collect_dir
+        if folder:
+            stamp_ns = messages.stamp_ns(processed.frame.message.header)
+            in_thread(lambda: keep_taught(Path(folder), label, rgb, stamp_ns)
+                      ).add_done_callback(self._tell_unkept)
+
+    def _tell_unkept(self, work: 'Future[None]') -> None:
+        if work.exception() is not None:
+            self._node.get_logger().warning(
+                f'a picture that was taught is not kept: {work.exception()}', **THROTTLE)
 
     def _show_labels(self) -> None:
         try:

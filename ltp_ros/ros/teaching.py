@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`~/teach` and the services beside it: classes that a running node learns, forgets and keeps."""
 import os
-import threading
 from concurrent import futures
 from pathlib import Path
 from typing import Any, Awaitable, Callable, Dict, Optional, TypeVar
@@ -14,6 +13,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from ltp_ros.action import Teach
 from ltp_ros.classifier import ClassifierError
 from ltp_ros.files import expand, short
+from ltp_ros.frames.background import in_thread
 from ltp_ros.frames.teacher import Progress, Session, TeachingError
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
@@ -183,13 +183,13 @@ class TeachingServices:
             raise TeachingError('no class was taught yet, so there is nothing to save')
         content = await self._result(server.request(
             lambda: classes_file.content(classifier.taught, classifier.backbone)))
-        await self._result(_in_thread(lambda: classes_file.replace(path, content)))
+        await self._result(in_thread(lambda: classes_file.replace(path, content)))
         response.path = str(path)
 
     async def _load(self, server: FrameServer, request: LoadClasses.Request,
                     response: LoadClasses.Response) -> None:
         path, classifier = self._path(request.path), server.pipeline.classifier
-        classes = await self._result(_in_thread(lambda: classifier.read_classes(str(path))))
+        classes = await self._result(in_thread(lambda: classifier.read_classes(str(path))))
         await self._result(server.request(lambda: server.teacher.take(classes)))
         response.labels = classes.labels
 
@@ -215,17 +215,3 @@ def _label(label: str, negative: bool) -> str:
 def _figures(progress: Progress) -> Dict[str, Any]:
     return {'examples': progress.examples, 'accuracy': progress.accuracy,
             'confused_with': progress.confused_with}
-
-
-def _in_thread(function: Callable[[], T]) -> 'futures.Future[T]':
-    """Do what waits for a disk, out of the way of the executor and of the frames."""
-    future: futures.Future[T] = futures.Future()
-
-    def run() -> None:
-        try:
-            future.set_result(function())
-        except BaseException as error:  # noqa: BLE001  it is for whoever waits
-            future.set_exception(error)
-
-    threading.Thread(target=run, name='ltp_classes_file', daemon=True).start()
-    return future

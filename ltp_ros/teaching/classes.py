@@ -10,6 +10,7 @@ from ltp_ros.teaching.examples import NONE, Examples, NotTaughtError
 from ltp_ros.teaching.head import Head, fit
 
 MAX_LABEL = 200   # letters
+NONE_NAME = 'none'  # of the folder of pictures of none of the classes
 MAX_CLASSES = 10_000
 
 
@@ -115,6 +116,8 @@ def check_label(label: str) -> None:
         fault = 'it begins or ends with a space'
     elif len(label) > MAX_LABEL:
         fault = f'it has {len(label)} letters, and {MAX_LABEL} are allowed'
+    elif label.lower() == NONE_NAME:
+        fault = 'it stands for pictures of none of the classes'
     elif any(map(is_control, label)):
         fault = 'its control characters would steer a terminal'
     if fault:

@@ -15,11 +15,20 @@ import pytest
 from ltp_ros.classifier import Prediction
 from ltp_ros.config import TunerConfig
 from ltp_ros.frames import background, collector
-from ltp_ros.frames.collector import ANSWERS, COLUMNS, WHEN, Collector, free_path, is_wanted
+from ltp_ros.frames.collector import (
+    ANSWERS,
+    COLUMNS,
+    WHEN,
+    Collector,
+    free_path,
+    is_wanted,
+    keep_taught,
+)
 from ltp_ros.frames.latency import StageTimer
 from ltp_ros.frames.mailbox import Frame
 from ltp_ros.frames.pipeline import ProcessedFrame
 from ltp_ros.frames.region import Region
+from ltp_ros.images import decode_rgb
 
 TIMEOUT_S = 30.0
 SECOND_NS = 10 ** 9
@@ -427,3 +436,14 @@ def test_closing_leaves_a_disk_that_hangs_behind(bench, monkeypatch):
     bench.collector.close()
     assert not go_on.is_set()
     go_on.set()
+
+
+@pytest.mark.parametrize('label, folder', [('mug', 'mug'), ('', 'none'), ('a/b', 'a_b'),
+                                           ('..', '_..')])
+def test_what_was_taught_is_kept_by_class_and_never_overwritten(tmp_path, label, folder):
+    rgb = np.full((8, 9, 3), (250, 0, 0), np.uint8)
+    for _ in range(2):
+        keep_taught(tmp_path, label, rgb, 5)
+    kept = sorted((tmp_path / 'taught' / folder).iterdir())
+    assert [path.name for path in kept] == ['0.000000005-2.jpg', '0.000000005.jpg']
+    assert abs(decode_rgb(kept[0]).astype(int) - rgb).max() < 6

@@ -24,6 +24,7 @@ class Bench:
         self.mailbox = Mailbox()
         self.handed_back = []
         self.active = True
+        self.gap = lambda cost_ms: True
         self.worker = Worker()
         self._noted = threading.Event()
 
@@ -32,8 +33,11 @@ class Bench:
 
     # As a pipeline
 
-    def take(self):
-        return self.mailbox.take()
+    def take(self, timeout_s=None):
+        return self.mailbox.take(timeout_s)
+
+    def has_gap(self, cost_ms):
+        return self.gap(cost_ms)
 
     def process(self, frame):
         return SimpleNamespace(frame=frame, prediction=self._process(frame))
@@ -412,3 +416,85 @@ def test_requests_that_wait_when_the_worker_stops_are_cancelled(start):
     gate.let_go()
     stopping.join(TIMEOUT_S)
     assert asked[1].cancelled() and all(work.done() for work in asked)
+
+
+def steps_of(done, *costs_ms):
+    """Yield costs; note each step, and the thread that it was done in, in `done`."""
+    for cost_ms in costs_ms:
+        yield cost_ms
+        done.append((cost_ms, threading.current_thread().name))
+
+
+def test_spare_time_work_is_done_in_the_worker_s_thread_though_no_frame_comes(start):
+    bench, done = start(lambda frame: 'answer'), []
+    assert bench.worker.spare_time(steps_of(done, 1.0, 2.0)).result(TIMEOUT_S) is None
+    assert done == [(1.0, NAME), (2.0, NAME)]
+
+
+def test_a_step_waits_for_a_gap_that_holds_it_and_frames_are_answered_meanwhile(start):
+    bench, done = start(lambda frame: 'answer'), []
+    bench.gap = lambda cost_ms: cost_ms < 2.0
+    end = bench.worker.spare_time(steps_of(done, 1.0, 2.0))
+    for number in range(3):
+        bench.work_on(Frame('image', number, 0, 0.0))
+    assert not end.done() and [cost_ms for cost_ms, _ in done] == [1.0]
+    bench.gap = lambda cost_ms: True
+    end.result(TIMEOUT_S)
+    assert [cost_ms for cost_ms, _ in done] == [1.0, 2.0]
+
+
+def test_between_two_steps_a_frame_that_waits_is_answered(start):
+    order = []
+    bench = start(lambda frame: order.append(frame.message))
+
+    def steps():
+        for number in range(3):
+            yield 1.0
+            order.append('step')
+            bench.mailbox.put(Frame('image', number, 0, 0.0))
+
+    bench.worker.spare_time(steps()).result(TIMEOUT_S)
+    assert [each for each in order if each == 'step' or each < 2] == ['step', 0, 'step', 1, 'step']
+
+
+def test_work_is_done_one_after_the_other_and_what_fails_is_told(start):
+    bench, done = start(lambda frame: 'answer'), []
+
+    def failing():
+        yield 1.0
+        raise ValueError('no such picture')
+
+    first, second = (bench.worker.spare_time(steps) for steps in (
+        failing(), steps_of(done, 5.0)))
+    second.result(TIMEOUT_S)
+    assert done and isinstance(first.exception(), ValueError)
+
+
+def test_work_that_waits_for_a_gap_when_the_worker_stops_is_cancelled(start):
+    bench = start(lambda frame: 'answer')
+    bench.gap = lambda cost_ms: False
+    end = bench.worker.spare_time(steps_of([], 1.0))
+    bench.worker.stop()
+    assert end.cancelled()
+
+
+def test_a_step_that_hangs_is_told_when_the_worker_is_replaced_and_the_rest_goes_on(start):
+    bench, hung, released, done = start(lambda frame: 'answer'), *(
+        threading.Event() for _ in range(2)), []
+
+    def hanging():
+        yield 1.0
+        hung.set()
+        released.wait(TIMEOUT_S)
+        raise Abandoned
+
+    first, second = (bench.worker.spare_time(steps) for steps in (
+        hanging(), steps_of(done, 5.0)))
+    assert hung.wait(TIMEOUT_S)
+    bench.worker.replace('it hung')
+    with pytest.raises(RuntimeError, match='it hung'):
+        first.result(TIMEOUT_S)
+    bench.start()
+    second.result(TIMEOUT_S)
+    released.set()
+    assert len(done) == 1

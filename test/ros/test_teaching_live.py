@@ -237,3 +237,17 @@ def test_what_waits_is_told_when_the_model_is_released(pupil):
 def test_what_was_never_taught_cannot_be_forgotten(pupil):
     answer = pupil().call(Forget, 'forget', label='cup')
     assert not answer.success and "no class 'cup'" in answer.message
+
+
+def test_pictures_worth_teaching_and_those_taught_are_kept_in_a_folder(pupil, tmp_path):
+    node = pupil(collect_dir=str(tmp_path / 'pictures'), collect_when='changed')
+    for kind in ('disc', 'stripes'):
+        node.teach(kind, 2)
+    taught = tmp_path / 'pictures' / 'taught'
+    node.listener.until(lambda: {path.name: len(list(path.glob('*.jpg'))) for path in
+                                 taught.glob('*')} == {'disc': 2, 'stripes': 2})
+    answers = tmp_path / 'pictures' / 'answers.csv'
+    while not (answers.exists() and 'disc' in answers.read_text()):
+        node.see('stripes')
+        node.see('disc')
+    assert list((tmp_path / 'pictures').glob('*.jpg'))

@@ -82,7 +82,8 @@ def test_what_was_not_taught_cannot_be_forgotten():
         taught(mug=1).forget(NONE)
 
 
-@pytest.mark.parametrize('label', [' mug', 'mug\n', 'm\x1bug', 'm' * (MAX_LABEL + 1), '\ud800'])
+@pytest.mark.parametrize('label', [' mug', 'mug\n', 'm\x1bug', 'm' * (MAX_LABEL + 1), '\ud800',
+                                   'None'])
 def test_a_name_that_no_class_can_have_is_refused(label):
     with pytest.raises(LabelError, match='cannot be the name of a class'):
         taught(mug=1).add(label, features(1))
