@@ -11,6 +11,7 @@ import numpy as np
 import rclpy
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import GetParameters, SetParametersAtomically
+from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter, parameter_value_to_python
@@ -18,9 +19,10 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from ltp_ros.action import Teach
 from ltp_ros.msg import Classification, Labels
 from ltp_ros.ros.images import from_pixels
-from ltp_ros.srv import Classify
+from ltp_ros.srv import Classify, Forget, LoadClasses, SaveClasses
 
 POLL_S = 0.1
 ANSWER_S = 10.0   # a node that is there answers at once
@@ -71,7 +73,10 @@ class ClassifierClient:
         self._clients: Dict[str, Client] = {
             service: self._node.create_client(kind, f'{node}/{service}') for service, kind in (
                 ('get_state', GetState), ('get_parameters', GetParameters),
-                ('set_parameters_atomically', SetParametersAtomically), ('classify', Classify))}
+                ('set_parameters_atomically', SetParametersAtomically), ('classify', Classify),
+                ('forget', Forget), ('save_classes', SaveClasses),
+                ('load_classes', LoadClasses))}
+        self._teach = ActionClient(self._node, Teach, f'{node}/teach')
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name='classifier_client', daemon=True)
@@ -82,6 +87,7 @@ class ClassifierClient:
         self._context.try_shutdown()
         self._thread.join()
         self._executor.shutdown()
+        self._teach.destroy()
         self._node.destroy_node()
 
     def __enter__(self) -> 'ClassifierClient':
@@ -168,11 +174,62 @@ class ClassifierClient:
         """
         if isinstance(image, np.ndarray):
             image = from_pixels(Header(), image)
-        response = self._call('classify', Classify.Request(image=image, keep_ratio=keep_ratio),
-                              timeout_s, again_s=math.inf)
+        return self._asked('classify', Classify.Request(image=image, keep_ratio=keep_ratio),
+                           timeout_s).classification
+
+    def teach(self, label: str = '', *, seconds: float = 0.0, frames: int = 0,
+              negative: bool = False, camera: str = '',
+              progress: Callable[[Any], None] = lambda feedback: None,
+              timeout_s: Optional[float] = None) -> Any:
+        """Teach a class from the next images of a camera; return the result of the action.
+
+        Args:
+            label: of the class; '' with `negative`.
+            seconds: how long; 0: until there are `frames`.
+            frames: how many images at most; 0: as many as come in `seconds`.
+            negative: whether they show none of the classes.
+            camera: its topic; '' where there is one.
+            progress: called with the feedback after each image, in another thread.
+            timeout_s: the longest wait.
+
+        Raises:
+            ClassifierError: if the node cannot, with its reason; what was taught before stays.
+        """
+        self._until(self._teach.server_is_ready, ANSWER_S, 'the action teach')
+        goal = self._teach.send_goal_async(
+            Teach.Goal(label=label, seconds=seconds, frames=frames, negative=negative,
+                       camera=camera), lambda message: progress(message.feedback))
+        self._until(goal.done, ANSWER_S, 'the action teach to be answered')
+        handle = goal.result()
+        result = handle.get_result_async()
+        try:
+            self._until(result.done, timeout_s, 'the images to be taught')
+        except BaseException:  # nobody waits for it any more
+            handle.cancel_goal_async()
+            raise
+        found = result.result().result
+        if not found.success:
+            raise ClassifierError(found.message)
+        return found
+
+    def forget(self, label: str, last: bool = False) -> int:
+        """Forget a class, or only its last image; return how many images of it are left."""
+        return self._asked('forget', Forget.Request(label=label, last=last)).examples
+
+    def save_classes(self, path: str = '') -> str:
+        """Have the node keep the taught classes in a file on its machine; return its path."""
+        return self._asked('save_classes', SaveClasses.Request(path=path)).path
+
+    def load_classes(self, path: str = '') -> Sequence[str]:
+        """Have the node read taught classes from a file on its machine; return their labels."""
+        return self._asked('load_classes', LoadClasses.Request(path=path)).labels
+
+    def _asked(self, service: str, request: Any,
+               timeout_s: Optional[float] = CLASSIFY_S) -> Any:
+        response = self._call(service, request, timeout_s, again_s=math.inf)
         if not response.success:
             raise ClassifierError(response.message)
-        return response.classification
+        return response
 
     def _call(self, service: str, request: Any, timeout_s: Optional[float],
               again_s: float = AGAIN_S) -> Any:

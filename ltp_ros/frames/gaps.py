@@ -8,6 +8,7 @@ from ltp_ros.frames.latency import NS_PER_MS
 WEIGHT = 0.1       # of the newest frame in what is typical
 SILENT_MS = 200.0  # after its expected time a frame is not waited for any longer
 HUNGRY_MS = 100.0  # without a gap that was long enough
+STARVED_MS = 500.0  # whoever has asked for it waits: now and then a frame is late instead
 
 
 class Gaps:
@@ -28,8 +29,11 @@ class Gaps:
 
     def hungry(self, now_ns: int) -> bool:
         """Return whether other work has waited too long for a gap."""
+        return self._waited(now_ns, HUNGRY_MS)
+
+    def _waited(self, now_ns: int, limit_ms: float) -> bool:
         since_ns = self._waiting_since_ns
-        return since_ns is not None and now_ns - since_ns > HUNGRY_MS * NS_PER_MS
+        return since_ns is not None and now_ns - since_ns > limit_ms * NS_PER_MS
 
     def allows(self, cost_ms: float, now_ns: int, next_ns: Optional[int], deadline_ms: float,
                lowest_ms: float) -> bool:
@@ -47,7 +51,8 @@ class Gaps:
         allowed = next_ns is None or not deadline_ms or slack_ms < 0
         if next_ns is not None and not allowed:
             overdue_ms = (now_ns - next_ns) / NS_PER_MS
-            allowed = overdue_ms + cost_ms <= slack_ms or overdue_ms > SILENT_MS
+            allowed = (overdue_ms + cost_ms <= slack_ms or overdue_ms > SILENT_MS
+                       or self._waited(now_ns, STARVED_MS))
         if allowed:
             self._waiting_since_ns = None
         elif self._waiting_since_ns is None:

@@ -3,7 +3,7 @@
 """Gaps between frames: other work makes no answer late, and does not starve."""
 import pytest
 
-from ltp_ros.frames.gaps import HUNGRY_MS, SILENT_MS, Gaps
+from ltp_ros.frames.gaps import HUNGRY_MS, SILENT_MS, STARVED_MS, Gaps
 
 MS = 1_000_000
 DEADLINE_MS, LOWEST_MS = 30.0, 8.0
@@ -52,3 +52,11 @@ def test_work_that_finds_no_gap_asks_for_one_until_it_has_had_it():
     assert gaps.hungry(int((10.1 + HUNGRY_MS) * MS))
     assert allows(gaps, 50.0, 120.0, 150.0)
     assert not gaps.hungry(int(1e6 * MS))
+
+
+def test_work_that_never_finds_a_gap_is_done_now_and_then_all_the_same():
+    gaps, done = Gaps(), []
+    for now_ms in range(0, 5000, 5):
+        if allows(gaps, 50.0, now_ms, now_ms):
+            done.append(now_ms)
+    assert 7 <= len(done) <= 10 and min(b - a for a, b in zip(done, done[1:])) > STARVED_MS

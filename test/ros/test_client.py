@@ -114,3 +114,33 @@ def test_a_closed_client_says_so(listener):
         pass
     with pytest.raises(ClassifierError, match='closed'):
         client.next_answer()
+
+
+def test_a_script_teaches_a_class_keeps_it_and_forgets_it(listener, client, start, tmp_path):
+    path, over = str(tmp_path / 'classes.safetensors'), threading.Event()
+    with start() as program:
+        client.wait_until_active(DEADLINE_S)
+        camera = listener.publisher('/ltp/image', program=program)
+
+        def film():
+            number = 0
+            while not over.wait(0.05):
+                camera.publish(picture(number := number + 1))
+
+        filming = threading.Thread(target=film, daemon=True)
+        filming.start()
+        heard = []
+        try:
+            result = client.teach('noise', frames=3, progress=heard.append, timeout_s=DEADLINE_S)
+            assert result.frames == result.examples == 3 and heard[-1].examples == 3
+            assert client.next_answer(DEADLINE_S).labels == ['noise']
+            assert client.save_classes(path) == path
+            assert client.forget('noise', last=True) == 2 and client.forget('noise') == 0
+            with pytest.raises(ClassifierError, match="no class 'noise'"):
+                client.forget('noise')
+            with pytest.raises(ClassifierError, match='label is empty'):
+                client.teach(seconds=1.0)
+            assert client.load_classes(path) == ['noise']
+        finally:
+            over.set()
+            filming.join()
