@@ -10,15 +10,16 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ltp_ros.backends import kept_choice
-from ltp_ros.backends.protocol import BackendAnswer, Log
+from ltp_ros.backends.protocol import MAX_CLASSES, BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.opening import ClassifierError, open_model, trial_frame
 from ltp_ros.reduction.keep_ratio import check_keep_ratio
-from ltp_ros.teaching import classes_file
+from ltp_ros.teaching import classes_file, temperatures
+from ltp_ros.teaching.backbone import Backbone
 from ltp_ros.teaching.classes import Classes
-from ltp_ros.teaching.classes_file import Backbone
 
 WARM_UP_RUNS = 3
+Ranked = Tuple[np.ndarray, np.ndarray]  # class ids and scores, best first
 
 
 class NotFiniteError(RuntimeError):
@@ -84,6 +85,7 @@ class Classifier:
         self._sizes = found.sizes
         self.taught = self.read_classes(config.classes) if config.classes else Classes(
             config.ladder)
+        self._temperatures = self._read_temperatures(config.temperatures)
 
     @property
     def labels(self) -> List[str]:
@@ -114,6 +116,14 @@ class Classifier:
         try:
             return classes_file.read(Path(path), self.backbone, self.config.ladder)
         except classes_file.ClassesError as error:
+            raise ClassifierError(str(error)) from error
+
+    def _read_temperatures(self, path: str) -> Dict[float, float]:
+        if not path:
+            return {}
+        try:
+            return temperatures.read(Path(path), self.backbone, self.config.ladder)
+        except temperatures.TemperaturesError as error:
             raise ClassifierError(str(error)) from error
 
     def features(self, rgb: np.ndarray) -> Dict[float, np.ndarray]:
@@ -210,14 +220,15 @@ class Classifier:
         if top_k < 1:
             raise ValueError(f'top_k {top_k} is not allowed; it must be at least 1')
         threshold = config.score_threshold if score_threshold is None else score_threshold
-        top_own = min(top_k, len(self.model_labels))
+        # At another temperature, a score depends on those of all classes
+        top_own = min(MAX_CLASSES if self._temperatures else top_k, len(self.model_labels))
         answer = self.backend(rgb, keep_ratio, top_own)
         # NaN is above no threshold, and not among the best: it would look like nothing recognised
         if len(answer.scores) < top_own or not (
                 np.isfinite(answer.scores).all() and np.isfinite(answer.features).all()):
             raise NotFiniteError(f'{self.model_name} gave NaN for an answer at keep_ratio '
                                  f'{keep_ratio:g} in {self.precision}')
-        class_ids, scores, unknown, known = self._chosen(
+        (class_ids, scores), unknown, known = self._chosen(
             answer, keep_ratio, top_k,
             config.unknown_threshold if unknown_threshold is None else unknown_threshold)
         confident = int((scores >= threshold).sum())  # scores descend
@@ -230,18 +241,25 @@ class Classifier:
             features=answer.features)
 
     def _chosen(self, answer: BackendAnswer, keep_ratio: float, top_k: int,
-                unknown_threshold: float) -> Tuple[np.ndarray, np.ndarray, float, bool]:
-        """Return class ids and scores, best first, how unknown the picture is, and if it is known.
+                unknown_threshold: float) -> Tuple[Ranked, float, bool]:
+        """Return the best classes, how unknown the picture is, and whether it is known.
 
         Of the classes that were taught if there are any, else of the model's own.
         """
         head = self.taught.heads.get(keep_ratio)
         if head is None:
-            return answer.class_ids, answer.scores, math.nan, True
+            return self._own(answer, keep_ratio, top_k), math.nan, True
         verdict = head.judge(answer.features)
         known, both = verdict.unknown <= unknown_threshold, self.config.keep_model_classes
         if both and not known:
-            return answer.class_ids, answer.scores, verdict.unknown, True
+            return self._own(answer, keep_ratio, top_k), verdict.unknown, True
         ids = np.argsort(-verdict.probabilities, kind='stable')[:top_k]
         first = len(self.model_labels) if both else 0
-        return ids + first, verdict.probabilities[ids], verdict.unknown, known
+        return (ids + first, verdict.probabilities[ids]), verdict.unknown, known
+
+    def _own(self, answer: BackendAnswer, keep_ratio: float, top_k: int) -> Ranked:
+        scores = answer.scores
+        if self._temperatures:
+            scores = temperatures.tempered(scores, len(self.model_labels),
+                                           self._temperatures[keep_ratio])
+        return answer.class_ids[:top_k], scores[:top_k]

@@ -114,6 +114,9 @@ class ClassifierConfig:
         5, 'maximum number of classes published', live=True, minimum=1, maximum=100)
     score_threshold: float = parameter(
         0.0, 'classes below this probability are left out', live=True, minimum=0.0, maximum=1.0)
+    temperatures: str = parameter(
+        '', "a file of ltp_evaluate --calibrate that makes the scores of the model's own classes "
+        'mean how often they are right, at every level; empty: as the softmax has them', path=True)
     classes: str = parameter(
         '', 'a file of classes that were taught (ltp_teach, ~/save_classes), in place of the '
         "model's own; empty: none yet", path=True)

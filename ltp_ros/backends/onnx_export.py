@@ -11,13 +11,13 @@ from typing import Dict, Iterator, Optional, Sequence, Tuple
 import torch
 from torch import nn
 
+from ltp_ros.backends.protocol import MAX_CLASSES
 from ltp_ros.model.features import logits_and_features
 
 # The last without LayerNormalization, which the TensorRT of JetPack 5 (8.5) does not know;
 # ONNX Runtime fuses it again
 OPSET = 16
 OUTPUTS = ('scores', 'class_ids', 'keep_indices', 'features')
-MAX_CLASSES = 100  # `top_k` may be no more
 TRACED_AT = 0.53   # a keep ratio at which every method has tokens of each kind
 
 

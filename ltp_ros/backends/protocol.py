@@ -7,6 +7,7 @@ from typing import Callable, NamedTuple, Optional, Protocol
 import numpy as np
 
 Log = Callable[[str], None]
+MAX_CLASSES = 100  # of an answer
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,7 @@
 For each level l and class c in the order of the card: `l.c.total` (D,) float64 and `l.c.kept`
 (n, D) int16, and `l.c.rest` (D, D) float64 where only sums are left of some pictures.
 """
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
@@ -16,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ltp_ros.files import plain, short
+from ltp_ros.teaching.backbone import Backbone, BackboneError, check_backbone, replace
 from ltp_ros.teaching.classes import MAX_CLASSES, Classes, LabelError, check_label
 from ltp_ros.teaching.examples import SCALE, Examples, Moments
 
@@ -23,8 +22,6 @@ FORMAT = 1
 CARD = 'ltp_ros_classes'  # the key of the card in the header
 MAX_BYTES = 4 * 2 ** 30
 MAX_LEVELS, MAX_FEATURES, MAX_COUNT = 100, 10_000, 2 ** 24
-
-Backbone = Mapping[str, object]  # JSON values that the features depend on, by name
 
 
 class ClassesError(ValueError):
@@ -61,25 +58,6 @@ def content(classes: Classes, backbone: Backbone) -> bytes:
     return save(tensors, {CARD: json.dumps(card)})
 
 
-def replace(path: Path, found: bytes) -> None:
-    """Have a file hold these bytes, or what it held before, whatever happens.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
-    # One name for all: what a process that was killed has left is overwritten by the next
-    partial = path.with_name(f'.{path.name}.partial')
-    try:
-        with partial.open('wb') as file:
-            file.write(found)
-            file.flush()
-            os.fsync(file.fileno())  # or the name may be on the disk before the content
-        partial.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-
-
 def read(path: Path, backbone: Backbone, keep_ratios: Sequence[float]) -> Classes:
     """Return the classes of a file, settled.
 
@@ -101,7 +79,7 @@ def read(path: Path, backbone: Backbone, keep_ratios: Sequence[float]) -> Classe
             return _Reader(card, file).classes(keep_ratios)
     except FileNotFoundError as error:
         raise ClassesError(f'{path} is not there; ltp_teach makes one') from error
-    except (ClassesError, LabelError) as error:
+    except (ClassesError, BackboneError, LabelError) as error:
         raise ClassesError(f'{path} cannot be used: {error}') from error
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError,
             OverflowError, RecursionError, MemoryError) as error:
@@ -116,13 +94,7 @@ def _check_backbone(card: Any, backbone: Backbone) -> None:
     if card.get('format') != FORMAT:
         raise ClassesError(f'its format is {short(card.get("format"))}, and {FORMAT} is read '
                            'here; use the ltp_ros that it was made with, or make it anew')
-    theirs = card['backbone']
-    for name, value in backbone.items():
-        if json.loads(json.dumps(value)) != theirs.get(name):
-            raise ClassesError(
-                f'its classes were taught to another model: {name} was '
-                f'{short(theirs.get(name))}, and is {short(value)} here. Use that one, or teach '
-                'the pictures again')
+    check_backbone(card['backbone'], backbone, 'its classes were taught to')
 
 
 class _Reader:

@@ -26,6 +26,7 @@ from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError, Note
 from ltp_ros.model.card import ModelError
+from ltp_ros.opening import resolve_precision
 from ltp_ros.research.accuracy.lesson import NONE_FOLDER, Lesson, label_of, open_pictures
 from ltp_ros.research.accuracy.taught_features import features_of
 from ltp_ros.research.datasets import DatasetError
@@ -33,6 +34,7 @@ from ltp_ros.teaching import classes_file
 from ltp_ros.teaching.classes import Classes, LabelError
 from ltp_ros.teaching.examples import NONE, NotTaughtError
 from ltp_ros.tools.reports.teaching import make_table, rows_of, sentences
+from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, add_ladder_flags, program_parser
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
@@ -95,6 +97,8 @@ def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifi
                           'to begin' if args.add else f'{output} is there already; give --add to '
                           'go on teaching its classes, or another --output')
     images, labels, names = open_pictures(args.images, note)
+    # Not the fastest number format of this machine at this moment: what is taught is kept
+    args.precision = resolve_precision(args.precision, select_device(args.device))
     classifier = Classifier(ClassifierConfig(
         **{name: getattr(args, name) for name in CLASSIFIER_FLAGS},
         alpha=check('alpha', args.alpha), keep_ratios=check('keep_ratios', args.keep_ratios)))
@@ -127,7 +131,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             'program': 'ltp_teach', **provenance(classifier.device.type),
             'precision': classifier.precision, 'backend': classifier.backend.name,
             **classifier.backbone, 'images': args.images, 'file': args.output,
-            'taught': len(lesson.names), 'repeated': len(lesson.repeated),
+            'taught': lesson.num_taught, 'repeated': len(lesson.repeated),
             'none': lesson.classes.counts.get(NONE, 0), 'rows': [row._asdict() for row in rows]})
     except ERRORS as error:
         tell(str(error))

@@ -68,6 +68,7 @@ def refusal(capsys, *argv, **more):
 
 def opened(output, ratios=LADDER):
     return Classifier(ClassifierConfig(model='demo', device='cpu', backend='eager',
+                                       precision='float32',
                                        keep_ratios=ratios, classes=str(output)))
 
 
@@ -112,6 +113,12 @@ def test_a_picture_in_the_wrong_folder_is_named(folder, output, capsys):
     assert row['in_the_way'] == {'blue': ['red/astray.png']}
     assert ('red is taken for blue in 20 % of its pictures; look at red/astray.png'
             in capsys.readouterr().out)
+
+
+def test_a_picture_that_stood_in_the_way_before_is_named_again(folder, output):
+    save(folder / 'red' / 'astray.png', picture(COLOURS['blue'], 50))
+    before = taught(folder, output)['rows']
+    assert taught(folder, output, '--add')['rows'] == before
 
 
 def test_at_most_three_pictures_are_named_and_a_rare_mistake_is_not(folder, output):

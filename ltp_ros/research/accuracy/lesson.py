@@ -3,7 +3,7 @@
 """Folders of pictures as classes to teach."""
 from collections import Counter
 from pathlib import Path
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ltp_ros.teaching.classes import Classes, check_label
 from ltp_ros.teaching.examples import NONE, whole
 
 NONE_FOLDER = 'none'  # in any case
+ROUNDING = 4  # in 2 ** 14: features of a picture in float32 differ by less, whatever the backend
 
 
 class Pictures(NamedTuple):
@@ -63,6 +64,17 @@ def open_pictures(folder: str, note: Note) -> Pictures:
                      else name_of(image, index) for index, image in enumerate(image_set.images)])
 
 
+def same_picture(row: np.ndarray, rows: np.ndarray) -> Optional[np.ndarray]:
+    """Return the row (D,) of a picture as it was taught, None if it was not.
+
+    Args:
+        row: of the picture, (D,) int16; see `ltp_ros.teaching.examples.whole`.
+        rows: of those that were taught, (n, D).
+    """
+    found = np.flatnonzero(abs(rows.astype(np.int32) - row).max(axis=1) <= ROUNDING)
+    return rows[found[0]] if len(found) else None
+
+
 class Lesson:
     """Teaches pictures that were not taught before, and remembers which picture each was.
 
@@ -75,27 +87,28 @@ class Lesson:
     def __init__(self, classes: Classes):
         self.classes = classes
         self.names: Dict[Tuple[str, bytes], str] = {}  # by label and row at the highest level
-        self.repeated: List[str] = []
+        self.num_taught = 0
+        self.repeated: List[str] = []  # names of pictures that were taught before
         self._top = max(classes.keep_ratios)
-        before = classes.levels[self._top].classes if classes.levels else {}
-        self._taught: Set[Tuple[str, bytes]] = {
-            (label, row.tobytes()) for label, moments in before.items() for row in moments.kept}
 
     def add(self, label: str, features: Mapping[float, np.ndarray], name: str) -> None:
         """Teach a picture by its features (D,) at every level."""
-        key = label, whole(features[self._top]).tobytes()
-        if key in self._taught:
+        row = whole(features[self._top])
+        before = self.classes.levels[self._top].classes if self.classes.levels else {}
+        same = same_picture(row, before[label].kept) if label in before else None
+        if same is None:
+            self.classes.add(label, features)
+            self.num_taught += 1
+            same = row
+        else:
             self.repeated.append(name)
-            return
-        self.classes.add(label, features)
-        self._taught.add(key)
-        self.names[key] = name
+        self.names.setdefault((label, same.tobytes()), name)
 
     def doubts(self, note: Note) -> None:
         """Tell what the user should know of the pictures."""
         if self.repeated:
-            note(f'not taught again: {len(self.repeated)} pictures that look to the model exactly '
-                 f'as another of their class: {some_of(map(plain, self.repeated))}')
+            note(f'not taught again: {len(self.repeated)} pictures that look to the model just as '
+                 f'another of their class: {some_of(map(plain, self.repeated))}')
         single = [plain(label) for label, count in self.classes.counts.items()
                   if label != NONE and count == 1]
         if single:

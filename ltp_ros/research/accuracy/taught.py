@@ -6,7 +6,7 @@ n pictures of known classes, m of none of them; C classes.
 """
 import itertools
 import math
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 from scipy.stats import rankdata
@@ -24,7 +24,7 @@ class Bin(NamedTuple):
     """The answers whose probability lies in one of BINS intervals of equal width."""
 
     place: int          # 0..BINS - 1
-    count: int
+    n: int
     probability: float  # the mean, 0..1
     accuracy: float     # share that is right, 0..1
 
@@ -67,8 +67,8 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 
     The mean over the answers of how far the probability of their bin is from its accuracy.
     """
-    total = sum(each.count for each in bins)
-    return 100.0 * sum(each.count * abs(each.probability - each.accuracy) for each in bins) / total
+    total = sum(each.n for each in bins)
+    return 100.0 * sum(each.n * abs(each.probability - each.accuracy) for each in bins) / total
 
 
 def auroc(known: np.ndarray, unknown: np.ndarray) -> float:
@@ -136,6 +136,6 @@ def crossed(heads: Mapping[float, Head], features: Mapping[float, Sequence[np.nd
             None if strangers is None else judge(heads[taught], strangers[asked]))}
 
 
-def own_level(rows: Sequence[Row]) -> List[Row]:
+def own_level(rows: Sequence[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
     """Return the rows of heads that are asked at the level that they were taught at."""
     return [row for row in rows if row['taught_keep_ratio'] == row['keep_ratio']]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes  # optional
     from matplotlib.figure import Figure
 
+LARGEST = 150.0  # points ** 2: the area of a bin of all images
 DARK = 0.55  # of the range of the heat map; numbers are white below it
 
 
@@ -35,7 +36,7 @@ def draw(figure: 'Figure', result: Mapping[str, Any], bins: Mapping[float, Seque
 
 def _colours(count: int) -> Sequence[Any]:
     from matplotlib import colormaps  # noqa: PLC0415
-    return colormaps['viridis'](np.linspace(0.0, 0.85, count))
+    return list(colormaps['viridis'](np.linspace(0.0, 0.85, count)))
 
 
 def _draw_reliability(axes: 'Axes', result: Mapping[str, Any], bins: Mapping[float, Sequence[Bin]],
@@ -44,12 +45,16 @@ def _draw_reliability(axes: 'Axes', result: Mapping[str, Any], bins: Mapping[flo
               if row['keep_ratio'] == row['taught_keep_ratio']}
     axes.plot((0, 1), (0, 1), color='0.6', linestyle='--', label='calibrated')
     for ratio, members in bins.items():
-        axes.plot([each.probability for each in members], [each.accuracy for each in members],
-                  'o-', markersize=3.5, color=colours[ratio],
-                  label=f'keep ratio {ratio:g}, ECE {errors[ratio]:.1f} %')
+        points = [each.probability for each in members], [each.accuracy for each in members]
+        axes.plot(*points, linewidth=0.8, color=colours[ratio],
+                  label=f'keep {ratio:g}: ECE {errors[ratio]:.1f} %')
+        # Bins of few images are noise, and look small
+        axes.scatter(*points, s=[LARGEST * each.n / result['n'] for each in members],
+                     color=colours[ratio], zorder=3)
     axes.set(ylabel='share that is right', xlim=(0, 1), ylim=(0, 1.02))
     axes.tick_params(labelbottom=False)
-    axes.legend(fontsize='small', loc='upper left')
+    # Beside the axes, where it hides no point
+    axes.legend(fontsize='x-small', loc='upper left', bbox_to_anchor=(1, 1), frameon=False)
     axes.grid(alpha=0.3)
 
 
@@ -59,7 +64,7 @@ def _draw_counts(axes: 'Axes', bins: Mapping[float, Sequence[Bin]],
     for ratio, members in bins.items():
         counts = np.zeros(BINS)
         for each in members:
-            counts[each.place] = each.count
+            counts[each.place] = each.n
         axes.stairs(counts, edges, color=colours[ratio])
     axes.set(xlabel='probability of the answer', ylabel='images')
     axes.grid(alpha=0.3)

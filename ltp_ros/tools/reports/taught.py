@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The tables of `ltp_evaluate --classes`."""
-from typing import Any, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from rich import box
 from rich.table import Table
@@ -10,8 +10,11 @@ from rich.text import Text
 from ltp_ros.files import plain
 from ltp_ros.research.accuracy.taught import KNOWN_ACCEPTED, own_level
 
+WIDTH = 70  # of titles and captions, in characters
+
+
 def make_tables(result: Mapping[str, Any]) -> List[Table]:
-    """Return the levels as a table, and if there are several the heads at other levels than theirs.
+    """Return the levels as a table, and the heads at other levels as one if there are several.
 
     Args:
         result: the JSON file.
@@ -25,16 +28,16 @@ def make_tables(result: Mapping[str, Any]) -> List[Table]:
 
 def _levels(result: Mapping[str, Any]) -> Table:
     columns = {'keep': 'keep_ratio', 'top-1': 'top1', 'ece': 'ece'}
-    caption = 'in percent; ece: how far the probabilities are from the share that is right'
+    caption = 'in percent; ece: how far the probabilities are from the accuracy'
     if result['n_unknown']:
-        columns.update({'auroc': 'auroc', 'fpr95': 'fpr95', 'auroc ': 'auroc_softmax',
-                        'fpr95 ': 'fpr95_softmax'})
+        columns.update({'auroc': 'auroc', 'fpr95': 'fpr95', 'auroc\nsoftmax': 'auroc_softmax',
+                        'fpr95\nsoftmax': 'fpr95_softmax'})
         caption += (f'\nauroc: how well {result["n_unknown"]} unknown images are told from known '
                     f'ones;\nfpr95: unknown ones accepted where {100 * KNOWN_ACCEPTED:g} % of the '
-                    'known are;\nthe last two: by 1 minus the probability of the best class')
+                    'known are;\nsoftmax: by 1 minus the probability of the best class')
     table = Table(title=Text(plain('{num_classes} classes taught to {model}, on {n} images, '
                                    '{precision}'.format(**result))), caption=caption,
-                  box=box.SIMPLE_HEAD)
+                  box=box.SIMPLE_HEAD, min_width=WIDTH)
     for heading in columns:
         table.add_column(heading, justify='right', no_wrap=True)
     for row in own_level(result['rows']):
@@ -46,9 +49,10 @@ def _levels(result: Mapping[str, Any]) -> Table:
 
 
 def _crossed(rows: Sequence[Mapping[str, Any]], ratios: Sequence[float]) -> Table:
-    found = {(row['taught_keep_ratio'], row['keep_ratio']): row['top1'] for row in rows}
+    found: Dict[Tuple[float, float], float] = {
+        (row['taught_keep_ratio'], row['keep_ratio']): row['top1'] for row in rows}
     table = Table(title='top-1 of a head that is asked at another level', box=box.SIMPLE_HEAD,
-                  caption='down: taught at this keep ratio; across: asked at it')
+                  min_width=WIDTH, caption='down: taught at this keep ratio; across: asked at it')
     for heading in ('', *map('{:g}'.format, ratios)):
         table.add_column(heading, justify='right', no_wrap=True)
     for taught in ratios:

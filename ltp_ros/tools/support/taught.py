@@ -14,7 +14,7 @@ from ltp_ros.files import short, some_of
 from ltp_ros.images import EncodedImage, Note, spread
 from ltp_ros.opening import resolve_precision
 from ltp_ros.research.accuracy.batches import model_classes
-from ltp_ros.research.accuracy.lesson import label_of
+from ltp_ros.research.accuracy.lesson import label_of, same_picture
 from ltp_ros.research.accuracy.taught import Bin, crossed, judge, reliability
 from ltp_ros.research.accuracy.taught_features import features_of
 from ltp_ros.research.accuracy.taught_plot import draw
@@ -98,9 +98,8 @@ def see(classifier: Classifier, images: Sequence[EncodedImage], what: str, bar: 
 def taught_before(seen: Seen, classes: Classes) -> int:
     """Return how many of the pictures are among those that were taught."""
     ratio = max(classes.levels)
-    kept = {row.tobytes() for moments in classes.levels[ratio].classes.values()
-            for row in moments.kept}
-    return sum(whole(each).tobytes() in kept for each in seen.features[ratio])
+    kept = np.concatenate([moments.kept for moments in classes.levels[ratio].classes.values()])
+    return sum(same_picture(whole(each), kept) is not None for each in seen.features[ratio])
 
 
 def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress, note: Note
@@ -151,11 +150,9 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress, note:
 
 def run(args: argparse.Namespace, given: Sequence[str], bar: Progress, note: Note,
         figure: 'Optional[Figure]') -> None:
-    """Measure, print the tables, and write what `args` asks for; see `measure`.
+    """Measure, print the tables, and write what `args` asks for.
 
-    Args:
-        args, given, bar, note: as of `measure`.
-        figure: an empty one to draw in and save; None: no plot.
+    As `measure`, and draws in an empty `figure`, which is saved, unless it is None.
     """
     with shown(bar):
         result, bins = measure(args, given, bar, note)
