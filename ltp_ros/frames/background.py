@@ -79,5 +79,5 @@ def in_thread(function: Callable[[], T]) -> 'futures.Future[T]':
         except BaseException as error:  # noqa: BLE001  it is for whoever waits
             future.set_exception(error)
 
-    threading.Thread(target=run, name='ltp_files', daemon=True).start()
+    threading.Thread(target=run, name='ltp_aside', daemon=True).start()
     return future

@@ -139,7 +139,7 @@ class Pipeline:
         """Return whether other work may come before the next frame; see `Gaps.allows`."""
         lowest = self.costs.get(self.lowest_keep_ratio)
         return self._gaps.allows(cost_ms, self._now_ns(), self.mailbox.next_ns,
-                                 self.config.tuner.deadline_ms, lowest.p99_ms if lowest else 0.0)
+                                 self.config.tuner.deadline_ms, lowest.median_ms if lowest else 0.0)
 
     def process(self, frame: Frame) -> ProcessedFrame:
         """Decode and classify a frame.
@@ -252,7 +252,7 @@ class Pipeline:
         stages_ms = timer.stages_ms
         self._publish_ms += PUBLISH_WEIGHT * (stages_ms['publish'] - self._publish_ms)
         service_ms = stages_ms['decode'] + stages_ms['publish']
-        self._gaps.note(service_ms + age_ms)
+        self._gaps.note(service_ms + age_ms, late=0 < tuner.deadline_ms < budget_used_ms)
         if self._controller.arrived_too_late(age_ms, service_ms):
             decision = Decision.LATE_ARRIVAL
         else:

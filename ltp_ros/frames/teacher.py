@@ -15,9 +15,8 @@ from ltp_ros.teaching.classes import Classes
 from ltp_ros.teaching.examples import NONE, NotTaughtError
 
 INTERVAL_NS = 100_000_000  # of pictures that are taught: those of one moment teach the same
-WAITING = 2                # pictures that wait for a gap; more would be old before they are taught
 SHOW_EVERY_NS = 500_000_000  # while a class is taught
-FIT_MS = 10.0              # what a head takes, about
+FIT_MS = 6.0               # what a head takes, about
 KEPT_FRAMES = 30           # that `picture_of` can still find
 KEPT_BYTES = 32 * 2 ** 20
 
@@ -190,11 +189,12 @@ class Teacher:
             progress.accuracy, progress.confused_with = head.own_accuracy(progress.label)
 
     def _wants(self, session: Session, processed: ProcessedFrame) -> bool:
-        taken_ns, waiting = processed.frame.receive_ns, session.asked - session.progress.taught
+        taken_ns = processed.frame.receive_ns
         if session.frames and session.asked >= session.frames:
             return False
-        if waiting >= WAITING or (session.last_ns is not None
-                                  and taken_ns - session.last_ns < INTERVAL_NS):
+        # One that waits for a gap is old before it is taught, and keeps the end waiting
+        if session.asked > session.progress.taught or (
+                session.last_ns is not None and taken_ns - session.last_ns < INTERVAL_NS):
             return False
         session.last_ns = taken_ns
         return True
@@ -221,7 +221,8 @@ class Teacher:
 
     def _settle(self) -> Iterator[float]:
         classes = self.classes
-        for keep_ratio in classes.keep_ratios:
+        # Not in a thread beside the frames: even one that yields to all makes a frame late in fifty
+        for keep_ratio in classes.levels:
             yield FIT_MS
             classes.fit(keep_ratio)
         before = self._pipeline.classifier.labels

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import List, NamedTuple, Tuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import lapack
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp, ndtr, softmax
+from scipy.special import log_softmax, ndtr
 
 from ltp_ros.teaching.examples import NONE, SCALE, Examples, whole
 
@@ -81,8 +81,9 @@ class Head:
         row = whole(features).astype(np.float32) / SCALE
         energies = squared_distances((self.whitening @ row)[None], self.means)
         found = strangeness(energies, len(self.labels), self.temperature, self.distances)
-        probabilities = softmax(-0.5 * energies[0] / self.temperature)
-        return Verdict(probabilities[:len(self.labels)], float(self.strangeness.below(found)[0]))
+        odds = np.exp(0.5 * (energies[0].min() - energies[0]) / self.temperature)
+        probabilities = odds[:len(self.labels)] / odds.sum()
+        return Verdict(probabilities, float(self.strangeness.below(found)[0]))
 
     def own_accuracy(self, label: str) -> Tuple[float, str]:
         """Return how well the pictures of a class are recognised when left out.
@@ -114,8 +115,9 @@ def fit(examples: Examples) -> Head:
     spread = (np.trace(within) + TYPICAL_SPREAD) / (freedom + 1.0)
     weight = freedom + num_features
     within[np.diag_indices(num_features)] += spread  # num_features * spread / num_features
-    lower = np.linalg.cholesky(within / weight)
-    whitening = solve_triangular(lower, np.eye(num_features), lower=True).astype(np.float32)
+    # LAPACK itself: half the time, of which a node has little
+    lower, _ = lapack.dpotrf(within / weight, lower=1)
+    whitening = lapack.dtrtri(lower, lower=1)[0].astype(np.float32)
     centres = means.astype(np.float32) @ whitening.T
     left_out = _leave_out(examples, names, counts, whitening, centres, weight)
     temperature = _temperature(left_out)
@@ -151,7 +153,9 @@ def strangeness(energies: np.ndarray, known: int, temperature: float,
     found = distances.standard(log_distances(energies, known))
     if energies.shape[1] > known:
         odds = -0.5 * energies / temperature
-        found = found + odds[:, known] - logsumexp(odds[:, :known], axis=1)
+        best = odds[:, :known].max(axis=1)  # scipy's logsumexp takes 0.1 ms, a frame 5
+        found = found + odds[:, known] - best - np.log(
+            np.exp(odds[:, :known] - best[:, None]).sum(axis=1))
     return found
 
 

@@ -30,7 +30,7 @@ def test_work_is_done_if_the_next_frame_is_still_in_time_at_the_lowest_level(cos
 def test_what_frames_take_besides_is_left_to_them():
     gaps = Gaps()
     for _ in range(100):
-        gaps.note(10.0)
+        gaps.note(10.0, late=False)
     assert allows(gaps, 11.9, 0.0, 0.0) and not allows(gaps, 12.1, 0.0, 0.0)
 
 
@@ -60,3 +60,17 @@ def test_work_that_never_finds_a_gap_is_done_now_and_then_all_the_same():
         if allows(gaps, 50.0, now_ms, now_ms):
             done.append(now_ms)
     assert 7 <= len(done) <= 10 and min(b - a for a, b in zip(done, done[1:])) > STARVED_MS
+
+
+def test_where_frames_after_other_work_are_late_more_is_kept_in_reserve():
+    gaps = Gaps()
+    assert allows(gaps, 20.0, 0.0, 0.0)
+    for _ in range(5):
+        gaps.note(0.0, late=True)  # only the first comes after other work
+    assert allows(gaps, 21.4, 0.0, 0.0) and not allows(gaps, 21.6, 0.0, 0.0)
+    gaps.note(0.0, late=False)
+    assert not allows(gaps, 21.6, 0.0, 0.0)
+    for _ in range(100):
+        assert allows(gaps, 1.0, 0.0, 0.0)
+        gaps.note(0.0, late=False)
+    assert allows(gaps, 22.0, 0.0, 0.0)
