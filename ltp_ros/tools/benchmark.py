@@ -33,7 +33,8 @@ from ltp_ros.tools.support.progress import shown
 # Modules in benchmarks/, imported on demand since some need ROS. Each has a docstring that
 # describes the measurement, PARENTS, add_arguments(parser), and run(args, bar), which shows its
 # progress in `bar` and returns an exit code, or None for 0
-COMMANDS = ('choose', 'deadline', 'tuner', 'overload', 'soak', 'fuzz', 'node', 'methods', 'gpu')
+COMMANDS = ('choose', 'deadline', 'tuner', 'overload', 'soak', 'fuzz', 'node', 'methods',
+            'teaching', 'gpu')
 
 
 def build_parser(command: str = '') -> argparse.ArgumentParser:

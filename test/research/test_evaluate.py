@@ -25,9 +25,9 @@ from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.model.vit import create_vit, data_config
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.datasets import DatasetError, ImageSet
-from ltp_ros.tools import evaluate as program
 from ltp_ros.tools.evaluate import main
 from ltp_ros.tools.reports.evaluation import make_table
+from ltp_ros.tools.support import evaluation as program
 
 CLASSES = [0, 1, 2, 3, 4, 5, 6, 0, 1]
 

@@ -42,23 +42,29 @@ class Seen(NamedTuple):
     features: Dict[float, List[np.ndarray]]  # (D,) of each, by keep ratio
 
 
-def config_of(args: argparse.Namespace, given: Sequence[str]) -> ClassifierConfig:
+def config_of(args: argparse.Namespace, given: Sequence[str],
+              flag: str = '--classes') -> ClassifierConfig:
     """Return the classifier that a command line asks for.
+
+    Args:
+        args: the command line.
+        given: the names of its flags that are not as by default.
+        flag: what asks for it.
 
     Raises:
         ConfigError: if it has flags that do not go together.
     """
-    if not args.classes:
+    if args.unknown and not args.classes:
         raise ConfigError('--unknown goes with --classes: only classes that were taught have '
                           'pictures of none of them')
-    unfit = [f'--{name.replace("_", "-")}' for name in ELSEWHERE if name in given]
+    elsewhere = ('plot', 'classes', *ELSEWHERE[1:]) if flag == '--calibrate' else ELSEWHERE
+    unfit = [f'--{name.replace("_", "-")}' for name in elsewhere if name in given]
     if unfit:
-        raise ConfigError(f'--classes does not go with {", ".join(unfit)}; leave that out')
+        raise ConfigError(f'{flag} does not go with {", ".join(unfit)}; leave that out')
     several = [name for name in ('methods', 'scores', 'alpha')
                if len(getattr(args, name)) > 1 or 'all' in getattr(args, name)]
     if several:
-        raise ConfigError(f'--{several[0]} has several values, and classes are taught with one; '
-                          'give that')
+        raise ConfigError(f'--{several[0]} has several values, and {flag} is for one; give that')
     return ClassifierConfig(
         **{**{name: getattr(args, name) for name in FLAGS},
            'precision': resolve_precision(args.precision, select_device(args.device))},

@@ -1,0 +1,170 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ltp_evaluate --calibrate`: scores of a model's own classes that mean something."""
+import argparse
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from ltp_ros.backends.protocol import MAX_CLASSES
+from ltp_ros.classifier import Classifier
+from ltp_ros.files import plain
+from ltp_ros.images import Note, read_images, spread
+from ltp_ros.research.accuracy.batches import model_classes
+from ltp_ros.research.accuracy.taught import calibration_error, reliability
+from ltp_ros.research.datasets import open_image_set, open_images
+from ltp_ros.teaching import temperatures
+from ltp_ros.teaching.temperatures import fit_labels, fit_shares, tempered
+from ltp_ros.tools.support.output_files import check_writable, write_json
+from ltp_ros.tools.support.progress import shown
+from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.taught import config_of
+
+
+class Answers(NamedTuple):
+    """The best classes of each picture at one level, best first: K = MAX_CLASSES, or all."""
+
+    scores: np.ndarray     # (n, K)
+    class_ids: np.ndarray  # (n, K)
+
+    def shares_of(self, class_ids: np.ndarray) -> np.ndarray:
+        """Return what each picture's classes (n, K) have here, 0 where they are not among it."""
+        found = np.zeros(class_ids.shape)
+        for row, ids, scores, wanted in zip(found, self.class_ids, self.scores, class_ids):
+            by_class = dict(zip(ids.tolist(), scores.tolist()))
+            row[:] = [by_class.get(each, 0.0) for each in wanted.tolist()]
+        return found
+
+    def of(self, chosen: slice) -> 'Answers':
+        """Return those of some pictures."""
+        return Answers(self.scores[chosen], self.class_ids[chosen])
+
+
+def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress,
+            note: Note) -> Dict[str, Any]:
+    """Find the temperatures and write them; return the JSON file of the run.
+
+    Args:
+        args: the command line of `ltp_evaluate`.
+        given: the names of its flags that are not as by default.
+        bar: shows the progress.
+        note: called with what the user should know.
+
+    Raises:
+        ClassifierError, ConfigError, ImageFileError, ModelError, OSError: if an input cannot be
+            used.
+    """
+    classifier = Classifier(config_of(args, given, '--calibrate'))
+    labels: Optional[np.ndarray] = None
+    if args.no_labels:
+        images: Sequence[Any] = open_images(args.images)
+    else:
+        image_set = open_image_set(args.images)
+        images, labels = image_set.images, model_classes(
+            image_set, classifier.model_labels, args.images)
+    chosen = spread(len(images), args.limit)
+    answers, read = answers_of(classifier, [images[index] for index in chosen], bar, note)
+    truth = None if labels is None else labels[chosen][read]
+    num_classes = len(classifier.model_labels)
+    found = {ratio: fitted(each, answers, truth, num_classes)
+             for ratio, each in answers.items()}
+    temperatures.write(Path(args.calibrate), found, classifier.backbone)
+    return {
+        'program': 'ltp_evaluate', **provenance(classifier.device.type),
+        'precision': classifier.precision, 'backend': classifier.backend.name,
+        'model': classifier.model_name, 'method': classifier.config.method,
+        'images': args.images, 'n': len(read), 'file': args.calibrate,
+        'rows': [{'keep_ratio': ratio, 'temperature': found[ratio],
+                  **errors_of(each, answers, truth, num_classes)}
+                 for ratio, each in answers.items()]}
+
+
+def answers_of(classifier: Classifier, images: Sequence[Any], bar: Progress, note: Note
+               ) -> Tuple[Dict[float, Answers], List[int]]:
+    """Return the answers at each level, and the indices of the pictures that could be read."""
+    ladder, most = classifier.config.ladder, min(MAX_CLASSES, len(classifier.model_labels))
+    found: Dict[float, Any] = {ratio: ([], []) for ratio in ladder}
+    read, task = [], bar.add_task('calibrating', total=len(images))
+    for index, rgb in read_images(images, len(images), note, classifier.data_config.resize_size):
+        read.append(index)
+        for ratio, (scores, class_ids) in found.items():
+            answer = classifier.backend(rgb, ratio, most)
+            scores.append(answer.scores)
+            class_ids.append(answer.class_ids)
+        bar.update(task, completed=index + 1)
+    return {ratio: Answers(*map(np.array, each)) for ratio, each in found.items()}, read
+
+
+def fitted(answers: Answers, levels: Dict[float, Answers], truth: Optional[np.ndarray],
+           num_classes: int, chosen: slice = slice(None)) -> float:
+    """Return the temperature of a level, by some of the pictures.
+
+    Args:
+        answers: of the level.
+        levels: of all; without labels, the highest says what the others should.
+        truth: the class of each picture (n,); None: there are no labels.
+        num_classes: C.
+        chosen: the pictures.
+    """
+    mine = answers.of(chosen)
+    if truth is not None:
+        return fit_labels(mine.scores, mine.class_ids == truth[chosen, None], num_classes)
+    return fit_shares(mine.scores, levels[max(levels)].of(chosen).shares_of(mine.class_ids),
+                      num_classes)
+
+
+def errors_of(answers: Answers, levels: Dict[float, Answers], truth: Optional[np.ndarray],
+              num_classes: int) -> Dict[str, Optional[float]]:
+    """Return top-1 and the calibration errors before and after, in percent.
+
+    Each half of the pictures is asked at the temperature that was found on the other.
+    """
+    if truth is None:
+        return {'top1': None, 'ece_before': None, 'ece': None}
+    halves = [slice(0, None, 2), slice(1, None, 2)]
+    asked = np.empty_like(answers.scores, np.float64)
+    for half, other in zip(halves, reversed(halves)):
+        asked[half] = tempered(answers.scores[half], num_classes,
+                               fitted(answers, levels, truth, num_classes, other))
+    right = answers.class_ids[:, 0] == truth
+
+    def error(scores: np.ndarray) -> float:
+        return calibration_error(reliability(scores[:, 0], right))
+
+    return {'top1': 100.0 * float(right.mean()), 'ece_before': error(answers.scores),
+            'ece': error(asked)}
+
+
+def make_table(result: Dict[str, Any]) -> Table:
+    """Return the levels as a table."""
+    table = Table(title=Text(plain('{model}, {method}, on {n} images'.format(**result))),
+                  box=box.SIMPLE_HEAD, caption='in percent; each half of the images is asked at '
+                  'the\ntemperature of the other; ece: how far the best scores are\nfrom the '
+                  'accuracy', min_width=64)
+    columns = {'keep': 'keep_ratio', 'temperature': 'temperature', 'top-1': 'top1',
+               'ece before': 'ece_before', 'ece': 'ece'}
+    for heading in columns:
+        table.add_column(heading, justify='right')
+    formats = {'keep': 'g', 'temperature': '.2f'}
+    for row in result['rows']:
+        table.add_row(*('' if row[key] is None else format(row[key], formats.get(heading, '.1f'))
+                        for heading, key in columns.items()))
+    return table
+
+
+def run(args: argparse.Namespace, given: Sequence[str], bar: Progress, note: Note) -> None:
+    """Find the temperatures, print the table, and write what `args` asks for; as `measure`."""
+    check_writable(args.calibrate)
+    with shown(bar):
+        result = measure(args, given, bar, note)
+    out = Console()
+    out.print(make_table(result))
+    out.print(f'To use them, start the node with temperatures:={Path(args.calibrate).absolute()}',
+              soft_wrap=True, markup=False, highlight=False)
+    write_json(args.json, result)
