@@ -71,6 +71,8 @@ def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
     _frame_seen(picture, data_config, region)
     answer = (f'{prediction.labels[0]} {prediction.scores[0]:.2f}' if prediction.labels
               else 'nothing above the threshold')
+    if not prediction.known:
+        answer = f'unknown, nearest: {answer}' if prediction.labels else 'unknown'
     kept = f'{prediction.num_keep}/{prediction.num_patches} tokens'
     scale = max(rgb.shape[1] / 900.0, 0.35)
     banner = picture[:round(80 * scale)]

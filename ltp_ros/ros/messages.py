@@ -74,9 +74,12 @@ def from_health(stamp: Time, node_name: str, statuses: Iterable[Status]) -> Diag
 
 
 def to_vision_msgs(message: Classification) -> 'VisionClassification':
-    """Return the same answer as vision_msgs/Classification, for nodes that speak that."""
+    """Return the same answer as vision_msgs/Classification, for nodes that speak that.
+
+    It has no word for unknown: the nearest class would be taken for the answer.
+    """
     result = VisionClassification(header=message.header)
-    for label, score in zip(message.labels, message.scores):
+    for label, score in zip(message.labels, message.scores) if message.known else ():
         result.results.append(ObjectHypothesis(class_id=label, score=score))
     return result
 

@@ -1,9 +1,21 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_teach`: teach a model, which stays as it is, classes of your own from folders of pictures.
+"""`ltp_teach`: teach a model, which stays as it is, classes of your own.
 
-Each folder in FOLDER is a class of its name; in one named "none" are pictures of none of them. The
-node takes the file as the parameter classes.
+  ltp_teach FOLDER --output FILE [--add] [--forget LABEL ...]
+      Teach a model from pictures. Each folder in FOLDER is a class of its name;
+      in one named "none" are pictures of none of them. A node takes FILE as the
+      parameter classes.
+
+  ltp_teach --live LABEL [--seconds S | --frames N] [--save [FILE]]
+  ltp_teach --live --negative | --forget LABEL ... | --save [FILE]
+      Teach a running node from its camera, while it goes on answering: a class,
+      or what is none of them. Or have it forget classes, or keep them in a file.
+
+  ltp_teach --review DIR [--labels FILE]
+      Sort pictures, such as a node keeps in its collect_dir. First draw them on
+      a sheet, with a table beside it to fill in; then, with the table as
+      --labels, move them into the class folders that the first way takes.
 """
 import sys
 
@@ -13,136 +25,142 @@ if __name__ == '__main__':  # before what takes seconds to import
     sys.exit(programs.ltp_teach())
 
 import argparse
-import json
-from pathlib import Path
-from typing import List, Optional, Tuple
+import importlib
+import os
+import signal
+from types import ModuleType
+from typing import Any, List, Optional
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import safe_open
 
-from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
-from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.config import ClassifierConfig, ConfigError
 from ltp_ros.files import expand
-from ltp_ros.images import ImageFileError, Note
-from ltp_ros.model.card import ModelError
-from ltp_ros.opening import resolve_precision
-from ltp_ros.research.accuracy.lesson import NONE_FOLDER, Lesson, label_of, open_pictures
-from ltp_ros.research.accuracy.taught_features import features_of
-from ltp_ros.research.datasets import DatasetError
-from ltp_ros.teaching import classes_file
-from ltp_ros.teaching.classes import Classes, LabelError
-from ltp_ros.teaching.examples import NONE, NotTaughtError
-from ltp_ros.tools.reports.teaching import make_table, rows_of, sentences
-from ltp_ros.tools.support.device import select_device
-from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, add_ladder_flags, program_parser
-from ltp_ros.tools.support.output_files import check_writable, write_json
-from ltp_ros.tools.support.progress import shown
-from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.flags import (
+    CLASSIFIER_FLAGS,
+    add_ladder_flags,
+    checked,
+    number,
+    program_parser,
+)
 from ltp_ros.tools.support.telling import teller
 
-ERRORS = (ClassifierError, ConfigError, ImageFileError, LabelError, ModelError, NotFiniteError,
-          NotTaughtError, OSError)
+USAGE = '''%(prog)s FOLDER --output FILE [option ...]
+       %(prog)s --live [LABEL] [option ...]
+       %(prog)s --review DIR [option ...]'''
+WAYS = {'images': ('FOLDER', 'teach_folder'), 'live': ('--live', 'teach_live'),
+        'review': ('--review', 'teach_review')}  # what the user calls it, its module
+LIVE = {'live', 'seconds', 'frames', 'negative', 'camera', 'node', 'save'}
+REVIEW = {'review', 'sheet'}
+SHARED = {'forget': {'images', 'live'}, 'quiet': {'images', 'live'},
+          'labels': {'images', 'review'}}
+MAX_SECONDS, MAX_FRAMES = 86_400.0, 2 ** 32 - 1
+
+seconds = number(float, f'above 0 and at most {MAX_SECONDS:g}',
+                 lambda value: 0 < value <= MAX_SECONDS)
+frames = number(int, f'from 1 to {MAX_FRAMES}', lambda value: 1 <= value <= MAX_FRAMES)
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows the description as it is written, and the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> Optional[str]:
+        return super()._get_help_string(action) if action.default else action.help
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_teach`."""
-    parser = program_parser('ltp_teach', __doc__, CLASSIFIER_FLAGS)
-    add = parser.add_argument
-    add('images', type=expand, metavar='FOLDER', help='a folder of class folders, or an .npz with '
-        'jpeg, offsets, labels and class_names')
-    add('--output', type=expand, required=True, metavar='FILE',
+    parser = program_parser('ltp_teach', __doc__,
+                            [name for name in CLASSIFIER_FLAGS if name != 'labels'])
+    parser.formatter_class, parser.usage = _Help, USAGE
+    add = parser.add_argument_group('with FOLDER, besides the model above').add_argument
+    add('images', type=expand, nargs='?', metavar='FOLDER', help='a folder of class folders, or '
+        'an .npz with jpeg, offsets, labels and class_names')
+    add('--output', type=expand, metavar='FILE',
         help='the file of the classes; a node with the same model takes it as classes:=FILE')
     add('--add', action='store_true', help='go on teaching the classes of FILE; pictures that '
         'were taught before are not taught twice')
-    add('--forget', nargs='+', default=[], metavar='LABEL',
-        help='with --add: classes to forget first; "none": the pictures of none of them')
-    add_ladder_flags(parser, 'the levels that are taught; a node may have no others')
+    add('--forget', nargs='+', default=[], metavar='LABEL', help='classes to forget first, with '
+        '--add or --live; "none": the pictures of none of them')
+    add_ladder_flags(parser, 'with FOLDER: the levels that are taught; a node may have no others')
+    group = parser.add_argument_group('with --live')
+    add = group.add_argument
+    add('--live', nargs='?', const='', metavar='LABEL', help='teach a running node this class')
+    add('--negative', action='store_true', help='show what is none of the classes; no LABEL')
+    length = group.add_mutually_exclusive_group().add_argument
+    length('--seconds', type=seconds, metavar='S', help='how long; 5, if --frames is not given')
+    length('--frames', type=frames, metavar='N', help='how many pictures')
+    add('--camera', default='', metavar='TOPIC', help='its camera, where the node has several')
+    add('--node', default='/ltp/classifier', metavar='NAME', help='the full name of the node')
+    add('--save', nargs='?', const='', metavar='FILE', help='afterwards keep the classes in FILE '
+        'on the machine of the node; without FILE, in that of its parameter classes')
+    add = parser.add_argument_group('with --review').add_argument
+    add('--review', type=expand, metavar='DIR', help='a folder of pictures')
+    add('--sheet', type=expand, metavar='FILE', help='the sheet, a .jpg; by default DIR_sheet.jpg '
+        'beside DIR')
+    add('--labels', type=checked('labels'), default=ClassifierConfig.labels, metavar='FILE',
+        help='the table, filled in: CSV with the columns file or number, and label; with FOLDER: '
+        'the labels of the model, as the parameter labels of the node')
     return parser
 
 
-def begin(args: argparse.Namespace, classifier: Classifier) -> Classes:
-    """Return what is taught before the first picture: nothing, or with --add that of the file.
+def way_of(given: List[str]) -> str:
+    """Return which way to work the flags ask for: a key of WAYS.
+
+    Args:
+        given: names of the flags that are not at their defaults.
 
     Raises:
-        ClassifierError, ConfigError, NotTaughtError: if the file cannot be gone on with.
+        ConfigError: if they go together with none.
     """
-    ladder = classifier.config.ladder
-    if not args.add:
-        return Classes(ladder)
-    classes = classifier.read_classes(args.output)
-    with safe_open(args.output, framework='np') as file:
-        ratios = json.loads(file.metadata()[classes_file.CARD])['keep_ratios']
-    if set(ratios) - set(ladder):
-        raise ConfigError(f'{args.output} was taught at the keep ratios '
-                          f'{" ".join(map("{:g}".format, ratios))}, and those that are not taught '
-                          'now would be lost; give all of them to --keep-ratios')
-    for name in args.forget:
-        classes.forget(label_of(name))
-    return classes
+    ways = [way for way in WAYS if way in given]
+    if len(ways) != 1:
+        what = ' and '.join(WAYS[way][0] for way in ways) + ' do not go together' if ways else (
+            'nothing to teach from is given')
+        raise ConfigError(f'{what}; expected a FOLDER, --live or --review: see ltp_teach --help')
+    for name in given:
+        own = SHARED.get(name) or {'live' if name in LIVE else 'review' if name in REVIEW
+                                   else 'images'}
+        if ways[0] not in own:
+            raise ConfigError(f'--{name.replace("_", "-")} goes with '
+                              f'{" or ".join(WAYS[way][0] for way in WAYS if way in own)}, not '
+                              f'with {WAYS[ways[0]][0]}')
+    if ways[0] == 'images' and 'output' not in given:
+        raise ConfigError('the file of the classes is not named; expected --output FILE')
+    return ways[0]
 
 
-def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifier, Lesson]:
-    """Teach the pictures, and write the file.
-
-    Raises:
-        One of ERRORS: if an input cannot be used; a file that was there is then as it was.
-    """
-    output = Path(args.output)
-    if args.forget and not args.add:
-        raise ConfigError('--forget goes with --add, since it forgets classes of a file that is '
-                          'there')
-    if output.exists() != args.add:
-        raise ConfigError(f'{output} is not there, so nothing can be added to it; leave --add out '
-                          'to begin' if args.add else f'{output} is there already; give --add to '
-                          'go on teaching its classes, or another --output')
-    images, labels, names = open_pictures(args.images, note)
-    # Not the fastest number format of this machine at this moment: what is taught is kept
-    args.precision = resolve_precision(args.precision, select_device(args.device))
-    classifier = Classifier(ClassifierConfig(
-        **{name: getattr(args, name) for name in CLASSIFIER_FLAGS},
-        alpha=check('alpha', args.alpha), keep_ratios=check('keep_ratios', args.keep_ratios)))
-    lesson = Lesson(begin(args, classifier))
-    if not {*labels, *lesson.classes.labels} - {NONE}:
-        raise DatasetError(f'{args.images!r} has pictures of none of the classes alone; expected '
-                           f'a folder for each class beside {NONE_FOLDER}')
-    task = bar.add_task('teaching', total=len(images))
-    for index, features in features_of(classifier, images, note,
-                                       lambda done: bar.update(task, completed=done)):
-        lesson.add(labels[index], features, names[index])
-    lesson.classes.settle()
-    classes_file.write(output, lesson.classes, classifier.backbone)
-    return classifier, lesson
+def imported(name: str) -> ModuleType:
+    """Import what one way alone needs: ROS or torch. Ctrl-C ends the program at any moment."""
+    def end(received: int, frame: Any) -> None:
+        os._exit(programs.INTERRUPTED)
+    handled = [received for received in programs.STOP
+               if signal.getsignal(received) is signal.default_int_handler]
+    for received in handled:
+        signal.signal(received, end)
+    try:
+        return importlib.import_module(f'ltp_ros.tools.support.{name}')
+    finally:
+        for received in handled:
+            signal.signal(received, signal.default_int_handler)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run `ltp_teach`; return the exit code."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
     errors = Console(stderr=True)
     tell = teller(errors, 'ltp_teach')
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
-               TimeRemainingColumn())
     try:
-        check_writable(args.output, args.json)
-        with shown(Progress(*columns, console=errors, disable=args.quiet)) as bar:
-            classifier, lesson = teach(args, bar, tell)
-        rows = rows_of(lesson.classes, lesson.names)
-        write_json(args.json, {
-            'program': 'ltp_teach', **provenance(classifier.device.type),
-            'precision': classifier.precision, 'backend': classifier.backend.name,
-            **classifier.backbone, 'images': args.images, 'file': args.output,
-            'taught': lesson.num_taught, 'repeated': len(lesson.repeated),
-            'none': lesson.classes.counts.get(NONE, 0), 'rows': [row._asdict() for row in rows]})
-    except ERRORS as error:
+        way = imported(WAYS[way_of([name for name, value in vars(args).items()
+                                    if value != parser.get_default(name)])][1])
+    except ConfigError as error:
+        tell(str(error))
+        return 2
+    try:
+        way.run(args, tell, errors)
+    except way.ERRORS as error:
         tell(str(error))
         return 2
     except KeyboardInterrupt:
-        return 130
-    out = Console()
-    out.print(make_table(classifier.model_name, lesson.classes, rows))
-    for sentence in sentences(rows):
-        out.print(sentence, soft_wrap=True, markup=False, highlight=False)
-    lesson.doubts(tell)
-    out.print(f'To use it, start the node with classes:={Path(args.output).absolute()}',
-              soft_wrap=True, markup=False, highlight=False)
+        return programs.INTERRUPTED
     return 0

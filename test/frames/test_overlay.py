@@ -1,6 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The picture for people: bright where the model looked, dim elsewhere."""
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -177,3 +179,12 @@ def test_a_tiny_region_of_a_large_picture_is_drawn(region):
     picture = draw(random_picture(720, 1280), prediction_of(range(16)), GRID,
                    config_of('squash'), region)
     assert picture.shape == (360, 640, 3)
+
+
+def test_what_is_unknown_does_not_look_like_an_answer():
+    black, known = np.zeros((480, 640, 3), np.uint8), prediction_of((1,))
+    strange = dataclasses.replace(known, known=False)
+    nothing = dataclasses.replace(strange, labels=(), scores=())
+    pictures = [draw(black, each, GRID, config_of()) for each in (known, strange, nothing)]
+    for index, picture in enumerate(pictures):
+        assert not any(np.array_equal(picture, other) for other in pictures[index + 1:])

@@ -188,6 +188,18 @@ def test_the_same_answer_goes_out_as_vision_msgs():
     assert [(r.class_id, r.score) for r in result.results] == [('tabby', 0.5), ('Käse', 0.25)]
 
 
+def test_of_what_is_unknown_vision_msgs_names_no_class():
+    pytest.importorskip('vision_msgs.msg', reason='vision_msgs is not installed')
+    strange = dataclasses.replace(PREDICTION, known=False, unknown=0.99)
+    message = messages.from_prediction(header(), '/image', 'demo', strange)
+    assert not message.known and message.labels and not messages.to_vision_msgs(message).results
+
+
+def test_without_taught_classes_how_unknown_a_picture_is_is_not_a_number():
+    message = messages.from_prediction(header(), '/image', 'demo', PREDICTION)
+    assert message.known and math.isnan(message.unknown)
+
+
 def test_the_labels_are_also_label_info():
     pytest.importorskip('vision_msgs.msg', reason='vision_msgs is not installed')
     info = messages.to_label_info(Labels(header=header(), labels=['cat', 'dog']), 0.25)

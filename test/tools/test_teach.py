@@ -11,7 +11,7 @@ import pytest
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.teaching.examples import NONE
-from ltp_ros.tools import teach as program
+from ltp_ros.tools.support import teach_folder
 from ltp_ros.tools.teach import main
 
 COLOURS = {'red': (200, 40, 40), 'green': (40, 200, 40), 'blue': (40, 40, 200)}
@@ -295,7 +295,7 @@ def test_pictures_that_make_no_classes_are_refused(make, words, tmp_path, output
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_model_is_loaded(
         folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(program, 'Classifier', lambda config: pytest.fail('loaded'))
+    monkeypatch.setattr(teach_folder, 'Classifier', lambda config: pytest.fail('loaded'))
     assert 'cannot be written' in refusal(capsys, folder, tmp_path / 'nowhere' / 'x')
 
 

@@ -10,8 +10,10 @@ from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from ltp_ros.images import spread
+from ltp_ros.files import plain
+from ltp_ros.images import Note, spread
 from ltp_ros.research.accuracy.taught import auroc, calibration_error, judge, reliability
+from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.teaching.examples import NONE, Examples
 from ltp_ros.teaching.head import Head, fit
 
@@ -19,18 +21,37 @@ TOGETHER = 3          # classes that are taught where the others are unknown
 NEGATIVES = 20        # pictures that are taught as none of the classes
 UNKNOWN_COUNTS = (20, 50)
 REFUSED_ABOVE = 0.95  # `Verdict.unknown` of a picture that is refused
-PENALTIES = (0.1, 1.0, 10.0)  # of the ridge regression, by the mean variance of a feature
+PENALTIES = (0.1, 1.0, 10.0)  # of the ridge regression, by n trace / D of the covariance
 
-Level = Sequence[np.ndarray]  # features (n, D) of the pictures of each class
-Row = Dict[str, Optional[float]]
+Rows = Sequence[np.ndarray]  # features (n, D) of the pictures of each class
+Numbers = Dict[str, float]
+Advance = Callable[[], None]
 
 
 class Part(NamedTuple):
     """Pictures that are taught, and all others of the same classes."""
 
-    taught: List[np.ndarray]  # (count, D) of each class
-    asked: np.ndarray         # (n, D)
-    truth: np.ndarray         # (n,) int64, indices of the classes
+    taught: Rows             # (count, D) of each class
+    asked: List[np.ndarray]  # (D,) of each
+    truth: np.ndarray        # (n,) int64, indices of the classes
+
+
+def allowed_counts(counts: Sequence[int], sizes: Mapping[str, int], note: Note) -> List[int]:
+    """Return the counts, ascending, that leave a picture of each class to ask.
+
+    Raises:
+        BenchmarkError: if there are none, or fewer than two classes.
+    """
+    if len(sizes) < 2:
+        raise BenchmarkError('there are fewer than two classes; expected a folder of each')
+    label, size = min(sizes.items(), key=lambda item: item[1])
+    found = [count for count in sorted({*counts}) if count < size]
+    words = f'{plain(label)} has {size} usable images, and one at least has to be asked'
+    if not found:
+        raise BenchmarkError(f'{words}; give fewer to --counts')
+    if max(counts) >= size:
+        note(f'no more than {found[-1]} photos a class are taught: {words}')
+    return found
 
 
 def orders(sizes: Sequence[int], draw: int) -> List[np.ndarray]:
@@ -39,80 +60,74 @@ def orders(sizes: Sequence[int], draw: int) -> List[np.ndarray]:
     return [rng.permutation(size) for size in sizes]
 
 
-def split(classes: Level, order: Sequence[np.ndarray], count: int) -> Part:
+def split(classes: Rows, order: Sequence[np.ndarray], count: int) -> Part:
     """Return the first `count` pictures of each class, in this order, and the rest."""
     rest = [rows[places[count:]] for rows, places in zip(classes, order)]
-    return Part([rows[places[:count]] for rows, places in zip(classes, order)],
-                np.concatenate(rest), np.repeat(np.arange(len(rest)), [len(each) for each in rest]))
+    return Part([rows[places[:count]] for rows, places in zip(classes, order)], list(
+        np.concatenate(rest)), np.repeat(np.arange(len(rest)), [len(each) for each in rest]))
 
 
-def head_of(taught: Level, none: Sequence[np.ndarray] = ()) -> Head:
+def head_of(taught: Rows, none: Sequence[np.ndarray] = ()) -> Head:
     """Return the head of classes, in this order, and of features (D,) of none of them."""
     examples = Examples(taught[0].shape[1])
-    for index, rows in enumerate(taught):
+    labels = [f'{index:05d}' for index in range(len(taught))]  # heads sort them
+    for label, rows in zip([*labels, NONE], [*taught, none]):
         for row in rows:
-            examples.add(f'{index:05d}', examples.row(row))  # heads sort by label
-    for row in none:
-        examples.add(NONE, examples.row(row))
+            examples.add(label, examples.row(row))
     return fit(examples)
 
 
-def unit(features: np.ndarray) -> np.ndarray:
-    """Return features (n, D) scaled to unit length, float64."""
-    return features / np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
+def unit(features: Sequence[np.ndarray]) -> np.ndarray:
+    """Return features (D,) scaled to unit length, (n, D) float64."""
+    found = np.asarray(features, np.float64)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
-def mean_distances(taught: Level, asked: np.ndarray) -> np.ndarray:
+def mean_distances(taught: Rows, asked: Sequence[np.ndarray]) -> np.ndarray:
     """Return the Euclidean distances (n, C) of pictures from the means of the classes."""
-    means = np.stack([unit(rows).mean(axis=0) for rows in taught])
+    means = [unit(list(rows)).mean(axis=0) for rows in taught]
     return np.linalg.norm(unit(asked)[:, None] - means, axis=2)
 
 
-def ridge_scores(taught: Level, asked: np.ndarray) -> np.ndarray:
+def ridge_scores(taught: Rows, asked: Sequence[np.ndarray]) -> np.ndarray:
     """Return the scores (n, C) of a ridge regression to one-hot targets.
 
-    Of PENALTIES, times n trace / D of the covariance, that with the least squared error on the
-    taught pictures, each left out in turn.
+    Of PENALTIES, that with the least squared error on taught pictures, each left out in turn.
     """
-    rows, targets = unit(np.concatenate(taught)), np.repeat(
-        np.eye(len(taught)), [len(each) for each in taught], axis=0)
+    rows = unit([row for each in taught for row in each])
+    targets = np.repeat(np.eye(len(taught)), [len(each) for each in taught], axis=0)
     centre, offset = rows.mean(axis=0), targets.mean(axis=0)
     u, s, vt = np.linalg.svd(rows - centre, full_matrices=False)
     wanted = u.T @ (targets - offset)
 
     def error(penalty: float) -> float:
         shrunk = s ** 2 / (s ** 2 + penalty)
-        leverage = (u ** 2) @ shrunk + 1.0 / len(rows)
+        left = 1.0 - 1.0 / len(rows) - (u ** 2) @ shrunk
         residual = targets - offset - u @ (shrunk[:, None] * wanted)
-        return float((residual ** 2 / (1.0 - leverage[:, None]) ** 2).sum())
+        return float(((residual / left[:, None]) ** 2).sum())
 
-    penalty = min((factor * float((s ** 2).sum()) / rows.shape[1] for factor in PENALTIES),
-                  key=error)
-    weights = vt.T @ ((s / (s ** 2 + penalty))[:, None] * wanted)
-    return (unit(asked) - centre) @ weights + offset
+    penalty = min((s ** 2).sum() / rows.shape[1] * np.array(PENALTIES), key=error)
+    return (unit(asked) - centre) @ vt.T @ ((s / (s ** 2 + penalty))[:, None] * wanted) + offset
 
 
-def known_rows(levels: Mapping[float, Level], counts: Sequence[int], draws: int,
-               advance: Callable[[], None]) -> Iterator[Row]:
+def known_rows(levels: Mapping[float, Rows], counts: Sequence[int], draws: int,
+               advance: Advance) -> Iterator[Dict[str, Optional[float]]]:
     """Yield how often and how surely pictures are recognised, for each count and level.
 
     Args:
         levels: the pictures, by keep ratio.
-        counts: how many of each class are taught; each leaves one to ask.
+        counts: how many of each class are taught.
         draws: how many.
         advance: called after every draw.
     """
     top = max(levels)
-    sizes = [len(rows) for rows in levels[top]]
     for count in counts:
-        found: Dict[float, List[Dict[str, float]]] = {ratio: [] for ratio in levels}
+        found: Dict[float, List[Numbers]] = {ratio: [] for ratio in levels}
         for draw in range(draws):
-            order = orders(sizes, draw)
+            order = orders([len(rows) for rows in levels[top]], draw)
             full = head_of(split(levels[top], order, count).taught)
             for ratio, classes in levels.items():
-                part = split(classes, order, count)
-                found[ratio].append(_known(part, full, full if ratio == top else
-                                           head_of(part.taught)))
+                found[ratio].append(_known(split(classes, order, count), full))
             advance()
         for ratio, rows in found.items():
             yield {'count': count, 'keep_ratio': ratio, 'draws': draws, **_means(rows),
@@ -120,59 +135,47 @@ def known_rows(levels: Mapping[float, Level], counts: Sequence[int], draws: int,
                    if draws > 1 else None}
 
 
-def _known(part: Part, full: Head, own: Head) -> Dict[str, float]:
-    verdicts = judge(own, part.asked)
+def _known(part: Part, full: Head) -> Numbers:
+    verdicts = judge(head_of(part.taught), part.asked)
     right = verdicts.best == part.truth
-
-    def share(answers: np.ndarray) -> float:
-        return 100.0 * float((answers == part.truth).mean())
-
-    return {'top1': 100.0 * float(right.mean()),
-            'top1_full_head': share(judge(full, part.asked).best),
-            'top1_nearest_mean': share(mean_distances(part.taught, part.asked).argmin(axis=1)),
-            'top1_ridge': share(ridge_scores(part.taught, part.asked).argmax(axis=1)),
+    answers = {'top1': verdicts.best, 'top1_full_head': judge(full, part.asked).best,
+               'top1_nearest_mean': mean_distances(part.taught, part.asked).argmin(axis=1),
+               'top1_ridge': ridge_scores(part.taught, part.asked).argmax(axis=1)}
+    return {**{name: 100.0 * float((best == part.truth).mean()) for name, best in answers.items()},
             'ece': calibration_error(reliability(verdicts.probability, right)),
             'known_refused': 100.0 * float((verdicts.unknown > REFUSED_ABOVE).mean())}
 
 
 def combinations(num_classes: int, most: int) -> List[Tuple[int, ...]]:
-    """Return which TOGETHER classes are taught in each draw, evenly spread over all ways."""
+    """Return which TOGETHER classes are taught in each draw; none if no others are left."""
     ways = list(itertools.combinations(range(num_classes), TOGETHER))
-    return [ways[place] for place in spread(len(ways), most)]
+    return [ways[place] for place in spread(len(ways), most)] if num_classes > TOGETHER else []
 
 
-def unknown_rows(levels: Mapping[float, Level], unrelated: Optional[Mapping[float, np.ndarray]],
-                 counts: Sequence[int], draws: int, advance: Callable[[], None]
-                 ) -> Iterator[Row]:
+def unknown_rows(levels: Mapping[float, Rows], unrelated: Optional[Mapping[float, np.ndarray]],
+                 counts: Sequence[int], draws: int, advance: Advance) -> Iterator[Numbers]:
     """Yield how well pictures of other classes are told from those of TOGETHER that are taught.
 
-    Every number of a draw is of the same pictures: those of one of the other classes that are
-    taught as none, NEGATIVES or half of them, are never asked.
-
-    Args:
-        levels: the pictures, of more than TOGETHER classes, by keep ratio.
-        unrelated: features (n, D) of pictures to teach as none, by keep ratio; or None.
-        counts: how many of each class are taught.
-        draws: how many at most; each has other classes.
-        advance: called after every draw.
+    All numbers of a draw are of the same pictures: those of one of the other classes that are
+    taught as none, NEGATIVES or half of them, are never asked. Arguments as of `known_rows`;
+    `unrelated`: features (n, D) of pictures of anything else, by keep ratio.
     """
     sizes = [len(rows) for rows in levels[max(levels)]]
     extra = [len(unrelated[max(levels)])] if unrelated else []
     ways = combinations(len(sizes), draws)
     for count in counts:
-        found: Dict[float, List[Dict[str, float]]] = {ratio: [] for ratio in levels}
+        found: Dict[float, List[Numbers]] = {ratio: [] for ratio in levels}
         for draw, way in enumerate(ways):
             order = orders([*sizes, *extra], draw)
             others = [index for index in range(len(sizes)) if index not in way]
             near = others[draw % len(others)]
-            negatives = order[near][:min(NEGATIVES, sizes[near] // 2)]
+            taken = order[near][:min(NEGATIVES, sizes[near] // 2)]
             for ratio, classes in levels.items():
                 part = split([classes[index] for index in way],
                              [order[index] for index in way], count)
-                strangers = np.concatenate([
-                    np.delete(classes[index], negatives if index == near else [], axis=0)
-                    for index in others])
-                none = {'auroc_negatives': classes[near][negatives]}
+                strangers = [row for index in others for row in np.delete(
+                    classes[index], taken if index == near else [], axis=0)]
+                none = {'auroc_negatives': classes[near][taken]}
                 if unrelated:
                     none['auroc_unrelated'] = unrelated[ratio][order[-1][:NEGATIVES]]
                 found[ratio].append(_unknown(part, strangers, none))
@@ -181,20 +184,18 @@ def unknown_rows(levels: Mapping[float, Level], unrelated: Optional[Mapping[floa
             yield {'count': count, 'keep_ratio': ratio, 'draws': len(ways), **_means(rows)}
 
 
-def _unknown(part: Part, strangers: np.ndarray, none: Mapping[str, np.ndarray]
-             ) -> Dict[str, float]:
+def _unknown(part: Part, strangers: Rows, none: Mapping[str, np.ndarray]) -> Numbers:
     head = head_of(part.taught)
     known, unknown = judge(head, part.asked), judge(head, strangers)
-    near, far = (mean_distances(part.taught, asked).min(axis=1)
-                 for asked in (part.asked, strangers))
     found = {'auroc': auroc(known.unknown, unknown.unknown),
              'auroc_softmax': auroc(-known.probability, -unknown.probability),
-             'auroc_nearest_mean': auroc(near, far)}
+             'auroc_nearest_mean': auroc(mean_distances(part.taught, part.asked).min(axis=1),
+                                         mean_distances(part.taught, strangers).min(axis=1))}
     for name, rows in none.items():
         head = head_of(part.taught, list(rows))
         found[name] = auroc(judge(head, part.asked).unknown, judge(head, strangers).unknown)
     return found
 
 
-def _means(rows: Sequence[Mapping[str, float]]) -> Dict[str, float]:
+def _means(rows: Sequence[Numbers]) -> Numbers:
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Dict, List, Mapping
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -19,8 +19,10 @@ from ltp_ros.images import ImageFileError, decode_rgb, image_files
 from ltp_ros.teaching.classes import LabelError, check_label
 from ltp_ros.teaching.examples import NONE
 
+TAUGHT = 'taught'  # what a node was taught lies there, by class: see collector.keep_taught
 SHEET = 'contact_sheet.jpg'  # may lie in the folder; a sheet of another name may not
 NONE_NAME = 'none'  # in tables and as a folder, of pictures that show none of the classes
+COLUMNS = ('number', 'file', 'label', 'answered')  # the last is only a hint
 PAGE = 60  # pictures on a sheet
 LINE, LETTER, WHITE, GREY = 14, 7, 255, 160  # height and width of text in pixels, colours
 MAX_NAME = 255  # bytes, of a folder
@@ -32,11 +34,16 @@ class ReviewError(ValueError):
 
 
 def pictures_of(folder: Path) -> List[Path]:
-    """Return the pictures in a folder and its subfolders; the first has number 1 on the sheet."""
-    return [path for path in image_files(folder) if not _SHEETS.fullmatch(path.name)]
+    """Return the pictures in a folder and its subfolders; the first has number 1 on the sheet.
+
+    Those in TAUGHT have their class already, and are left alone.
+    """
+    return [path for path in image_files(folder) if not _SHEETS.fullmatch(path.name)
+            and path.relative_to(folder).parts[:1] != (TAUGHT,)]
 
 
-def contact_sheet(folder: Path, output: Path, columns: int = 6, tile: int = 160) -> int:
+def contact_sheet(folder: Path, output: Path, columns: int = 6, tile: int = 160,
+                  pictures: Optional[Sequence[Path]] = None) -> int:
     """Draw all pictures of a folder, with their numbers, names and answers; return how many.
 
     Args:
@@ -44,18 +51,19 @@ def contact_sheet(folder: Path, output: Path, columns: int = 6, tile: int = 160)
         output: a JPEG of 60 pictures; of more, sheets with -2, -3, ... after its stem.
         columns: tiles side by side.
         tile: width and height of a picture's place, in pixels.
+        pictures: of the folder, as `pictures_of` had them; None: as it has them now.
 
     Raises:
         ReviewError: if the sheet would be one of the pictures itself.
         OSError: if it cannot be written.
     """
-    pictures = pictures_of(folder)
+    pictures = pictures_of(folder) if pictures is None else pictures
     if _is_inside(str(output), folder) and not _SHEETS.fullmatch(output.name):
         raise ReviewError(f'{output} would be one of the pictures itself; write it outside of '
                           f'{folder}, or call it {SHEET}')
     answers = _answers(folder / ANSWERS)
     for first in range(0, len(pictures), PAGE):
-        tiles = [_tile(path, number, tile, answers.get(path.name, ''))
+        tiles = [_tile(path, number, tile, _caption(answers.get(path.name, {})))
                  for number, path in enumerate(pictures[first:first + PAGE], first + 1)]
         page = first // PAGE + 1
         path = output if page == 1 else output.with_name(f'{output.stem}-{page}{output.suffix}')
@@ -64,6 +72,35 @@ def contact_sheet(folder: Path, output: Path, columns: int = 6, tile: int = 160)
                          for left in range(0, len(tiles), columns)])[..., ::-1].copy()
         path.write_bytes(cv2.imencode('.jpg', bgr)[1].tobytes())
     return len(pictures)
+
+
+def write_labels_csv(path: Path, folder: Path, pictures: Sequence[Path]) -> None:
+    """Write a table for `read_labels_csv` in which the labels are to be filled in.
+
+    Args:
+        path: must not be there yet.
+        folder: of the pictures; its `ANSWERS` says what was recognised.
+        pictures: in the order of their numbers on the sheet.
+
+    Raises:
+        ReviewError: if a name is not UTF-8.
+        OSError: if the table is there already, or cannot be written.
+    """
+    answers = _answers(folder / ANSWERS)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator='\n')
+    rows.writerow(COLUMNS)
+    rows.writerows((number, picture.relative_to(folder).as_posix(), '',
+                    answers.get(picture.name, {}).get('label_1', ''))
+                   for number, picture in enumerate(pictures, 1))
+    try:
+        content = text.getvalue().encode('utf-8-sig')  # the mark tells Excel that it is UTF-8
+    except UnicodeEncodeError as error:
+        raise ReviewError(f'the name of a picture in {folder} is not UTF-8: '
+                          f'{short(text.getvalue()[error.start - 40:error.end + 40])}; rename '
+                          'it') from error
+    with path.open('xb') as file:
+        file.write(content)
 
 
 def read_labels_csv(path: Path, folder: Path) -> Dict[Path, str]:
@@ -116,6 +153,9 @@ def sort_into_folders(labels: Mapping[Path, str], folder: Path) -> Dict[str, int
     """
     for label in labels.values():
         check_label(label)
+        if label == TAUGHT:
+            raise ReviewError(f'{TAUGHT!r} cannot be a label here: in the folder of that name a '
+                              'node keeps the pictures that it was taught')
         if (label == os.curdir or '/' in label or not is_content(Path(label or NONE_NAME))
                 or len(os.fsencode(label)) > MAX_NAME):
             raise ReviewError(f'{short(label)} cannot be the name of a folder: it holds a /, '
@@ -164,12 +204,15 @@ def _rows(path: Path) -> List[Dict[str, str]]:
     return [{**dict.fromkeys(names, ''), **dict(zip(names, row))} for row in rows]
 
 
-def _answers(path: Path) -> Dict[str, str]:
+def _answers(path: Path) -> Dict[str, Mapping[str, str]]:
     try:
-        return {row.get('file', ''): ' '.join(
-            (row.get('label_1', ''), row.get('score_1', '')[:4])).strip() for row in _rows(path)}
+        return {row.get('file', ''): row for row in _rows(path)}
     except (OSError, ReviewError):  # the pictures can be seen without
         return {}
+
+
+def _caption(answer: Mapping[str, str]) -> str:
+    return f"{answer.get('label_1', '')} {answer.get('score_1', '')[:4]}".strip()
 
 
 def _tile(path: Path, number: int, side: int, answer: str) -> np.ndarray:
