@@ -208,9 +208,9 @@ class OutputConfig:
         'ltp_teach --review sorts them. Pictures that ~/teach is given are kept there too, in '
         'taught/, by class. Empty: none are kept', path=True)
     collect_when: str = parameter(
-        'never', "which pictures are kept in collect_dir: 'unsure' (best probability below 0.5, or "
-        "nearly unknown), 'unknown' (to the taught classes), 'changed' (another label than before); "
-        'one a second of each camera but for changes', live=True,
+        'never', "which pictures are kept in collect_dir: 'unsure' (best probability below 0.5, "
+        "or nearly unknown), 'unknown' (to the taught classes), 'changed' (another label than "
+        'before); one a second of each camera but for changes', live=True,
         choices=('never', 'unsure', 'unknown', 'changed'))
     collect_max_files: int = parameter(
         1000, 'most pictures in collect_dir; the oldest goes first. Those that were taught do not '

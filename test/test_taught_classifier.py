@@ -51,7 +51,6 @@ def test_nothing_is_unknown_where_every_distance_is_allowed(classifier):
     found = classifier.classify(strange, 1.0)
     assert not found.known and found.unknown > 0.95 and found.labels
     assert classifier.classify(strange, 1.0, unknown_threshold=1.0).known
-    assert not classifier.classify(strange, 1.0, score_threshold=1.0).labels
 
 
 def test_before_the_first_class_the_model_answers(small_model):

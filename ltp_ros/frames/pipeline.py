@@ -138,8 +138,9 @@ class Pipeline:
     def has_gap(self, cost_ms: float) -> bool:
         """Return whether other work may come before the next frame; see `Gaps.allows`."""
         lowest = self.costs.get(self.lowest_keep_ratio)
-        return self._gaps.allows(cost_ms, self._now_ns(), self.mailbox.next_ns,
-                                 self.config.tuner.deadline_ms, lowest.median_ms if lowest else 0.0)
+        return self._gaps.allows(
+            cost_ms, self._now_ns(), self.mailbox.next_ns, self.config.tuner.deadline_ms,
+            lowest.median_ms if lowest else 0.0)
 
     def process(self, frame: Frame) -> ProcessedFrame:
         """Decode and classify a frame.

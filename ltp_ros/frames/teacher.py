@@ -12,7 +12,7 @@ from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
 from ltp_ros.frames.region import Region, RegionError, region_of
 from ltp_ros.frames.worker import Steps
 from ltp_ros.teaching.classes import Classes
-from ltp_ros.teaching.examples import NONE, NotTaughtError
+from ltp_ros.teaching.examples import NotTaughtError
 
 INTERVAL_NS = 100_000_000  # of pictures that are taught: those of one moment teach the same
 SHOW_EVERY_NS = 500_000_000  # while a class is taught
@@ -221,7 +221,7 @@ class Teacher:
 
     def _settle(self) -> Iterator[float]:
         classes = self.classes
-        # Not in a thread beside the frames: even one that yields to all makes a frame late in fifty
+        # Not in a thread beside the frames: even one that yields to all makes one in fifty late
         for keep_ratio in classes.levels:
             yield FIT_MS
             classes.fit(keep_ratio)

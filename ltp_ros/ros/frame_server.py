@@ -16,8 +16,8 @@ from ltp_ros.frames import changeover, picture
 from ltp_ros.frames.advice import LEAD
 from ltp_ros.frames.background import in_thread
 from ltp_ros.frames.camera_health import CameraFeed
-from ltp_ros.frames.collector import Collector, keep_taught
 from ltp_ros.frames.changeover import ChangeOver
+from ltp_ros.frames.collector import Collector, keep_taught
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox

@@ -19,7 +19,7 @@ from scipy.special import log_softmax, ndtr
 from ltp_ros.teaching.examples import NONE, SCALE, Examples, whole
 
 LEFT_OUT = 512       # pictures that are judged without themselves, of all classes
-TEMPERATURES = (0.1, 1000.0)
+TEMPERATURES = (1.0, 1000.0)  # no surer than the Gaussians, however few pictures say so
 # Where there are too few pictures to tell
 TYPICAL_SPREAD = 0.5  # mean squared distance from the mean of a class, of features of length 1
 TYPICAL_TEMPERATURE = 100.0

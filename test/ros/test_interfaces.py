@@ -3,6 +3,7 @@
 """docs/interfaces.md and the SROS 2 policy against their sources and nodes in this process."""
 import argparse
 import contextlib
+import itertools
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -104,6 +105,11 @@ def test_the_node_has_the_actions_that_the_page_lists(node):
         action.type.replace('/', '/action/')] for action in interface_table.ACTIONS}
 
 
+_TOPICS, _SERVICES = ('feedback', 'status'), ('send_goal', 'cancel_goal', 'get_result')
+OF_ACTIONS = {'execute': (('publish', _TOPICS), ('reply', _SERVICES)),
+              'call': (('subscribe', _TOPICS), ('request', _SERVICES))}
+
+
 def allowed(enclave):
     """Return the names of each right that the policy gives to an enclave."""
     found = {'publish': set(), 'subscribe': set(), 'reply': set(), 'request': set()}
@@ -114,11 +120,9 @@ def allowed(enclave):
         names = {item.text.replace('~', f'{namespace}/{name}') if item.text[0] in '/~'
                  else f'{namespace}/{item.text}' for item in rule}
         for right in rule.attrib:
-            if right == 'execute':  # of an action, which is topics and services
-                found['publish'] |= {f'{each}/_action/{part}' for each in names
-                                     for part in ('feedback', 'status')}
-                found['reply'] |= {f'{each}/_action/{part}' for each in names
-                                   for part in ('send_goal', 'cancel_goal', 'get_result')}
+            if right in OF_ACTIONS:  # which are topics and services
+                for part, each in itertools.product(OF_ACTIONS[right], names):
+                    found[part[0]] |= {f'{each}/_action/{end}' for end in part[1]}
             else:
                 found[right] |= names
     return found

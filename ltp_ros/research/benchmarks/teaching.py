@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How good taught classes are, over the number of pictures of each: pure numbers, in percent.
 
-D features, C classes. Every number is a mean over draws with fixed seeds. In a draw, the pictures
-of a class that fewer are taught of are among those that more are taught of, at every level.
+D features, C classes. Means over draws with fixed seeds, in which more pictures include the fewer.
 """
 import itertools
 from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -70,10 +69,9 @@ def split(classes: Rows, order: Sequence[np.ndarray], count: int) -> Part:
 def head_of(taught: Rows, none: Sequence[np.ndarray] = ()) -> Head:
     """Return the head of classes, in this order, and of features (D,) of none of them."""
     examples = Examples(taught[0].shape[1])
-    labels = [f'{index:05d}' for index in range(len(taught))]  # heads sort them
-    for label, rows in zip([*labels, NONE], [*taught, none]):
-        for row in rows:
-            examples.add(label, examples.row(row))
+    for index, rows in enumerate([none, *taught]):
+        for row in rows:  # heads sort the labels
+            examples.add(f'{index:05d}' if index else NONE, examples.row(row))
     return fit(examples)
 
 

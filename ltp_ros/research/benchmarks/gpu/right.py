@@ -140,8 +140,8 @@ def compare(found: Mapping[Cell, BackendAnswer],
     """Return the agreement of the answers with those expected."""
     same_class = same_patches = alike = 0
     largest = 0.0
-    for cell, (scores, class_ids, kept) in found.items():
-        expected_scores, expected_ids, expected_kept = expected[cell]
+    for cell, (scores, class_ids, kept, _) in found.items():
+        expected_scores, expected_ids, expected_kept, _ = expected[cell]
         by_class = dict(zip(expected_ids.tolist(), expected_scores.tolist()))
         apart = max(abs(score - by_class.get(class_id, score))
                     for score, class_id in zip(scores.tolist(), class_ids.tolist()))
@@ -167,9 +167,9 @@ def check_odd_pictures(task: Task, subject: Subject) -> None:
                 'one pixel': noise(1, 1), 'large': scene(*large)}
     for name, rgb in pictures.items():
         for keep_ratio in levels(task.settings):
-            scores, class_ids, kept = backend(rgb, keep_ratio, 5)
+            scores, class_ids, kept, features = backend(rgb, keep_ratio, 5)
             model.patch_drop.keep_ratio = keep_ratio
-            holds = (np.isfinite(scores).all() and len(set(class_ids.tolist())) == 5 and
+            holds = (np.isfinite(scores).all() and np.isfinite(features).all() and len(set(class_ids.tolist())) == 5 and
                      len(set(kept.tolist())) == model.patch_drop.num_keep)
             if not holds:
                 task.check(f'{name} picture at {keep_ratio:g}: five classes, finite scores, '
