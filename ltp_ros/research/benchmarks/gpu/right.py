@@ -169,7 +169,8 @@ def check_odd_pictures(task: Task, subject: Subject) -> None:
         for keep_ratio in levels(task.settings):
             scores, class_ids, kept, features = backend(rgb, keep_ratio, 5)
             model.patch_drop.keep_ratio = keep_ratio
-            holds = (np.isfinite(scores).all() and np.isfinite(features).all() and len(set(class_ids.tolist())) == 5 and
+            holds = (np.isfinite(scores).all() and np.isfinite(features).all() and
+                     len(set(class_ids.tolist())) == 5 and
                      len(set(kept.tolist())) == model.patch_drop.num_keep)
             if not holds:
                 task.check(f'{name} picture at {keep_ratio:g}: five classes, finite scores, '
