@@ -199,14 +199,16 @@ class ClassifierClient:
         goal = self._teach.send_goal_async(
             Teach.Goal(label=label, seconds=seconds, frames=frames, negative=negative,
                        camera=camera), lambda message: progress(message.feedback))
-        self._until(goal.done, ANSWER_S, 'the action teach to be answered')
-        handle = goal.result()
-        result = handle.get_result_async()
         try:
-            self._until(result.done, timeout_s, 'the images to be taught')
+            self._until(goal.done, ANSWER_S, 'the action teach to be answered')
+            result = goal.result().get_result_async()
+            self._until(lambda: result.done() or not self._teach.server_is_ready(), timeout_s,
+                        'the images to be taught')
         except BaseException:  # nobody waits for it any more
-            handle.cancel_goal_async()
+            goal.add_done_callback(lambda _: goal.result().cancel_goal_async())
             raise
+        if not result.done():
+            raise ClassifierError(f'the node is gone: {self._finding()}')
         found = result.result().result
         if not found.success:
             raise ClassifierError(found.message)

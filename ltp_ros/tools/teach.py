@@ -1,22 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_teach`: teach a model, which stays as it is, classes of your own.
-
-  ltp_teach FOLDER --output FILE [--add] [--forget LABEL ...]
-      Teach a model from pictures. Each folder in FOLDER is a class of its name;
-      in one named "none" are pictures of none of them. A node takes FILE as the
-      parameter classes.
-
-  ltp_teach --live LABEL [--seconds S | --frames N] [--save [FILE]]
-  ltp_teach --live --negative | --forget LABEL ... | --save [FILE]
-      Teach a running node from its camera, while it goes on answering: a class,
-      or what is none of them. Or have it forget classes, or keep them in a file.
-
-  ltp_teach --review DIR [--labels FILE]
-      Sort pictures, such as a node keeps in its collect_dir. First draw them on
-      a sheet, with a table beside it to fill in; then, with the table as
-      --labels, move them into the class folders that the first way takes.
-"""
+"""`ltp_teach`: teach a model, which stays as it is, classes of your own: three ways."""
 import sys
 
 from ltp_ros import programs
@@ -47,6 +31,23 @@ from ltp_ros.tools.support.telling import teller
 USAGE = '''%(prog)s FOLDER --output FILE [option ...]
        %(prog)s --live [LABEL] [option ...]
        %(prog)s --review DIR [option ...]'''
+DESCRIPTION = '''`ltp_teach`: Teach a model classes of your own. The model itself stays as it is.
+
+  ltp_teach FOLDER --output FILE [--add] [--forget LABEL ...]
+      Teach a model from pictures. Each folder in FOLDER is a class of its name;
+      in one named "none" are pictures of none of them. A node takes FILE as the
+      parameter classes.
+
+  ltp_teach --live LABEL [--seconds S | --frames N] [--save [FILE]]
+  ltp_teach --live --negative | --forget LABEL ... | --save [FILE]
+      Teach a running node from its camera, while it goes on answering: a class,
+      or what is none of them. Or have it forget classes, or keep them in a file.
+
+  ltp_teach --review DIR [--labels FILE]
+      Sort pictures, such as a node keeps in its collect_dir. First draw them on
+      a sheet, with a table beside it to fill in; then, with the table as
+      --labels, move them into the class folders that the first way takes.
+'''
 WAYS = {'images': ('FOLDER', 'teach_folder'), 'live': ('--live', 'teach_live'),
         'review': ('--review', 'teach_review')}  # what the user calls it, its module
 LIVE = {'live', 'seconds', 'frames', 'negative', 'camera', 'node', 'save'}
@@ -61,7 +62,7 @@ frames = number(int, f'from 1 to {MAX_FRAMES}', lambda value: 1 <= value <= MAX_
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows the description as it is written, and the defaults that say something."""
+    """Show the description as it is written, and the defaults that say something."""
 
     def _get_help_string(self, action: argparse.Action) -> Optional[str]:
         return super()._get_help_string(action) if action.default else action.help
@@ -69,7 +70,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `ltp_teach`."""
-    parser = program_parser('ltp_teach', __doc__,
+    parser = program_parser('ltp_teach', DESCRIPTION,
                             [name for name in CLASSIFIER_FLAGS if name != 'labels'])
     parser.formatter_class, parser.usage = _Help, USAGE
     add = parser.add_argument_group('with FOLDER, besides the model above').add_argument

@@ -38,3 +38,17 @@ def test_beside_the_class_token_stands_the_mean_of_the_patches_that_are_left():
     assert tokens.shape[1] == 2 + 49  # the distillation token is not a patch
     mean = tokens[0, 2:].mean(dim=0)
     torch.testing.assert_close(features[0, 192:], mean / mean.norm())
+
+
+@pytest.mark.parametrize('name', ['vit_tiny_patch16_224', 'deit_tiny_distilled_patch16_224',
+                                  'vit_medium_patch16_reg4_gap_256', 'vit_base_patch16_rpn_224',
+                                  'vit_base_patch16_gap_224', 'vit_base_patch16_siglip_224'])
+def test_an_export_has_the_same_features(name, monkeypatch):
+    torch.manual_seed(0)
+    model = timm.create_model(name, num_classes=3).eval()
+    pixels = torch.randn(1, 3, *model.patch_embed.img_size)
+    with torch.inference_mode():
+        _, expected = logits_and_features(model, pixels)
+        monkeypatch.setattr(torch.onnx, 'is_in_onnx_export', lambda: True)
+        _, found = logits_and_features(model, pixels)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)

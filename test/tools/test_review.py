@@ -20,7 +20,9 @@ from ltp_ros.tools.support.review import (
     pictures_of,
     read_labels_csv,
     sort_into_folders,
+    write_labels_csv,
 )
+from ltp_ros.tools.teach import main
 
 COLOURS = {'blue': (30, 60, 220), 'green': (20, 200, 40), 'red': (220, 30, 20)}
 TEXT = 4 * review.LINE  # pixels below a picture
@@ -274,3 +276,105 @@ def test_a_label_that_no_class_can_have_moves_nothing(folder):
     with pytest.raises(LabelError, match='control characters'):
         sort_into_folders({folder / 'green.jpg': 'a', folder / 'blue.jpg': 'a\0'}, folder)
     assert not (folder / 'a').exists()
+
+
+def test_a_label_of_the_folder_in_which_a_node_keeps_what_it_was_taught_moves_nothing(folder):
+    with pytest.raises(ReviewError, match="'taught' cannot be a label here"):
+        sort_into_folders({folder / 'green.jpg': 'a', folder / 'blue.jpg': 'taught'}, folder)
+    assert files(folder) == ['blue.jpg', 'green.jpg', 'sub/red.jpg']
+
+
+def test_what_a_node_was_taught_is_left_alone(folder):
+    (folder / 'taught' / 'mug').mkdir(parents=True)
+    save(folder / 'taught' / 'mug' / '1.jpg')
+    assert [path.stem for path in pictures_of(folder)] == ['blue', 'green', 'red']
+    with pytest.raises(ReviewError, match='is not a picture in'):
+        read(folder, 'file,label\ntaught/mug/1.jpg,a\n')
+
+
+def test_a_table_to_fill_in_numbers_and_names_the_pictures_with_their_answers(folder, tmp_path):
+    save(folder / 'a, "b".jpg')
+    (folder / ANSWERS).write_text('file,label_1,score_1\nblue.jpg,größe,0.9\n', 'utf-8')
+    path = tmp_path / 'table.csv'
+    write_labels_csv(path, folder, pictures_of(folder))
+    assert path.read_text('utf-8-sig') == (
+        'number,file,label,answered\n1,"a, ""b"".jpg",,\n2,blue.jpg,,größe\n3,green.jpg,,\n'
+        '4,sub/red.jpg,,\n')
+    assert read_labels_csv(path, folder) == {}
+    path.write_text(path.read_text('utf-8-sig').replace('blue.jpg,', 'blue.jpg,a'), 'utf-8')
+    (folder / '0.jpg').write_bytes(b'')  # came since: the numbers have moved on
+    assert read_labels_csv(path, folder) == {folder / 'blue.jpg': 'a'}
+
+
+def test_a_name_that_is_not_utf_8_is_told_in_place_of_a_table(folder, tmp_path):
+    save(folder / 'a.jpg').rename(folder / 'a\udcff.jpg')
+    with pytest.raises(ReviewError, match=r'is not UTF-8.*udcff.*rename it'):
+        write_labels_csv(tmp_path / 'table.csv', folder, pictures_of(folder))
+    assert not (tmp_path / 'table.csv').exists()
+
+
+def program(capsys, *flags):
+    """Run `ltp_teach --review`; return its exit code and what it says, in a line."""
+    code = main(['--review', *map(str, flags)])
+    told = capsys.readouterr()
+    return code, ' '.join((told.out + told.err).split())
+
+
+def test_the_program_draws_then_sorts_and_says_what_comes_next(folder, tmp_path, capsys):
+    code, told = program(capsys, folder)
+    table = tmp_path / 'pictures_labels.csv'
+    assert code == 0 and f'3 pictures drawn on {tmp_path}/pictures_sheet.jpg.' in told
+    assert told.endswith(f'ltp_teach --review {folder} --labels {table}')
+    assert decode_rgb(tmp_path / 'pictures_sheet.jpg').shape[1] == 6 * 160
+    lines = table.read_text('utf-8-sig').splitlines()
+    table.write_text('\n'.join([lines[0], '1,blue.jpg,a cup,', '2,green.jpg,None,', lines[3]]))
+    code, told = program(capsys, folder, '--labels', table)
+    assert code == 0 and files(folder) == ['a cup/blue.jpg', 'none/green.jpg', 'sub/red.jpg']
+    assert told == (f'1 picture in {folder}/a cup 1 picture in {folder}/none 1 picture without a '
+                    f'label, left where they were To teach them: ltp_teach {folder} --output FILE')
+
+
+def test_a_table_that_is_there_is_not_written_over(folder, tmp_path, capsys):
+    (tmp_path / 'pictures_labels.csv').write_text('work of hours')
+    code, told = program(capsys, folder)
+    assert code == 2 and 'is there already, and not written over; fill it in' in told
+    assert (tmp_path / 'pictures_labels.csv').read_text() == 'work of hours'
+    assert not (tmp_path / 'pictures_sheet.jpg').exists()
+
+
+@pytest.mark.parametrize('given', ['.', '../pictures/', '../pictures/sub/..'])
+def test_what_is_drawn_lies_beside_the_folder_however_it_is_named(given, folder, capsys,
+                                                                  monkeypatch):
+    monkeypatch.chdir(folder)
+    assert program(capsys, given)[0] == 0
+    assert (folder.parent / 'pictures_sheet.jpg').exists()
+    assert (folder.parent / 'pictures_labels.csv').exists()
+
+
+def test_more_sheets_are_named(folder, tmp_path, capsys):
+    for number in range(60):
+        save(folder / f'{number:03d}.png', shape=(4, 4))
+    code, told = program(capsys, folder, '--sheet', tmp_path / 'x.jpg')
+    assert code == 0 and f'63 pictures drawn on {tmp_path}/x.jpg to x-2.jpg.' in told
+
+
+def test_what_cannot_be_reviewed_is_refused_and_nothing_is_written(folder, tmp_path, capsys):
+    (tmp_path / 'empty' / 'taught').mkdir(parents=True)
+    for flags, words in (
+            ([tmp_path / 'gone'], 'is not there, or not a folder'),
+            ([tmp_path / 'empty'], 'has no pictures but those in taught'),
+            ([folder, '--sheet', tmp_path / 'x.png'], 'expected the ending .jpg'),
+            ([folder, '--sheet', folder / 'x.jpg'], 'would be one of the pictures itself'),
+            ([folder, '--sheet', 'x.jpg', '--labels', 'x.csv'], 'the sheet comes first'),
+            ([folder, '--labels', tmp_path / 'x.csv'], 'No such file'),
+            ([folder, '--labels', table(folder, 'file,label\nblue,\n')], 'has no label in')):
+        code, told = program(capsys, *flags)
+        assert code == 2 and words in told, flags
+    assert files(folder) == ['blue.jpg', 'green.jpg', 'sub/red.jpg']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['empty', 'labels.csv', 'pictures']
+
+
+def test_a_table_of_numbers_in_the_folder_would_be_in_the_way_later(folder, capsys):
+    (folder / 'labels.csv').write_text('file,label\nblue,a\n')
+    code, told = program(capsys, folder, '--labels', folder / 'labels.csv')
+    assert code == 2 and 'move it out of the folder first' in told

@@ -221,7 +221,7 @@ def test_control_c_leaves_the_file_as_it_was(moment, folder, output, tmp_path, m
     if moment == 'features':
         monkeypatch.setattr(Classifier, 'features', interrupt)
     else:
-        monkeypatch.setattr('ltp_ros.teaching.classes_file.os.fsync', interrupt)
+        monkeypatch.setattr('ltp_ros.teaching.backbone.os.fsync', interrupt)
     assert run(paint(tmp_path / 'more', ['red'], 2, first=30), output, '--add') == 130
     assert output.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -303,3 +303,51 @@ def test_names_that_look_like_markup_are_shown_as_they_are(folder, output, capsy
     (folder / 'red').rename(folder / '[red]')
     taught(folder, output)
     assert '[red]' in capsys.readouterr().out
+
+
+def test_pictures_that_a_node_was_taught_are_of_the_classes_they_lie_in(folder, output):
+    for name in ('red', 'none'):
+        save(folder / 'taught' / name / '0.png', picture((128, 128, 128), 0))
+    assert taught(folder, output)['none'] == 1
+    assert opened(output).taught.counts == {'blue': 4, 'green': 4, NONE: 1, 'red': 5}
+
+
+def test_a_class_may_be_called_as_the_folder_of_a_node(output, tmp_path):
+    paint(tmp_path / 'two', ['red'])
+    (tmp_path / 'two' / 'red').rename(tmp_path / 'two' / 'taught')
+    row, = taught(tmp_path / 'two', output)['rows']
+    assert row['label'] == 'taught'
+
+
+@pytest.mark.parametrize('flags, words', [
+    ([], 'nothing to teach from is given; expected a FOLDER, --live or --review'),
+    (['pictures'], 'expected --output FILE'),
+    (['pictures', '--live', 'mug'], 'FOLDER and --live do not go together'),
+    (['--review', 'pictures', '--live'], '--live and --review do not go together'),
+    (['--live', 'mug', '--output', 'x'], '--output goes with FOLDER, not with --live'),
+    (['--live', 'mug', '--labels', 'x.csv'], '--labels goes with FOLDER or --review, not with'),
+    (['--live', 'mug', '--model', 'demo'], '--model goes with FOLDER, not with --live'),
+    (['--review', 'x', '--keep-ratios', '1'], '--keep-ratios goes with FOLDER, not with'),
+    (['--review', 'x', '--forget', 'mug'], '--forget goes with FOLDER or --live, not with'),
+    (['pictures', '--output', 'x', '--seconds', '3'], '--seconds goes with --live, not with'),
+    (['pictures', '--output', 'x', '--sheet', 'x'], '--sheet goes with --review, not with')])
+def test_flags_that_do_not_go_together_are_refused(flags, words, capsys):
+    assert main(flags) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('flags', [
+    ['--live', 'a', '--seconds', '3', '--frames', '3'], ['--live', 'a', '--seconds', '0'],
+    ['--live', 'a', '--seconds', 'nan'], ['--live', 'a', '--frames', '4294967296']])
+def test_numbers_that_no_lesson_can_have_are_refused(flags):
+    with pytest.raises(SystemExit, match='2'):
+        main(flags)
+
+
+def test_the_help_shows_the_three_ways(capsys):
+    with pytest.raises(SystemExit, match='0'):
+        main(['--help'])
+    told = capsys.readouterr().out
+    for way in ('FOLDER --output FILE [--add]', '--live LABEL [--seconds', '--review DIR [--lab'):
+        assert f'\n  ltp_teach {way}' in told
+    assert 'default: None' not in told and 'default: False' not in told

@@ -22,7 +22,7 @@ UNKNOWN_COUNTS = (20, 50)
 REFUSED_ABOVE = 0.95  # `Verdict.unknown` of a picture that is refused
 PENALTIES = (0.1, 1.0, 10.0)  # of the ridge regression, by n trace / D of the covariance
 
-Rows = Sequence[np.ndarray]  # features (n, D) of the pictures of each class
+Rows = Sequence[np.ndarray]  # features (n, D) of each class, or (D,) of each picture
 Numbers = Dict[str, float]
 Advance = Callable[[], None]
 
@@ -55,8 +55,7 @@ def allowed_counts(counts: Sequence[int], sizes: Mapping[str, int], note: Note) 
 
 def orders(sizes: Sequence[int], draw: int) -> List[np.ndarray]:
     """Return the order in which a draw takes the pictures of each class, by their number."""
-    rng = np.random.default_rng(draw)
-    return [rng.permutation(size) for size in sizes]
+    return list(map(np.random.default_rng(draw).permutation, sizes))
 
 
 def split(classes: Rows, order: Sequence[np.ndarray], count: int) -> Part:
@@ -66,7 +65,7 @@ def split(classes: Rows, order: Sequence[np.ndarray], count: int) -> Part:
         np.concatenate(rest)), np.repeat(np.arange(len(rest)), [len(each) for each in rest]))
 
 
-def head_of(taught: Rows, none: Sequence[np.ndarray] = ()) -> Head:
+def head_of(taught: Rows, none: Rows = ()) -> Head:
     """Return the head of classes, in this order, and of features (D,) of none of them."""
     examples = Examples(taught[0].shape[1])
     for index, rows in enumerate([none, *taught]):
@@ -155,7 +154,7 @@ def unknown_rows(levels: Mapping[float, Rows], unrelated: Optional[Mapping[float
     """Yield how well pictures of other classes are told from those of TOGETHER that are taught.
 
     All numbers of a draw are of the same pictures: those of one of the other classes that are
-    taught as none, NEGATIVES or half of them, are never asked. Arguments as of `known_rows`;
+    taught as none, NEGATIVES or half of them, are never asked; `unseen` are those of the rest.
     `unrelated`: features (n, D) of pictures of anything else, by keep ratio.
     """
     sizes = [len(rows) for rows in levels[max(levels)]]
@@ -171,28 +170,29 @@ def unknown_rows(levels: Mapping[float, Rows], unrelated: Optional[Mapping[float
             for ratio, classes in levels.items():
                 part = split([classes[index] for index in way],
                              [order[index] for index in way], count)
-                strangers = [row for index in others for row in np.delete(
-                    classes[index], taken if index == near else [], axis=0)]
-                none = {'auroc_negatives': classes[near][taken]}
+                far = [row for index in others if index != near for row in classes[index]]
+                none: Dict[str, Rows] = {'auroc': [], 'auroc_negatives': [*classes[near][taken]]}
                 if unrelated:
-                    none['auroc_unrelated'] = unrelated[ratio][order[-1][:NEGATIVES]]
-                found[ratio].append(_unknown(part, strangers, none))
+                    none['auroc_unrelated'] = [*unrelated[ratio][order[-1][:NEGATIVES]]]
+                rest = np.delete(classes[near], taken, axis=0)
+                found[ratio].append(_unknown(part, rest, far, none))
             advance()
         for ratio, rows in found.items():
             yield {'count': count, 'keep_ratio': ratio, 'draws': len(ways), **_means(rows)}
 
 
-def _unknown(part: Part, strangers: Rows, none: Mapping[str, np.ndarray]) -> Numbers:
-    head = head_of(part.taught)
-    known, unknown = judge(head, part.asked), judge(head, strangers)
-    found = {'auroc': auroc(known.unknown, unknown.unknown),
-             'auroc_softmax': auroc(-known.probability, -unknown.probability),
-             'auroc_nearest_mean': auroc(mean_distances(part.taught, part.asked).min(axis=1),
-                                         mean_distances(part.taught, strangers).min(axis=1))}
+def _unknown(part: Part, near: np.ndarray, far: Rows, none: Mapping[str, Rows]) -> Numbers:
+    strangers, found = [*near, *far], {}
     for name, rows in none.items():
-        head = head_of(part.taught, list(rows))
-        found[name] = auroc(judge(head, part.asked).unknown, judge(head, strangers).unknown)
-    return found
+        head = head_of(part.taught, rows)
+        known, unknown = judge(head, part.asked), judge(head, strangers)
+        found[name] = auroc(known.unknown, unknown.unknown)
+        if far:
+            found[f'{name}_unseen'] = auroc(known.unknown, unknown.unknown[len(near):])
+        if name == 'auroc':
+            found['auroc_softmax'] = auroc(-known.probability, -unknown.probability)
+    return {**found, 'auroc_nearest_mean': auroc(*(
+        mean_distances(part.taught, rows).min(axis=1) for rows in (part.asked, strangers)))}
 
 
 def _means(rows: Sequence[Numbers]) -> Numbers:

@@ -43,7 +43,8 @@ KNOWN = {'top-1': 'top1', '±': 'top1_std', 'full\nhead': 'top1_full_head',
          'nearest\nmean': 'top1_nearest_mean', 'ridge': 'top1_ridge', 'ece': 'ece',
          'refused': 'known_refused'}
 UNKNOWN = {'auroc': 'auroc', 'softmax': 'auroc_softmax', 'nearest\nmean': 'auroc_nearest_mean',
-           'negatives': 'auroc_negatives', 'unrelated': 'auroc_unrelated'}
+           'negatives': 'auroc_negatives', 'unseen': 'auroc_negatives_unseen',
+           'unrelated': 'auroc_unrelated'}
 Rows = List[Dict[str, Any]]
 Features = Dict[float, np.ndarray]  # by keep ratio
 
@@ -167,7 +168,8 @@ def make_tables(result: Mapping[str, Any]) -> List[Table]:
             'area under the ROC curve in percent: how well unknown pictures are\ntold from known '
             'ones; softmax: by 1 minus the highest probability;\nnearest mean: by the distance '
             f'from it; negatives: with {teaching.NEGATIVES} pictures of\none of the others '
-            f'taught as none; unrelated: with {teaching.NEGATIVES} of --negatives'))
+            'taught as none; unseen: the same, told are those of\nthe rest of the others; '
+            f'unrelated: with {teaching.NEGATIVES} of --negatives as none'))
     return tables
 
 

@@ -16,12 +16,11 @@ import numpy as np
 from ltp_ros.files import is_content, plain, read_text, short, some_of
 from ltp_ros.frames.collector import ANSWERS, free_path
 from ltp_ros.images import ImageFileError, decode_rgb, image_files
-from ltp_ros.teaching.classes import LabelError, check_label
+from ltp_ros.teaching.classes import NONE_NAME, LabelError, check_label
 from ltp_ros.teaching.examples import NONE
 
 TAUGHT = 'taught'  # what a node was taught lies there, by class: see collector.keep_taught
 SHEET = 'contact_sheet.jpg'  # may lie in the folder; a sheet of another name may not
-NONE_NAME = 'none'  # in tables and as a folder, of pictures that show none of the classes
 COLUMNS = ('number', 'file', 'label', 'answered')  # the last is only a hint
 PAGE = 60  # pictures on a sheet
 LINE, LETTER, WHITE, GREY = 14, 7, 255, 160  # height and width of text in pixels, colours
@@ -97,7 +96,7 @@ def write_labels_csv(path: Path, folder: Path, pictures: Sequence[Path]) -> None
         content = text.getvalue().encode('utf-8-sig')  # the mark tells Excel that it is UTF-8
     except UnicodeEncodeError as error:
         raise ReviewError(f'the name of a picture in {folder} is not UTF-8: '
-                          f'{short(text.getvalue()[error.start - 40:error.end + 40])}; rename '
+                          f'{short(text.getvalue()[max(error.start - 40, 0):error.end])}; rename '
                           'it') from error
     with path.open('xb') as file:
         file.write(content)
@@ -129,12 +128,12 @@ def read_labels_csv(path: Path, folder: Path) -> Dict[Path, str]:
         label = row['label'].strip(' \u00a0')
         if not label:
             continue
+        label = NONE if label.lower() == NONE_NAME else label
         try:
             check_label(label)
             picture = _picture(row, pictures, index, folder)
         except (LabelError, ReviewError) as error:
             raise ReviewError(f'{path}, row {line}: {error}') from error
-        label = NONE if label.casefold() == NONE_NAME else label
         if labels.setdefault(picture, label) != label:
             raise ReviewError(f'{path}, row {line}: {plain(picture.name)} is {short(label)} here, '
                               f'and {short(labels[picture])} above')

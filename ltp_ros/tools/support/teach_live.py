@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, tell: Note, errors: Console) -> None:
             client.forget(_label(name))
             say(f'{_shown(_label(name))}: forgotten')
         if args.live or args.negative:
-            length = f'{args.frames} pictures' if args.frames else f'{_seconds(args):g} s'
+            length = _pictures(args.frames) if args.frames else f'{_seconds(args):g} s'
             what = plain(args.live) or 'what is none of the classes'
             say(f'Show {what} to the camera of {node}, from several sides, for {length}.', errors)
             say(outcome(args.live, teach(args, client, tell, errors)))
@@ -77,7 +77,7 @@ def check(args: argparse.Namespace) -> None:
         raise ConfigError('--seconds, --frames and --camera say how a class is taught; expected '
                           'its LABEL after --live, or --negative')
     for name in (label, *args.forget):
-        check_label(name)
+        check_label(_label(name))
 
 
 def teach(args: argparse.Namespace, client: ClassifierClient, tell: Note,
@@ -98,7 +98,8 @@ def teach(args: argparse.Namespace, client: ClassifierClient, tell: Note,
             tell(f'stopped; what was taught of {_shown(args.live)} stays, until it is forgotten '
                  'with --live --forget')
             raise
-        bar.update(task, completed=args.frames or seconds)
+        bar.update(task, completed=args.frames or seconds, state=_pictures(result.frames)
+                   + _taken_for(result.confused_with))
     return result
 
 

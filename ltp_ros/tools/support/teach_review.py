@@ -80,8 +80,8 @@ def draw(folder: Path, sheet: Path) -> None:
     pages = -(-len(pictures) // PAGE)
     more = f' to {sheet.stem}-{pages}{sheet.suffix}' if pages > 1 else ''
     _say(f'{_pictures(len(pictures))} drawn on {sheet}{more}.')
-    _say(f'Write the class of each into the column label of {table}: none, if it shows none of '
-         'them; nothing, to leave it where it is. Then:')
+    _say(f'Write the class of each picture into the column label of {table} ("none": it shows '
+         'none of the classes; empty: it stays where it is), then run:')
     _say(f'  ltp_teach --review {_quoted(folder)} --labels {_quoted(table)}')
 
 
