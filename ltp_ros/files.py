@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Names of files, and texts, as people have them."""
+import contextlib
 import hashlib
 import os
 import reprlib
@@ -28,6 +29,26 @@ def read_text(path: Union[str, Path]) -> str:
         OSError, UnicodeDecodeError: if it cannot be read, or is not UTF-8.
     """
     return Path(path).read_text(encoding='utf-8-sig')
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Have a file hold these bytes, or what it held before, whatever happens.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    # One name for all: what a process that was killed has left is overwritten by the next
+    partial = path.with_name(f'.{path.name}.partial')
+    try:
+        partial.unlink(missing_ok=True)  # or a link there would be followed
+        with partial.open('xb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or the name may be on the disk before the content
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def sha256(path: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ltp_ros.backends.protocol import Log
 from ltp_ros.classifier import Prediction
-from ltp_ros.files import plain
+from ltp_ros.files import plain, write_whole
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.pipeline import ProcessedFrame
 from ltp_ros.teaching.classes import NONE_NAME
@@ -25,6 +25,7 @@ UNSURE_BELOW, STRANGE_ABOVE = 0.5, 0.8  # the best probability, `Prediction.unkn
 PERIOD_NS = 10 ** 9  # from one picture of a topic to the next, while it goes on being unsure
 QUALITY, MAX_SIDE = 95, 65_500  # of a JPEG; OpenCV writes to stderr what it thinks of more pixels
 ANSWERS = 'answers.csv'
+TAUGHT = 'taught'  # the folder of pictures that were taught, by class
 TOP = 3  # classes in a row of it
 COLUMNS = ('file', 'stamp', 'topic', 'why', 'known', 'unknown',
            *(f'{name}_{place}' for place in range(1, TOP + 1) for name in ('label', 'score')))
@@ -132,9 +133,9 @@ def keep_taught(folder: Path, label: str, rgb: np.ndarray, stamp_ns: int) -> Non
         OSError, ValueError: if they cannot be kept.
     """
     name = re.sub('[/\0]', '_', label or NONE_NAME)
-    kept = folder / 'taught' / (f'_{name}' if name.startswith('.') else name)
+    kept = folder / TAUGHT / (f'_{name}' if name.startswith('.') else name)
     kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(free_path(kept / f'{_stamp(stamp_ns)}.jpg'), _jpeg(rgb))
+    write_whole(free_path(kept / f'{_stamp(stamp_ns)}.jpg'), _jpeg(rgb))
 
 
 def _stamp(stamp_ns: int) -> str:
@@ -168,7 +169,7 @@ class _Pictures:
             (self.folder / oldest).unlink(missing_ok=True)
             del self._sizes[oldest]
         path = free_path(self.folder / name)
-        _write(path, jpeg)
+        write_whole(path, jpeg)
         self._sizes[path.name] = len(jpeg)
         self._append([path.name, *row])
         self._changed_ns = self.folder.stat().st_mtime_ns
@@ -190,8 +191,8 @@ class _Pictures:
         lines = (there + lead + _line(row)).splitlines(keepends=True)
         if len(lines) > ROWS_A_FILE * self._max_files + 1:
             last = {line.split(b',')[0].decode(errors='replace'): line for line in lines[1:]}
-            _write(path, _line(COLUMNS) + b''.join(last[name] for name in self._sizes
-                                                   if name in last))
+            write_whole(path, _line(COLUMNS) + b''.join(
+                last[name] for name in self._sizes if name in last))
 
 
 def _line(row: Sequence[str]) -> bytes:
@@ -205,16 +206,3 @@ def free_path(path: Path) -> Path:
     names = (f'{path.stem}-{number}{path.suffix}' for number in itertools.count(2))
     return next(path.with_name(name) for name in itertools.chain([path.name], names)
                 if not os.path.lexists(str(path.with_name(name))))
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f'.{path.name}.partial')
-    try:
-        partial.unlink(missing_ok=True)  # or a link there would be followed
-        with partial.open('xb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # or the name may be on the disk before the content
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 
 from ltp_ros.action import Teach
 from ltp_ros.classifier import ClassifierError
-from ltp_ros.files import expand, short
+from ltp_ros.files import expand, short, write_whole
 from ltp_ros.frames.background import in_thread
 from ltp_ros.frames.teacher import Progress, Session, TeachingError
 from ltp_ros.ros import messages
@@ -21,7 +21,6 @@ from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.srv import Forget, LoadClasses, SaveClasses, TeachLast
 from ltp_ros.teaching import classes_file
-from ltp_ros.teaching.backbone import replace
 from ltp_ros.teaching.classes import LabelError, check_label
 from ltp_ros.teaching.examples import NONE
 
@@ -184,7 +183,7 @@ class TeachingServices:
             raise TeachingError('no class was taught yet, so there is nothing to save')
         content = await self._result(server.request(
             lambda: classes_file.content(classifier.taught, classifier.backbone)))
-        await self._result(in_thread(lambda: replace(path, content)))
+        await self._result(in_thread(lambda: write_whole(path, content)))
         response.path = str(path)
 
     async def _load(self, server: FrameServer, request: LoadClasses.Request,

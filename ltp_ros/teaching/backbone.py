@@ -1,10 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Files that fit one model alone: of another they would answer wrongly without a word."""
-import contextlib
 import json
-import os
-from pathlib import Path
 from typing import Any, Mapping
 
 from ltp_ros.files import short
@@ -29,22 +26,3 @@ def check_backbone(theirs: Any, ours: Backbone, what: str) -> None:
             raise BackboneError(
                 f'{what} another model: {name} was {short(theirs.get(name))}, and is '
                 f'{short(value)} here. Use that one, or make the file anew')
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Have a file hold these bytes, or what it held before, whatever happens.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
-    # One name for all: what a process that was killed has left is overwritten by the next
-    partial = path.with_name(f'.{path.name}.partial')
-    try:
-        with partial.open('wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # or the name may be on the disk before the content
-        partial.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()

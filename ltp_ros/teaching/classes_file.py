@@ -13,8 +13,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ltp_ros.files import plain, short
-from ltp_ros.teaching.backbone import Backbone, BackboneError, check_backbone, replace
+from ltp_ros.files import plain, short, write_whole
+from ltp_ros.teaching.backbone import Backbone, BackboneError, check_backbone
 from ltp_ros.teaching.classes import MAX_CLASSES, Classes, LabelError, check_label
 from ltp_ros.teaching.examples import SCALE, Examples, Moments
 
@@ -39,7 +39,7 @@ def write(path: Path, classes: Classes, backbone: Backbone) -> None:
     Raises:
         OSError: if the file cannot be written.
     """
-    replace(path, content(classes, backbone))
+    write_whole(path, content(classes, backbone))
 
 
 def content(classes: Classes, backbone: Backbone) -> bytes:

@@ -12,8 +12,8 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ltp_ros.files import plain, short
-from ltp_ros.teaching.backbone import Backbone, BackboneError, check_backbone, replace
+from ltp_ros.files import plain, short, write_whole
+from ltp_ros.teaching.backbone import Backbone, BackboneError, check_backbone
 
 FORMAT = 1
 BOUNDS = (0.05, 20.0)
@@ -83,8 +83,9 @@ def write(path: Path, temperatures: Mapping[float, float], backbone: Backbone) -
     Raises:
         OSError: if the file cannot be written.
     """
-    replace(path, (json.dumps({'format': FORMAT, 'backbone': dict(backbone), 'temperatures': {
-        f'{ratio:g}': value for ratio, value in temperatures.items()}}, indent=1) + '\n').encode())
+    content = {'format': FORMAT, 'backbone': dict(backbone), 'temperatures': {
+        f'{ratio:g}': value for ratio, value in temperatures.items()}}
+    write_whole(path, (json.dumps(content, indent=1) + '\n').encode())
 
 
 def read(path: Path, backbone: Backbone, keep_ratios: Sequence[float]) -> Dict[float, float]:

@@ -182,14 +182,14 @@ def test_a_change_is_of_the_answer_before_even_if_that_was_not_to_be_kept(bench)
 
 def test_what_comes_while_one_is_being_written_is_passed_over_and_the_worker_goes_on(
         bench, monkeypatch):
-    begun, go_on, write = threading.Event(), threading.Event(), collector._write
+    begun, go_on, write = threading.Event(), threading.Event(), collector.write_whole
 
     def slow(path, content):
         begun.set()
         assert go_on.wait(TIMEOUT_S)
         write(path, content)
 
-    monkeypatch.setattr(collector, '_write', slow)
+    monkeypatch.setattr(collector, 'write_whole', slow)
     bench.collector.offer(processed(STRANGE, 0), 'unknown', 0)
     assert begun.wait(TIMEOUT_S)
     for second in (1, 2):
@@ -379,7 +379,7 @@ def test_a_full_disk_removes_no_more_pictures_than_one(tmp_path, monkeypatch):
     bench = Bench(tmp_path, max_files=3)
     for _ in range(3):
         bench.offer()
-    monkeypatch.setattr(collector, '_write', lambda *_: (_ for _ in ()).throw(OSError('full')))
+    monkeypatch.setattr(collector, 'write_whole', lambda *_: (_ for _ in ()).throw(OSError('full')))
     for _ in range(5):
         bench.offer()
     bench.collector.close()
@@ -403,14 +403,14 @@ def test_an_image_that_is_too_wide_for_a_jpeg_is_told(bench):
 
 
 def test_closing_waits_for_the_picture_in_hand_and_nothing_is_kept_after_it(bench, monkeypatch):
-    begun, go_on, write = threading.Event(), threading.Event(), collector._write
+    begun, go_on, write = threading.Event(), threading.Event(), collector.write_whole
 
     def slow(path, content):
         begun.set()
         assert go_on.wait(TIMEOUT_S)
         write(path, content)
 
-    monkeypatch.setattr(collector, '_write', slow)
+    monkeypatch.setattr(collector, 'write_whole', slow)
     bench.collector.offer(processed(STRANGE), 'unknown', 0)
     assert begun.wait(TIMEOUT_S)
     closing = threading.Thread(target=bench.collector.close, daemon=True)
@@ -430,7 +430,7 @@ def test_closing_leaves_a_disk_that_hangs_behind(bench, monkeypatch):
         begun.set()
         go_on.wait(TIMEOUT_S)
 
-    monkeypatch.setattr(collector, '_write', hang)
+    monkeypatch.setattr(collector, 'write_whole', hang)
     bench.collector.offer(processed(STRANGE), 'unknown', 0)
     assert begun.wait(TIMEOUT_S)
     bench.collector.close()

@@ -221,7 +221,7 @@ def test_control_c_leaves_the_file_as_it_was(moment, folder, output, tmp_path, m
     if moment == 'features':
         monkeypatch.setattr(Classifier, 'features', interrupt)
     else:
-        monkeypatch.setattr('ltp_ros.teaching.backbone.os.fsync', interrupt)
+        monkeypatch.setattr('ltp_ros.files.os.fsync', interrupt)
     assert run(paint(tmp_path / 'more', ['red'], 2, first=30), output, '--add') == 130
     assert output.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {

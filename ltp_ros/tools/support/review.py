@@ -14,12 +14,11 @@ import cv2
 import numpy as np
 
 from ltp_ros.files import is_content, plain, read_text, short, some_of
-from ltp_ros.frames.collector import ANSWERS, free_path
+from ltp_ros.frames.collector import ANSWERS, TAUGHT, free_path
 from ltp_ros.images import ImageFileError, decode_rgb, image_files
 from ltp_ros.teaching.classes import NONE_NAME, LabelError, check_label
 from ltp_ros.teaching.examples import NONE
 
-TAUGHT = 'taught'  # what a node was taught lies there, by class: see collector.keep_taught
 SHEET = 'contact_sheet.jpg'  # may lie in the folder; a sheet of another name may not
 COLUMNS = ('number', 'file', 'label', 'answered')  # the last is only a hint
 PAGE = 60  # pictures on a sheet

@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.frames.collector import TAUGHT
 from ltp_ros.images import ImageFileError, Note
 from ltp_ros.model.card import ModelError
 from ltp_ros.opening import resolve_precision
@@ -33,7 +34,6 @@ from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
-from ltp_ros.tools.support.review import TAUGHT
 
 ERRORS = (ClassifierError, ConfigError, ImageFileError, LabelError, ModelError, NotFiniteError,
           NotTaughtError, OSError)
