@@ -379,7 +379,8 @@ def test_a_full_disk_removes_no_more_pictures_than_one(tmp_path, monkeypatch):
     bench = Bench(tmp_path, max_files=3)
     for _ in range(3):
         bench.offer()
-    monkeypatch.setattr(collector, 'write_whole', lambda *_: (_ for _ in ()).throw(OSError('full')))
+    monkeypatch.setattr(collector, 'write_whole',
+                        lambda *_: (_ for _ in ()).throw(OSError('full')))
     for _ in range(5):
         bench.offer()
     bench.collector.close()
