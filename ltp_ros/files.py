@@ -5,11 +5,13 @@ import contextlib
 import hashlib
 import os
 import reprlib
+import threading
 import unicodedata
 from pathlib import Path
 from typing import Iterable, List, Sequence, Union
 
 SHOWN = 3  # names in a message
+_WRITING = threading.Lock()
 _CHUNK = 2 ** 20  # bytes
 # What systems leave in folders of pictures: hidden files, macOS's resource forks ('._x.jpg') and
 # archives, the thumbnails, bins and snapshots of network drives and of Windows, Linux's finds
@@ -39,6 +41,11 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     # One name for all: what a process that was killed has left is overwritten by the next
     partial = path.with_name(f'.{path.name}.partial')
+    with _WRITING:
+        _write_by(partial, path, content)
+
+
+def _write_by(partial: Path, path: Path, content: bytes) -> None:
     try:
         partial.unlink(missing_ok=True)  # or a link there would be followed
         with partial.open('xb') as file:

@@ -175,6 +175,8 @@ class ClassifierNode(ConfiguredNode):
         gc.collect()
 
     def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.teacher.close('the node was deactivated')
         if self._bond is not None:
             self._bond.shutdown()
             self._bond = None

@@ -25,6 +25,7 @@ UNSURE_BELOW, STRANGE_ABOVE = 0.5, 0.8  # the best probability, `Prediction.unkn
 PERIOD_NS = 10 ** 9  # from one picture of a topic to the next, while it goes on being unsure
 QUALITY, MAX_SIDE = 95, 65_500  # of a JPEG; OpenCV writes to stderr what it thinks of more pixels
 ANSWERS = 'answers.csv'
+_KEEPING = threading.Lock()
 TAUGHT = 'taught'  # the folder of pictures that were taught, by class
 TOP = 3  # classes in a row of it
 COLUMNS = ('file', 'stamp', 'topic', 'why', 'known', 'unknown',
@@ -132,10 +133,11 @@ def keep_taught(folder: Path, label: str, rgb: np.ndarray, stamp_ns: int) -> Non
     Raises:
         OSError, ValueError: if they cannot be kept.
     """
-    name = re.sub('[/\0]', '_', label or NONE_NAME)
+    name = re.sub('[/\0]', '_', label or NONE_NAME).encode()[:MAX_TOPIC].decode(errors='ignore')
     kept = folder / TAUGHT / (f'_{name}' if name.startswith('.') else name)
-    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_whole(free_path(kept / f'{_stamp(stamp_ns)}.jpg'), _jpeg(rgb))
+    with _KEEPING:  # else two of one stamp would find the same name free
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(free_path(kept / f'{_stamp(stamp_ns)}.jpg'), _jpeg(rgb))
 
 
 def _stamp(stamp_ns: int) -> str:

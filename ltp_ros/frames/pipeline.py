@@ -235,13 +235,13 @@ class Pipeline:
         tuner = config.tuner
         if not tuner.deadline_ms:
             return self._controller.keep_ratio
-        if self._gaps.hungry(self._now_ns()):
-            return self.lowest_keep_ratio
         fresh_ms = tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
         left_ms = fresh_ms - timer.stages_ms['queue'] - frame.counted_age_ms(tuner.deadline_from)
         if tuner.drop_late and self._controller.is_late(left_ms, fresh_ms):
             raise FrameDropped('late', f'{left_ms:.1f} of {tuner.deadline_ms:g} ms were left for '
                                'an image, less than the lowest keep_ratio takes')
+        if self._gaps.hungry(self._now_ns()):
+            return self.lowest_keep_ratio
         return self._controller.choose(left_ms)
 
     def finish(self, processed: ProcessedFrame) -> FrameLatency:

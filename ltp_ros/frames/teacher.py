@@ -1,6 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Teach classes from the pictures of the stream, in the gaps that its answers leave."""
+import contextlib
+import functools
+import threading
 from collections import deque
 from concurrent import futures
 from dataclasses import dataclass, field
@@ -52,14 +55,21 @@ class Session:
     fault: str = ''
     last_ns: Optional[int] = None
     news: 'futures.Future[None]' = field(default_factory=futures.Future)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.label)
 
     def tell(self) -> None:
-        """Let whoever waits for news look at the progress."""
-        news, self.news = self.news, futures.Future()
+        """Let whoever waits for news look at the progress; any thread may call this."""
+        with self.lock:
+            news, self.news = self.news, futures.Future()
         news.set_result(None)
+
+    def end(self, fault: str = '') -> None:
+        """Take no more pictures; `fault` says why, if that was not asked for."""
+        self.fault, self.over = self.fault or fault, True
+        self.tell()
 
 
 class Teacher:
@@ -95,15 +105,20 @@ class Teacher:
     def end(self, session: Session) -> 'futures.Future[None]':
         """Take no more pictures for a session; the result comes when all is taught."""
         session.over = True
-        if session in self._sessions:
+        with contextlib.suppress(ValueError):
             self._sessions.remove(session)
         return self._spare_time(self._settle())
 
-    def close(self) -> None:
-        """Let whoever waits for a session know that nothing more is taught."""
-        for session in self._sessions:
-            session.over = True
-            session.tell()
+    @property
+    def teaching(self) -> bool:
+        """Whether a session waits for pictures."""
+        return bool(self._sessions)
+
+    def close(self, reason: str) -> None:
+        """End all sessions, since no more frames are answered, and forget those that were."""
+        for session in list(self._sessions):
+            session.end(reason)
+        self._recent.clear()
 
     def offer(self, processed: ProcessedFrame) -> None:
         """Take a frame that was answered: for a session that waits for it, and for later."""
@@ -111,12 +126,11 @@ class Teacher:
         for session in list(self._sessions):
             if session.topic in ('', processed.frame.topic) and self._wants(session, processed):
                 try:
-                    self.teach(processed, session)
+                    work = self.teach(processed, session)
                 except TeachingError as error:
-                    session.fault, session.over = str(error), True
-                    session.tell()
-            if session.over:
-                self._sessions.remove(session)
+                    session.end(str(error))
+                else:
+                    work.add_done_callback(functools.partial(_tell_failure, session))
 
     def teach(self, processed: ProcessedFrame, session: Session) -> 'futures.Future[None]':
         """Teach a frame that was answered, as a picture of the session's class.
@@ -190,7 +204,7 @@ class Teacher:
 
     def _wants(self, session: Session, processed: ProcessedFrame) -> bool:
         taken_ns = processed.frame.receive_ns
-        if session.frames and session.asked >= session.frames:
+        if session.over or session.frames and session.asked >= session.frames:
             return False
         # One that waits for a gap is old before it is taught, and keeps the end waiting
         if session.asked > session.progress.taught or (
@@ -233,8 +247,21 @@ class Teacher:
     def _remember(self, processed: ProcessedFrame) -> None:
         self._recent.append(processed)
         while len(self._recent) > KEPT_FRAMES or len(self._recent) > 1 and (
-                sum(each.rgb.nbytes for each in self._recent) > KEPT_BYTES):
+                sum(map(_size_of, self._recent)) > KEPT_BYTES):
             self._recent.popleft()
+
+
+def _size_of(processed: ProcessedFrame) -> int:
+    """Return the bytes that a frame holds: its pixels, and its message where those are a copy."""
+    return processed.rgb.nbytes + len(getattr(processed.frame.message, 'data', ()))
+
+
+def _tell_failure(session: Session, work: 'futures.Future[None]') -> None:
+    """End a session whose picture could not be taught: it would wait for it for ever."""
+    if work.cancelled():
+        session.end('the model was released before all was taught')
+    elif work.exception() is not None:
+        session.end(f'a picture cannot be taught: {work.exception()}')
 
 
 def _part(processed: ProcessedFrame, region: Sequence[float]

@@ -124,8 +124,11 @@ class Worker:
         """Run a function in the worker's thread after the frame in work; cancelled by `stop`."""
         assert self._mailbox is not None  # `start` comes first
         future: futures.Future[T] = futures.Future()
-        self._requests.append((future, function))
-        self._mailbox.wake()
+        if self._mailbox.closed:
+            future.cancel()
+        else:
+            self._requests.append((future, function))
+            self._mailbox.wake()
         return future
 
     def spare_time(self, steps: Steps) -> 'futures.Future[None]':
@@ -136,8 +139,11 @@ class Worker:
         """
         assert self._mailbox is not None  # `start` comes first
         chore = Chore(steps)
-        self._chores.append(chore)
-        self._mailbox.wake()
+        if self._mailbox.closed:
+            chore.end.cancel()
+        else:
+            self._chores.append(chore)
+            self._mailbox.wake()
         return chore.end
 
     def replace(self, reason: str) -> None:

@@ -52,10 +52,10 @@ def _pooled_at_once(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     if _reads_one_token(model):
         of_token = torch.zeros(1, prefix, 1, dtype=tokens.dtype)
         of_token[:, :2 if hasattr(model, 'head_dist') else 1] = 1.0
-        shares = torch.cat([torch.cat([of_token, of_patches], dim=2),
-                            torch.cat([torch.zeros_like(patches), patches], dim=2)], dim=1)
+        of_prefix = torch.cat([of_token, of_patches], dim=2)
+        patches = torch.cat([torch.zeros_like(patches), patches], dim=2)
     else:
-        of_patches += getattr(model, 'pool_include_prefix', False)
-        shares = torch.cat([of_patches, patches], dim=1)
+        of_prefix = of_patches + getattr(model, 'pool_include_prefix', False)
+    shares = torch.cat([of_prefix.expand(len(tokens), -1, -1), patches], dim=1)
     read, *others = (shares.transpose(1, 2) @ tokens).split(1, dim=1)
     return torch.cat([model.fc_norm(read), *others], dim=1)

@@ -11,7 +11,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import Config
+from ltp_ros.config import ClassifierConfig, Config
 from ltp_ros.frames import changeover, picture
 from ltp_ros.frames.advice import LEAD
 from ltp_ros.frames.background import in_thread
@@ -67,8 +67,13 @@ class FrameServer:
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
         logger = node.get_logger()
-        self._recovery = Recovery(self.pipeline, load, logger.warning)
-        self._change_over = ChangeOver(self.pipeline, load, worker.request, logger.info)
+
+        def load_anew(config: ClassifierConfig) -> Tuple[Classifier, List[LevelCost]]:
+            # What was taught goes over to it; the file may be gone by now
+            return load(dataclasses.replace(config, classes=''))
+
+        self._recovery = Recovery(self.pipeline, load_anew, logger.warning)
+        self._change_over = ChangeOver(self.pipeline, load_anew, worker.request, logger.info)
         self.begin()
         self._outputs = Outputs(node, classifier, config)
         self.teacher = Teacher(self.pipeline, worker.spare_time, self._show_labels,
@@ -94,7 +99,7 @@ class FrameServer:
             self._node.destroy_timer(timer)
         if not self._worker.stop(patience_s):
             self.pipeline.abandon('inactive')
-        self.teacher.close()
+        self.teacher.close('the model was released')
         if self._collector is not None:
             self._collector.close()
         self._outputs.destroy()
@@ -110,8 +115,8 @@ class FrameServer:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody listens to what is published about a frame."""
-        return self._outputs.subscribed
+        """Whether somebody listens to what is published about a frame, or teaches from it."""
+        return self._outputs.subscribed or self.teacher.teaching
 
     def health(self, idle: bool, paused: bool) -> List[Status]:
         """Return how the work goes; rates are over the time since the last call.
@@ -240,7 +245,8 @@ class FrameServer:
             self._node.get_logger().error(
                 f'{work.topic}: dropped an image (failed): {reason}')
         else:
-            self._node.get_logger().error(f'~/classify: {reason}')
+            request = '~/teach' if isinstance(work, np.ndarray) else '~/classify'
+            self._node.get_logger().error(f'{request}: {reason}')
         self._worker.replace(reason)
         self._worker.start(self.pipeline, self, lambda: self._recovery.hung(reason))
 

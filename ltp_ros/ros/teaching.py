@@ -11,7 +11,6 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from ltp_ros.action import Teach
-from ltp_ros.classifier import ClassifierError
 from ltp_ros.files import expand, short, write_whole
 from ltp_ros.frames.background import in_thread
 from ltp_ros.frames.teacher import Progress, Session, TeachingError
@@ -21,11 +20,11 @@ from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.srv import Forget, LoadClasses, SaveClasses, TeachLast
 from ltp_ros.teaching import classes_file
-from ltp_ros.teaching.classes import LabelError, check_label
+from ltp_ros.teaching.classes import check_label
 from ltp_ros.teaching.examples import NONE
 
 T = TypeVar('T')
-ERRORS = (TeachingError, LabelError, ClassifierError, OSError, RuntimeError)
+MAX_SECONDS = 3600.0
 RELEASED = 'the model was released before all was taught'
 
 
@@ -64,7 +63,7 @@ class TeachingServices:
             try:
                 await answer(self._loaded(), request, response)
                 response.success = True
-            except ERRORS as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, whoever asked is told
                 response.message = str(error) or type(error).__name__
             return response
 
@@ -95,7 +94,7 @@ class TeachingServices:
                 success=not session.fault and progress.taught > 0, frames=progress.taught,
                 message=session.fault or ('' if progress.taught else 'no image was answered in '
                                           'that time'), **_figures(progress))
-        except ERRORS as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, whoever asked is told
             result.message = str(error) or type(error).__name__
         finally:
             self._sessions.pop(key, None)
@@ -111,9 +110,10 @@ class TeachingServices:
         if self._node.state != 'active':
             raise TeachingError(f'no image is answered while the node is {self._node.state}; '
                                 'activate it first')
-        if not request.frames and not request.seconds > 0:
-            raise TeachingError('either seconds or frames must be above 0, and seconds are '
-                                f'{request.seconds:g}')
+        least = 0.0 if request.frames else 1e-3
+        if not least <= request.seconds <= MAX_SECONDS:  # NaN too
+            raise TeachingError(f'seconds {request.seconds:g} are not allowed; give up to '
+                                f'{MAX_SECONDS:g} above 0, or 0 and frames above 0')
         region = request.region
         return Session(_label(request.label, request.negative),
                        self._camera(server, request.camera),
@@ -123,16 +123,14 @@ class TeachingServices:
     async def _follow(self, server: FrameServer, session: Session,
                       goal: ServerGoalHandle) -> None:
         """Wait for the end of a session, and tell how it goes."""
-        def end() -> None:
-            session.over = True
-            session.tell()
-
-        timer = self._node.create_timer(goal.request.seconds, end, clock=STEADY) if (
+        timer = self._node.create_timer(goal.request.seconds, session.end, clock=STEADY) if (
             goal.request.seconds > 0) else None
         try:
             server.teacher.begin(session)
-            while not session.over:
-                news = session.news
+            while True:
+                news = session.news  # before it is looked whether it is over
+                if session.over:
+                    break
                 await self._node.end_of(news)
                 if self._server() is not server:
                     raise TeachingError(RELEASED)
@@ -147,14 +145,15 @@ class TeachingServices:
     def _cancel(self, goal: ServerGoalHandle) -> CancelResponse:
         session = self._sessions.get(bytes(goal.goal_id.uuid))
         if session is not None:
-            session.over = True
-            session.tell()
+            session.end()
         return CancelResponse.ACCEPT
 
     def _camera(self, server: FrameServer, camera: str) -> str:
-        topics = list(server.pipeline.mailbox.counts_by_camera())
-        if not camera and len(topics) == 1:
-            return topics[0]
+        given = self._node.config.input.image_topics
+        if not camera and len(given) == 1:
+            return ''  # whatever it is remapped to; a lazy node has not listened to it yet
+        topics = list(server.pipeline.mailbox.counts_by_camera()) or [
+            self._node.resolve_topic_name(topic) for topic in given]
         for topic in topics:
             if camera and topic in (camera, self._node.resolve_topic_name(camera)):
                 return topic
@@ -169,7 +168,7 @@ class TeachingServices:
             session.topic, stamp_ns, lambda image: messages.stamp_ns(image.header)), session))
         await self._result(await self._result(work))
         await self._result(server.teacher.end(session))
-        response.examples = server.teacher.classes.counts[session.label]
+        response.examples = server.teacher.classes.counts.get(session.label, 0)
 
     async def _forget(self, server: FrameServer, request: Forget.Request,
                       response: Forget.Response) -> None:

@@ -43,7 +43,7 @@ def write(path: Path, classes: Classes, backbone: Backbone) -> None:
 
 
 def content(classes: Classes, backbone: Backbone) -> bytes:
-    """Return what `write` writes."""
+    """Return what `write` writes; ClassesError if that is too much."""
     counts = classes.counts
     card = {'format': FORMAT, 'backbone': dict(backbone), 'num_features': classes.num_features,
             'keep_ratios': list(classes.levels),
@@ -55,6 +55,10 @@ def content(classes: Classes, backbone: Backbone) -> bytes:
             tensors[f'{key}.total'], tensors[f'{key}.kept'] = moments.total, moments.kept
             if moments.rest is not None:
                 tensors[f'{key}.rest'] = moments.rest
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    if size > MAX_BYTES:
+        raise ClassesError(f'{len(counts)} classes of so many pictures take {size} bytes, and a '
+                           f'file may have {MAX_BYTES}; forget some, or teach fewer levels')
     return save(tensors, {CARD: json.dumps(card)})
 
 

@@ -22,9 +22,10 @@ LEFT_OUT = 512       # pictures that are judged without themselves, of all class
 TEMPERATURES = (1.0, 1000.0)  # no surer than the Gaussians, however few pictures say so
 # Where there are too few pictures to tell
 TYPICAL_SPREAD = 0.5  # mean squared distance from the mean of a class, of features of length 1
+LEAST_SPREAD = 0.2    # of one view, many times, nothing is learnt about the others
 TYPICAL_TEMPERATURE = 100.0
 TYPICAL_DEVIATION = 0.15  # of the logarithm of distances
-LEAST = 1e-9  # of what a logarithm is taken of
+TYPICAL_WEIGHT = 4    # in pictures
 
 
 class Verdict(NamedTuple):
@@ -80,7 +81,8 @@ class Head:
         """
         row = whole(features).astype(np.float32) / SCALE
         energies = squared_distances((self.whitening @ row)[None], self.means)
-        found = strangeness(energies, len(self.labels), self.temperature, self.distances)
+        found = strangeness(energies, len(self.labels), self.temperature, self.distances,
+                            len(row))
         odds = np.exp(0.5 * (energies[0].min() - energies[0]) / self.temperature)
         probabilities = odds[:len(self.labels)] / odds.sum()
         return Verdict(probabilities, float(self.strangeness.below(found)[0]))
@@ -112,19 +114,22 @@ def fit(examples: Examples) -> Head:
     num_features = examples.num_features
     within = examples.second / SCALE ** 2 - (totals.T / counts) @ totals
     freedom = float(counts.sum()) - len(names)
-    spread = (np.trace(within) + TYPICAL_SPREAD) / (freedom + 1.0)
+    spread = max((np.trace(within) + TYPICAL_SPREAD) / (freedom + 1.0), LEAST_SPREAD)
     weight = freedom + num_features
     within[np.diag_indices(num_features)] += spread  # num_features * spread / num_features
     # LAPACK itself: half the time, of which a node has little
-    lower, _ = lapack.dpotrf(within / weight, lower=1)
+    lower, fault = lapack.dpotrf(within / weight, lower=1)
+    if fault:
+        raise ValueError('these second moments are of no pictures')
     whitening = lapack.dtrtri(lower, lower=1)[0].astype(np.float32)
     centres = means.astype(np.float32) @ whitening.T
     left_out = _leave_out(examples, names, counts, whitening, centres, weight)
     temperature = _temperature(left_out)
     known = left_out.energies[left_out.truth < len(labels)]
-    distances = _spread(log_distances(known, len(labels)), 0.5 * math.log(2 * num_features),
-                        TYPICAL_DEVIATION)
-    strange = _spread(strangeness(known, len(labels), temperature, distances), 0.0, 1.0)
+    distances = _spread(log_distances(known, len(labels), num_features),
+                        0.5 * math.log(2 * num_features), TYPICAL_DEVIATION)
+    strange = _spread(strangeness(known, len(labels), temperature, distances, num_features),
+                      0.0, 1.0)
     return Head(labels, whitening, centres, temperature, distances, strange, left_out)
 
 
@@ -135,22 +140,26 @@ def squared_distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return np.maximum(found, 0.0)
 
 
-def log_distances(energies: np.ndarray, known: int) -> np.ndarray:
+def log_distances(energies: np.ndarray, known: int, num_features: int) -> np.ndarray:
     """Return the logarithm (n,) of the distance to the nearest of the known classes.
 
-    `energies`: (n, C or C + 1), squared distances; of them the first `known` count.
+    Args:
+        energies: (n, C or C + 1), squared distances.
+        known: of them the first so many count.
+        num_features: D; the root of a quarter of it, half of what is usual, is as near as can be:
+            views of one moment say nothing of others.
     """
-    return 0.5 * np.log(np.maximum(energies[:, :known].min(axis=1), LEAST))
+    return 0.5 * np.log(np.maximum(energies[:, :known].min(axis=1), num_features / 4))
 
 
-def strangeness(energies: np.ndarray, known: int, temperature: float,
-                distances: Spread) -> np.ndarray:
+def strangeness(energies: np.ndarray, known: int, temperature: float, distances: Spread,
+                num_features: int) -> np.ndarray:
     """Return how strange pictures are (n,): far from every class, or like those of none.
 
     The distance to the nearest class in deviations, and where pictures of none were taught the
     logarithm of the odds that it is one. Simpler rules were measured beside it: docs/teaching.md.
     """
-    found = distances.standard(log_distances(energies, known))
+    found = distances.standard(log_distances(energies, known, num_features))
     if energies.shape[1] > known:
         odds = -0.5 * energies / temperature
         best = odds[:, :known].max(axis=1)  # scipy's logsumexp takes 0.1 ms, a frame 5
@@ -160,10 +169,16 @@ def strangeness(energies: np.ndarray, known: int, temperature: float,
 
 
 def _spread(values: np.ndarray, mean: float, deviation: float) -> Spread:
-    """Return the spread of values; this mean and deviation where they are fewer than two."""
-    if len(values) < 2:
+    """Return the spread of values; few of them are drawn towards this mean and deviation.
+
+    The mean of them counts in full: only where there is none is the other taken.
+    """
+    number = len(values)
+    if number < 2:
         return Spread(mean, deviation)
-    return Spread(float(values.mean()), max(float(values.std()), LEAST))
+    variance = (number * values.var() + TYPICAL_WEIGHT * deviation ** 2) / (
+        number + TYPICAL_WEIGHT)
+    return Spread(float(values.mean()), math.sqrt(variance))
 
 
 def _leave_out(examples: Examples, names: List[str], counts: np.ndarray, whitening: np.ndarray,

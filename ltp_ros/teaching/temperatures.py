@@ -84,7 +84,7 @@ def write(path: Path, temperatures: Mapping[float, float], backbone: Backbone) -
         OSError: if the file cannot be written.
     """
     content = {'format': FORMAT, 'backbone': dict(backbone), 'temperatures': {
-        f'{ratio:g}': value for ratio, value in temperatures.items()}}
+        repr(float(ratio)): value for ratio, value in temperatures.items()}}
     write_whole(path, (json.dumps(content, indent=1) + '\n').encode())
 
 

@@ -1,6 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Which pictures a session takes, what they are taught as, and what is remembered of them."""
+import sys
+import threading
 import time
 from concurrent import futures
 from types import SimpleNamespace
@@ -204,3 +206,58 @@ def test_of_the_frames_so_many_are_kept_and_no_more_memory():
     assert len(bench.teacher._recent) == 2
     bench.see(size=(2000, KEPT_BYTES // 6000 + 1))  # the newest in any case
     assert len(bench.teacher._recent) == 1
+
+
+def test_a_picture_that_cannot_be_taught_ends_its_session_with_the_reason():
+    bench, session = Bench(), Session('mug', '', frames=5)
+    bench.teacher.begin(session)
+    bench.see()
+    (_, end), bench.waiting = bench.waiting[0], []
+    news = session.news
+    end.set_exception(RuntimeError('no memory'))
+    assert session.over and 'no memory' in session.fault and news.done()
+    bench.see()
+    assert not bench.waiting
+
+
+def test_a_session_whose_work_is_cancelled_is_over():
+    bench, session = Bench(), Session('mug', '', frames=5)
+    bench.teacher.begin(session)
+    bench.see()
+    bench.waiting[0][1].cancel()
+    assert session.over and 'released' in session.fault
+
+
+def test_when_no_more_frames_are_answered_all_sessions_end_and_frames_are_let_go():
+    bench, sessions = Bench(), [Session('mug', ''), Session('book', '/left')]
+    for session in sessions:
+        bench.teacher.begin(session)
+    bench.see(topic='/right')
+    assert bench.teacher.teaching
+    bench.teacher.close('the node was deactivated')
+    assert all(session.over and 'deactivated' in session.fault for session in sessions)
+    with pytest.raises(TeachingError, match='no image'):
+        bench.teacher.picture_of('', 0, int)
+
+
+def test_two_threads_may_tell_news_at_once():
+    session, failed = Session('mug', ''), []
+
+    def tell():
+        for _ in range(3000):
+            try:
+                session.tell()
+            except futures.InvalidStateError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=tell) for _ in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not failed

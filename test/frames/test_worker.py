@@ -498,3 +498,10 @@ def test_a_step_that_hangs_is_told_when_the_worker_is_replaced_and_the_rest_goes
     second.result(TIMEOUT_S)
     released.set()
     assert len(done) == 1
+
+
+def test_what_is_asked_of_a_worker_that_has_stopped_is_cancelled_at_once(start):
+    bench = start(lambda frame: 'answer')
+    bench.worker.stop()
+    assert bench.worker.request(lambda: 1).cancelled()
+    assert bench.worker.spare_time(steps_of([], 1.0)).cancelled()

@@ -46,7 +46,7 @@ def test_beside_the_class_token_stands_the_mean_of_the_patches_that_are_left():
 def test_an_export_has_the_same_features(name, monkeypatch):
     torch.manual_seed(0)
     model = timm.create_model(name, num_classes=3).eval()
-    pixels = torch.randn(1, 3, *model.patch_embed.img_size)
+    pixels = torch.randn(2, 3, *model.patch_embed.img_size)
     with torch.inference_mode():
         _, expected = logits_and_features(model, pixels)
         monkeypatch.setattr(torch.onnx, 'is_in_onnx_export', lambda: True)

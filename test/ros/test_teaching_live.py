@@ -203,6 +203,7 @@ def test_only_the_region_is_taught(pupil):
     ({'label': ''}, 'label is empty'), ({'label': 'a', 'negative': True}, 'has no label'),
     ({'label': 'a\n'}, 'begins or ends'), ({'label': 'a', 'camera': 'left'}, 'not one of'),
     ({'label': 'a', 'frames': 0}, 'above 0'),
+    ({'label': 'a', 'seconds': float('inf')}, 'not allowed'),
     ({'label': 'a', 'frames': 0, 'seconds': float('nan')}, 'above 0'),
     ({'label': 'a', 'frames': 0, 'seconds': -1.0}, 'above 0'),
 ])
@@ -228,7 +229,7 @@ def test_what_waits_is_told_when_the_model_is_released(pupil):
     change(node.listener, Transition.TRANSITION_DEACTIVATE)
     change(node.listener, Transition.TRANSITION_CLEANUP)
     node.listener.until(result.done)
-    assert 'released' in result.result().result.message
+    assert 'deactivated' in result.result().result.message
     refused = node.call(Forget, 'forget', label='disc')
     assert not refused.success and 'no model is loaded' in refused.message
     handle = node.send(label='disc', frames=9)

@@ -143,7 +143,8 @@ def test_hostile_numbers_are_refused_in_a_sentence(path, name, value):
 
 
 @pytest.mark.parametrize('rest', [np.full((D, D), np.nan), np.full((D, D), 1e300),
-                                  np.triu(np.ones((D, D))), -np.eye(D), None])
+                                  np.triu(np.ones((D, D))), -np.eye(D), None,
+                                  np.diag([-1e12, *[1e12] * (D - 1)])])
 def test_hostile_second_moments_are_refused_in_a_sentence(path, rest):
     write(path, taught(2 * D), BACKBONE)
     rewritten(path, **{'0_0_rest': rest})

@@ -15,7 +15,7 @@ if __name__ == '__main__':  # before what takes seconds to import
 import ctypes
 import gc
 import signal
-from typing import Optional
+from typing import Any, Optional
 from unittest import mock
 
 import numpy as np
@@ -42,13 +42,12 @@ def main() -> int:
             libc.malloc_trim(0)
 
     def classify(classifier: Classifier, rgb: np.ndarray, keep_ratio: Optional[float] = None,
-                 top_k: Optional[int] = None,
-                 score_threshold: Optional[float] = None) -> Prediction:
+                 **wanted: Any) -> Prediction:
         nonlocal left
         if left:
             left -= 1
             raise RuntimeError('out of memory (simulated)')
-        return answer(classifier, rgb, keep_ratio, top_k, score_threshold)
+        return answer(classifier, rgb, keep_ratio, **wanted)
 
     signal.signal(signal.SIGUSR1, fail)
     signal.signal(signal.SIGUSR2, give_back)
