@@ -189,9 +189,10 @@ def _leave_out(examples: Examples, names: List[str], counts: np.ndarray, whiteni
     formula of Sherman and Morrison); the spread that the covariance is drawn to is left as it is.
     """
     most = max(2, LEFT_OUT // len(names))
+    every_nth = max(1, most * len(names) // LEFT_OUT)
     rows, truth = [], []
     for index, name in enumerate(names):
-        if counts[index] >= 2:  # a class of one would not be there
+        if counts[index] >= 2 and index % every_nth == 0:  # a class of one would not be there
             kept = examples.classes[name].kept[:most]
             rows.append(kept)
             truth += [index] * len(kept)
