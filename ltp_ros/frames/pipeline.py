@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The work on one frame: take, process, (publish,) finish. No ROS."""
-import math
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config, TunerConfig
+from ltp_ros.frames.drops import Abandoned, FrameDropped, check_age
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.gaps import Gaps
 from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
@@ -23,21 +23,6 @@ from ltp_ros.tuner.levels import LevelCost
 
 T = TypeVar('T')
 PUBLISH_WEIGHT = 0.1  # of the newest frame in the time that publishing typically takes
-
-
-class FrameDropped(Exception):
-    """A frame that is not answered; `reason` is one of `mailbox.DROP_REASONS`."""
-
-    def __init__(self, reason: str, detail: str):
-        super().__init__(detail)
-        self.reason = reason
-
-
-class Abandoned(Exception):
-    """The work was given up while it was done: it has been counted, and its result is for nobody.
-
-    Raised in the thread that did it, which must end.
-    """
 
 
 @dataclass(frozen=True)
@@ -323,14 +308,3 @@ def wanted(config: Config) -> Dict[str, Any]:
     """Return what an answer is to hold now, as `Classifier.classify` takes it."""
     return {name: getattr(config.classifier, name)
             for name in ('top_k', 'score_threshold', 'unknown_threshold')}
-
-
-def check_age(age_ms: float, max_age_ms: float) -> None:
-    """Raise FrameDropped if an image is older than `max_age_ms`, or of unknown age; 0: never."""
-    if max_age_ms == 0.0 or age_ms <= max_age_ms:
-        return
-    if math.isnan(age_ms):
-        raise FrameDropped('bad stamp', 'the age of an image without a usable stamp is unknown, '
-                           f'so it cannot be held to max_age_ms {max_age_ms:g}')
-    raise FrameDropped('too old', f'an image was {age_ms:.1f} ms old; max_age_ms is '
-                       f'{max_age_ms:g}')

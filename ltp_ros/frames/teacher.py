@@ -75,7 +75,7 @@ class Session:
 class Teacher:
     """Runs pictures at every level of the ladder, and shows what was learnt to the classifier.
 
-    All but `begin` and `end` is called in the thread of the pipeline.
+    All but `begin`, `end` and `close` is called in the thread of the pipeline.
 
     Args:
         pipeline: of the frames, whose classifier is taught.
@@ -118,7 +118,7 @@ class Teacher:
         """End all sessions, since no more frames are answered, and forget those that were."""
         for session in list(self._sessions):
             session.end(reason)
-        self._recent.clear()
+        self._recent = deque()  # the old one may be in use in the other thread
 
     def offer(self, processed: ProcessedFrame) -> None:
         """Take a frame that was answered: for a session that waits for it, and for later."""
@@ -245,10 +245,11 @@ class Teacher:
             self._on_change()
 
     def _remember(self, processed: ProcessedFrame) -> None:
-        self._recent.append(processed)
-        while len(self._recent) > KEPT_FRAMES or len(self._recent) > 1 and (
-                sum(map(_size_of, self._recent)) > KEPT_BYTES):
-            self._recent.popleft()
+        recent = self._recent
+        recent.append(processed)
+        while len(recent) > KEPT_FRAMES or len(recent) > 1 and (
+                sum(map(_size_of, recent)) > KEPT_BYTES):
+            recent.popleft()
 
 
 def _size_of(processed: ProcessedFrame) -> int:

@@ -10,9 +10,10 @@ from concurrent import futures
 from typing import Any, Callable, Deque, Iterator, Optional, Protocol, Tuple, TypeVar
 
 from ltp_ros.frames import background
+from ltp_ros.frames.drops import Abandoned, FrameDropped
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import Abandoned, FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
 
 T = TypeVar('T')
 Job = Tuple['futures.Future[Any]', Callable[[], object]]

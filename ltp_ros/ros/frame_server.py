@@ -18,10 +18,11 @@ from ltp_ros.frames.background import in_thread
 from ltp_ros.frames.camera_health import CameraFeed
 from ltp_ros.frames.changeover import ChangeOver
 from ltp_ros.frames.collector import Collector, keep_taught
+from ltp_ros.frames.drops import FrameDropped
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
 from ltp_ros.frames.recovery import Load, ModelLostError, Recovery
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.teacher import Teacher

@@ -8,11 +8,12 @@ import pytest
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.config import Config, update
+from ltp_ros.frames.drops import Abandoned, FrameDropped
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import NS_PER_MS
 from ltp_ros.frames.mailbox import DROP_REASONS, Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault
-from ltp_ros.frames.pipeline import Abandoned, FrameDropped, Pipeline
+from ltp_ros.frames.pipeline import Pipeline
 from ltp_ros.model.data_config import ImageSizeError
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost

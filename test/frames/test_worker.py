@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ltp_ros.frames.drops import Abandoned, FrameDropped
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import Abandoned, FrameDropped
 from ltp_ros.frames.worker import NAME, Worker, at_work
 
 TIMEOUT_S = 30.0  # of waits that end at once unless the worker is broken

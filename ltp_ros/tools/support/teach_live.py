@@ -54,7 +54,8 @@ def run(args: argparse.Namespace, tell: Note, errors: Console) -> None:
             say(f'The classes are in {plain(client.save_classes(args.save), 4096)} on the machine '
                 f'of {node}.')
         elif args.live or args.negative:
-            say('The node keeps it until it is stopped or cleaned up; --save FILE keeps it.', errors)
+            say('The node keeps it until it is stopped or cleaned up; --save FILE keeps it.',
+                errors)
 
 
 def check(args: argparse.Namespace) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config, update
+from ltp_ros.frames.drops import FrameDropped
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import FrameDropped, Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
 from ltp_ros.frames.startup import TIMED_ROUNDS
 from ltp_ros.frames.worker import Worker
 from ltp_ros.research.benchmarks.gpu.parts import LEVELS, Settings, Task
