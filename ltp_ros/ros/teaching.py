@@ -123,8 +123,9 @@ class TeachingServices:
     async def _follow(self, server: FrameServer, session: Session,
                       goal: ServerGoalHandle) -> None:
         """Wait for the end of a session, and tell how it goes."""
-        timer = self._node.create_timer(goal.request.seconds, session.end, clock=STEADY) if (
-            goal.request.seconds > 0) else None
+        # Some versions of rclpy hand what they know of the timer to a callback that takes anything
+        timer = self._node.create_timer(goal.request.seconds, lambda: session.end(),
+                                        clock=STEADY) if goal.request.seconds > 0 else None
         try:
             server.teacher.begin(session)
             while True:
