@@ -85,8 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     add('--calibrate', type=expand, metavar='FILE', help='write temperatures for the parameter '
         "temperatures of the node: scores of the model's own classes then say how often they are "
         'right, at every level; with --no-labels, they come near those of the unpruned model')
-    add('--unknown', type=expand, metavar='FOLDER', help='with --classes: pictures of none of '
-        'them, to measure how many are taken for one')
+    add('--unknown', type=expand, metavar='FOLDER', help='with --classes or --calibrate: '
+        'pictures of none of them, to measure how many are taken for one')
     return parser
 
 
@@ -142,7 +142,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             bar = Progress(TextColumn('{task.description}'), *columns, console=errors,
                            disable=args.quiet)
             if args.calibrate:
-                calibrate.run(args, given, bar, tell)
+                calibrate.run(args, given, bar, tell, figure)
             else:
                 taught.run(args, given, bar, tell, figure)
             return 0

@@ -84,9 +84,22 @@ def test_temperatures_of_another_method_are_refused(folder, small_model, tmp_pat
 
 
 @pytest.mark.parametrize('flags, named', [
-    (['--methods', 'ltp', 'tome'], '--methods has several'), (['--plot', 'x.png'], '--plot'),
-    (['--unknown', 'x'], '--unknown goes with --classes'), (['--state', 'x'], '--state'),
-    (['--classes', 'x'], '--classes')])
+    (['--methods', 'ltp', 'tome'], '--methods has several'), (['--state', 'x'], '--state'),
+    (['--plot', 'x.png', '--no-labels'], '--plot'), (['--classes', 'x'], '--classes')])
 def test_what_does_not_go_with_it_is_refused(folder, small_model, tmp_path, capsys, flags, named):
     code, path, _ = calibrate(folder, small_model, tmp_path, *flags)
     assert code == 2 and named in capsys.readouterr().err and not path.exists()
+
+
+def test_what_is_of_none_of_the_classes_is_told_apart_by_the_score(folder, small_model, tmp_path):
+    strange = tmp_path / 'strange'
+    strange.mkdir()
+    for number in range(5):
+        assert cv2.imwrite(str(strange / f'{number}.png'), np.full((40, 50, 3), 40 * number,
+                                                                   np.uint8))
+    code, _, result = calibrate(folder, small_model, tmp_path, '--unknown', str(strange),
+                                '--plot', str(tmp_path / 'plot.png'))
+    assert code == 0 and result['n_unknown'] == 5
+    assert all(0 <= row[name] <= 100 for row in result['rows'] for name in ('auroc', 'fpr95'))
+    pytest.importorskip('matplotlib')
+    assert cv2.imread(str(tmp_path / 'plot.png')).shape[0] > 100

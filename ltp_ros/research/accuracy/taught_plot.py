@@ -20,17 +20,20 @@ def draw(figure: 'Figure', result: Mapping[str, Any], bins: Mapping[float, Seque
 
     Args:
         figure: an empty matplotlib Figure.
-        result: the JSON of `ltp_evaluate --classes`.
+        result: the JSON of `ltp_evaluate --classes` or `--calibrate`; the latter has no heat map.
         bins: of the reliability diagram, by keep ratio, taught and asked at the same one.
     """
-    grid = figure.add_gridspec(2, 2, height_ratios=(3, 1))
+    crossed = 'taught_keep_ratio' in result['rows'][0]  # not of a model's own classes
+    grid = figure.add_gridspec(2, 1 + crossed, height_ratios=(3, 1))
     lines = figure.add_subplot(grid[0, 0])
     colours = dict(zip(bins, _colours(len(bins))))
     _draw_reliability(lines, result, bins, colours)
     _draw_counts(figure.add_subplot(grid[1, 0], sharex=lines), bins, colours)
-    _draw_crossed(figure.add_subplot(grid[:, 1]), result['rows'])
-    figure.suptitle('{num_classes} classes taught to {model}, {n} images'.format(**result),
-                    fontsize='medium')
+    if crossed:
+        _draw_crossed(figure.add_subplot(grid[:, 1]), result['rows'])
+    title = '{num_classes} classes taught to {model}, {n} images' if crossed else (
+        '{model}, {n} images')
+    figure.suptitle(title.format(**result), fontsize='medium')
     figure.tight_layout()
 
 
@@ -42,7 +45,7 @@ def _colours(count: int) -> Sequence[Any]:
 def _draw_reliability(axes: 'Axes', result: Mapping[str, Any], bins: Mapping[float, Sequence[Bin]],
                       colours: Mapping[float, Any]) -> None:
     errors = {row['keep_ratio']: row['ece'] for row in result['rows']
-              if row['keep_ratio'] == row['taught_keep_ratio']}
+              if row['keep_ratio'] == row.get('taught_keep_ratio', row['keep_ratio'])}
     axes.plot((0, 1), (0, 1), color='0.6', linestyle='--', label='calibrated')
     for ratio, members in bins.items():
         points = [each.probability for each in members], [each.accuracy for each in members]

@@ -3,7 +3,7 @@
 """`ltp_evaluate --calibrate`: scores of a model's own classes that mean something."""
 import argparse
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from rich import box
@@ -14,10 +14,18 @@ from rich.text import Text
 
 from ltp_ros.backends.protocol import MAX_CLASSES
 from ltp_ros.classifier import Classifier
+from ltp_ros.config import ConfigError
 from ltp_ros.files import plain
 from ltp_ros.images import Note, read_images, spread
 from ltp_ros.research.accuracy.batches import model_classes
-from ltp_ros.research.accuracy.taught import calibration_error, reliability
+from ltp_ros.research.accuracy.taught import (
+    Bin,
+    auroc,
+    calibration_error,
+    false_accepts,
+    reliability,
+)
+from ltp_ros.research.accuracy.taught_plot import draw
 from ltp_ros.research.datasets import open_image_set, open_images
 from ltp_ros.teaching import temperatures
 from ltp_ros.teaching.temperatures import fit_labels, fit_shares, tempered
@@ -25,6 +33,9 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.taught import config_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # optional
 
 
 class Answers(NamedTuple):
@@ -47,8 +58,8 @@ class Answers(NamedTuple):
 
 
 def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress,
-            note: Note) -> Dict[str, Any]:
-    """Find the temperatures and write them; return the JSON file of the run.
+            note: Note) -> Tuple[Dict[str, Any], Dict[float, List[Bin]]]:
+    """Find the temperatures and write them; return the JSON file, and the reliability then.
 
     Args:
         args: the command line of `ltp_evaluate`.
@@ -72,17 +83,31 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress,
     answers, read = answers_of(classifier, [images[index] for index in chosen], bar, note)
     truth = None if labels is None else labels[chosen][read]
     num_classes = len(classifier.model_labels)
+    others = open_images(args.unknown) if args.unknown else []
+    strangers, strange = answers_of(
+        classifier, [others[index] for index in spread(len(others), args.limit)], bar, note)
     found = {ratio: fitted(each, answers, truth, num_classes)
              for ratio, each in answers.items()}
     temperatures.write(Path(args.calibrate), found, classifier.backbone)
+    rows, bins = [], {}
+    for ratio, each in answers.items():
+        row: Dict[str, Any] = {'keep_ratio': ratio, 'temperature': found[ratio],
+                               'top1': None, 'ece_before': None, 'ece': None,
+                               'auroc': None, 'fpr95': None}
+        if truth is not None:
+            errors, bins[ratio] = errors_of(each, answers, truth, num_classes)
+            row.update(errors)
+        if strange:
+            doubts = [1.0 - tempered(seen.scores, num_classes, found[ratio])[:, 0]
+                      for seen in (each, strangers[ratio])]
+            row.update(auroc=auroc(*doubts), fpr95=false_accepts(*doubts))
+        rows.append(row)
     return {
         'program': 'ltp_evaluate', **provenance(classifier.device.type),
         'precision': classifier.precision, 'backend': classifier.backend.name,
         'model': classifier.model_name, 'method': classifier.config.method,
-        'images': args.images, 'n': len(read), 'file': args.calibrate,
-        'rows': [{'keep_ratio': ratio, 'temperature': found[ratio],
-                  **errors_of(each, answers, truth, num_classes)}
-                 for ratio, each in answers.items()]}
+        'images': args.images, 'n': len(read), 'unknown': args.unknown,
+        'n_unknown': len(strange), 'file': args.calibrate, 'rows': rows}, bins
 
 
 def answers_of(classifier: Classifier, images: Sequence[Any], bar: Progress, note: Note
@@ -90,7 +115,8 @@ def answers_of(classifier: Classifier, images: Sequence[Any], bar: Progress, not
     """Return the answers at each level, and the indices of the pictures that could be read."""
     ladder, most = classifier.config.ladder, min(MAX_CLASSES, len(classifier.model_labels))
     found: Dict[float, Any] = {ratio: ([], []) for ratio in ladder}
-    read, task = [], bar.add_task('calibrating', total=len(images))
+    read: List[int] = []
+    task = bar.add_task('calibrating', total=len(images))
     for index, rgb in read_images(images, len(images), note, classifier.data_config.resize_size):
         read.append(index)
         for ratio, (scores, class_ids) in found.items():
@@ -119,14 +145,12 @@ def fitted(answers: Answers, levels: Dict[float, Answers], truth: Optional[np.nd
                       num_classes)
 
 
-def errors_of(answers: Answers, levels: Dict[float, Answers], truth: Optional[np.ndarray],
-              num_classes: int) -> Dict[str, Optional[float]]:
-    """Return top-1 and the calibration errors before and after, in percent.
+def errors_of(answers: Answers, levels: Dict[float, Answers], truth: np.ndarray,
+              num_classes: int) -> Tuple[Dict[str, float], List[Bin]]:
+    """Return top-1 and the calibration errors before and after, in percent; and reliability then.
 
     Each half of the pictures is asked at the temperature that was found on the other.
     """
-    if truth is None:
-        return {'top1': None, 'ece_before': None, 'ece': None}
     halves = [slice(0, None, 2), slice(1, None, 2)]
     asked = np.empty_like(answers.scores, np.float64)
     for half, other in zip(halves, reversed(halves)):
@@ -134,11 +158,9 @@ def errors_of(answers: Answers, levels: Dict[float, Answers], truth: Optional[np
                                fitted(answers, levels, truth, num_classes, other))
     right = answers.class_ids[:, 0] == truth
 
-    def error(scores: np.ndarray) -> float:
-        return calibration_error(reliability(scores[:, 0], right))
-
-    return {'top1': 100.0 * float(right.mean()), 'ece_before': error(answers.scores),
-            'ece': error(asked)}
+    before, after = (reliability(scores[:, 0], right) for scores in (answers.scores, asked))
+    return {'top1': 100.0 * float(right.mean()), 'ece_before': calibration_error(before),
+            'ece': calibration_error(after)}, after
 
 
 def make_table(result: Dict[str, Any]) -> Table:
@@ -149,6 +171,8 @@ def make_table(result: Dict[str, Any]) -> Table:
                   'accuracy', min_width=64)
     columns = {'keep': 'keep_ratio', 'temperature': 'temperature', 'top-1': 'top1',
                'ece before': 'ece_before', 'ece': 'ece'}
+    if result['n_unknown']:
+        columns.update(auroc='auroc', fpr95='fpr95')  # by 1 minus the best score
     for heading in columns:
         table.add_column(heading, justify='right')
     formats = {'keep': 'g', 'temperature': '.2f'}
@@ -158,11 +182,21 @@ def make_table(result: Dict[str, Any]) -> Table:
     return table
 
 
-def run(args: argparse.Namespace, given: Sequence[str], bar: Progress, note: Note) -> None:
-    """Find the temperatures, print the table, and write what `args` asks for; as `measure`."""
+def run(args: argparse.Namespace, given: Sequence[str], bar: Progress, note: Note,
+        figure: 'Optional[Figure]') -> None:
+    """Find the temperatures, print the table, and write what `args` asks for.
+
+    As `measure`, and draws in an empty `figure`, which is saved, unless it is None.
+    """
     check_writable(args.calibrate)
+    if figure and args.no_labels:
+        raise ConfigError('--plot shows how often scores are right, and --no-labels leaves that '
+                          'open; leave one of them out')
     with shown(bar):
-        result = measure(args, given, bar, note)
+        result, bins = measure(args, given, bar, note)
+    if figure:
+        draw(figure, result, bins)
+        figure.savefig(args.plot)
     out = Console()
     out.print(make_table(result))
     out.print(f'To use them, start the node with temperatures:={Path(args.calibrate).absolute()}',

@@ -54,10 +54,10 @@ def config_of(args: argparse.Namespace, given: Sequence[str],
     Raises:
         ConfigError: if it has flags that do not go together.
     """
-    if args.unknown and not args.classes:
+    if args.unknown and not args.classes and flag == '--classes':
         raise ConfigError('--unknown goes with --classes: only classes that were taught have '
                           'pictures of none of them')
-    elsewhere = ('plot', 'classes', *ELSEWHERE[1:]) if flag == '--calibrate' else ELSEWHERE
+    elsewhere = ('classes', *ELSEWHERE[1:]) if flag == '--calibrate' else ELSEWHERE
     unfit = [f'--{name.replace("_", "-")}' for name in elsewhere if name in given]
     if unfit:
         raise ConfigError(f'{flag} does not go with {", ".join(unfit)}; leave that out')
