@@ -85,6 +85,7 @@ class TeachingServices:
 
     async def _teach(self, goal: ServerGoalHandle) -> Teach.Result:
         key, result = bytes(goal.goal_id.uuid), Teach.Result(accuracy=float('nan'))
+        session: Optional[Session] = None
         try:
             server = self._loaded()
             self._sessions[key] = session = self._session(server, goal.request)
@@ -95,7 +96,8 @@ class TeachingServices:
                 message=session.fault or ('' if progress.taught else 'no image was answered in '
                                           'that time'), **_figures(progress))
         except Exception as error:  # noqa: BLE001  whatever it is, whoever asked is told
-            result.message = str(error) or type(error).__name__
+            # What ended the session first is the reason, and not what came of it
+            result.message = session and session.fault or str(error) or type(error).__name__
         finally:
             self._sessions.pop(key, None)
         if goal.is_cancel_requested:
