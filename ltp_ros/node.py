@@ -278,7 +278,6 @@ def main(args: Optional[List[str]] = None) -> int:
         if node is not None:
             node.release(LAST_FRAME_S)
             node.destroy_node()
-            node.executor = None
         rclpy.try_shutdown()
         gc.collect()  # a wait that was interrupted holds its services and actions in a cycle
     code = 1 if node is not None and node.failed else 0

@@ -22,6 +22,7 @@ SHOW_EVERY_NS = 500_000_000  # while a class is taught
 FIT_MS = 6.0               # what a head takes, about
 KEPT_FRAMES = 30           # that `picture_of` can still find
 KEPT_BYTES = 32 * 2 ** 20
+RELEASED = 'the model was released before all was taught'
 
 SpareTime = Callable[[Steps], 'futures.Future[None]']
 
@@ -253,14 +254,14 @@ class Teacher:
 
 
 def _size_of(processed: ProcessedFrame) -> int:
-    """Return the bytes that a frame holds: its pixels, and its message where those are a copy."""
+    """Return the bytes that a frame holds at most: of its message, and of its pixels beside it."""
     return processed.rgb.nbytes + len(getattr(processed.frame.message, 'data', ()))
 
 
 def _tell_failure(session: Session, work: 'futures.Future[None]') -> None:
     """End a session whose picture could not be taught: it would wait for it for ever."""
     if work.cancelled():
-        session.end('the model was released before all was taught')
+        session.end(RELEASED)
     elif work.exception() is not None:
         session.end(f'a picture cannot be taught: {work.exception()}')
 

@@ -187,8 +187,12 @@ class Worker:
     def _work(self, pipeline: Pipeline, listener: FrameListener) -> None:
         if self._requests:  # left by a thread that was replaced
             pipeline.mailbox.wake()
+        stepped = False
         while not pipeline.mailbox.closed:
-            frame = pipeline.take(LOOK_S) if self._chores else pipeline.take()
+            if self._chores:  # the gap may hold another step
+                frame = pipeline.take(0.0 if stepped else LOOK_S)
+            else:
+                frame = pipeline.take()
             if frame is not None:
                 _process(frame, pipeline, listener)
             del frame  # or its image is kept until the next
@@ -197,11 +201,12 @@ class Worker:
                 _fulfil(self._asked, function)
                 self._asked = None
                 del function  # which has the image
-            if self._chores and pipeline.has_gap(self._chores[0].next_ms):
+            stepped = bool(self._chores) and pipeline.has_gap(self._chores[0].next_ms)
+            if stepped:
                 chore = self._chores[0]
                 if chore.step() and self._chores and self._chores[0] is chore:
                     self._chores.popleft()
-            if self._requests or self._chores and pipeline.has_gap(self._chores[0].next_ms):
+            if self._requests:
                 pipeline.mailbox.wake()
 
 

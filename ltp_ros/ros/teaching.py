@@ -13,7 +13,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from ltp_ros.action import Teach
 from ltp_ros.files import expand, short, write_whole
 from ltp_ros.frames.background import in_thread
-from ltp_ros.frames.teacher import Progress, Session, TeachingError
+from ltp_ros.frames.teacher import RELEASED, Progress, Session, TeachingError
 from ltp_ros.ros import messages
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.frame_server import FrameServer
@@ -25,7 +25,6 @@ from ltp_ros.teaching.examples import NONE
 
 T = TypeVar('T')
 MAX_SECONDS = 3600.0
-RELEASED = 'the model was released before all was taught'
 
 
 class TeachingServices:

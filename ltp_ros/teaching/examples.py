@@ -5,9 +5,10 @@
 Features are rounded to whole numbers, and sums of whole numbers below 2**53 are exact in float64:
 the order of the pictures does not matter, and a picture that is taken out again leaves no trace.
 """
+import bisect
 import hashlib
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
@@ -88,13 +89,24 @@ class Moments:
         return found if self.rest is None else found + self.rest
 
     def _place(self, row: np.ndarray) -> int:
-        hashes = [_hash(other) for other in self.kept]
-        return int(np.searchsorted(np.array(hashes, dtype='S16'), _hash(row)))
+        return bisect.bisect_left(_Hashes(self.kept), _hash(row))
+
+
+class _Hashes(Sequence[bytes]):
+    """The hashes of rows, of which a search looks at a few."""
+
+    def __init__(self, rows: np.ndarray):
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _hash(self._rows[index])
 
 
 def _hash(row: np.ndarray) -> bytes:
-    # Hex: numpy cuts zero bytes off the end
-    return hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest().encode()
+    return hashlib.blake2b(row.tobytes(), digest_size=8).digest()
 
 
 def second_moments(rows: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import plain
 from ltp_ros.images import Note, spread
 from ltp_ros.research.accuracy.taught import auroc, calibration_error, judge, reliability
@@ -19,7 +20,7 @@ from ltp_ros.teaching.head import Head, fit
 TOGETHER = 3          # classes that are taught where the others are unknown
 NEGATIVES = 20        # pictures that are taught as none of the classes
 UNKNOWN_COUNTS = (20, 50)
-REFUSED_ABOVE = 0.95  # `Verdict.unknown` of a picture that is refused
+REFUSED_ABOVE = ClassifierConfig.unknown_threshold
 PENALTIES = (0.1, 1.0, 10.0)  # of the ridge regression, by n trace / D of the covariance
 
 Rows = Sequence[np.ndarray]  # features (n, D) of each class, or (D,) of each picture

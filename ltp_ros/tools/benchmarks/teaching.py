@@ -69,16 +69,19 @@ def see(classifier: Classifier, pictures: Pictures, bar: Progress, note: Note
         ) -> Dict[str, List[Features]]:
     """Return the features (D,) of every picture by its class, each computed once."""
     found: Dict[str, List[Features]] = {label: [] for label in sorted({*pictures.labels} - {NONE})}
+    rows: Dict[str, List[np.ndarray]] = {label: [] for label in found}  # at the highest level
     top, repeated = max(classifier.config.ladder), []
     task = bar.add_task(f'{classifier.config.method}: features', total=len(pictures.images))
     for index, features in features_of(classifier, pictures.images, note,
                                        lambda done: bar.update(task, completed=done)):
-        of_class = found.get(pictures.labels[index], [])
-        if of_class and same_picture(whole(features[top]), np.stack(
-                [whole(each[top]) for each in of_class])) is not None:
+        label, row = pictures.labels[index], whole(features[top])
+        if label not in found:  # of none of the classes
+            continue
+        if rows[label] and same_picture(row, np.stack(rows[label])) is not None:
             repeated.append(pictures.names[index])  # else it could be taught, and then asked
         else:
-            of_class.append(features)
+            rows[label].append(row)
+            found[label].append(features)
     if repeated:
         note(f'left out: {len(repeated)} images look to the model just as another of their class: '
              f'{some_of(map(plain, repeated))}')

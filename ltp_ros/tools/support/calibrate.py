@@ -71,7 +71,7 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress,
         ClassifierError, ConfigError, ImageFileError, ModelError, OSError: if an input cannot be
             used.
     """
-    classifier = Classifier(config_of(args, given, '--calibrate'))
+    classifier = Classifier(config_of(args, given, '--calibrate', 'classes'))
     labels: Optional[np.ndarray] = None
     if args.no_labels:
         images: Sequence[Any] = open_images(args.images)

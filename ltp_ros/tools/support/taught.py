@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure  # optional
 
 FLAGS = (*MODEL_FLAGS, 'papr_checkpoint', 'backend')
-ELSEWHERE = ('no_labels', 'batch', 'workers', 'state', 'rounds', 'maps')  # flags without meaning
+ELSEWHERE = ('batch', 'workers', 'state', 'rounds', 'maps')  # flags of `ltp_evaluate` alone
 
 
 class Seen(NamedTuple):
@@ -42,25 +42,22 @@ class Seen(NamedTuple):
     features: Dict[float, List[np.ndarray]]  # (D,) of each, by keep ratio
 
 
-def config_of(args: argparse.Namespace, given: Sequence[str],
-              flag: str = '--classes') -> ClassifierConfig:
+def config_of(args: argparse.Namespace, given: Sequence[str], flag: str,
+              *unfit: str) -> ClassifierConfig:
     """Return the classifier that a command line asks for.
 
     Args:
         args: the command line.
         given: the names of its flags that are not as by default.
         flag: what asks for it.
+        *unfit: names of flags that do not go with it, besides those of ELSEWHERE.
 
     Raises:
         ConfigError: if it has flags that do not go together.
     """
-    if args.unknown and not args.classes and flag == '--classes':
-        raise ConfigError('--unknown goes with --classes: only classes that were taught have '
-                          'pictures of none of them')
-    elsewhere = ('classes', *ELSEWHERE[1:]) if flag == '--calibrate' else ELSEWHERE
-    unfit = [f'--{name.replace("_", "-")}' for name in elsewhere if name in given]
-    if unfit:
-        raise ConfigError(f'{flag} does not go with {", ".join(unfit)}; leave that out')
+    wrong = [f'--{name.replace("_", "-")}' for name in (*unfit, *ELSEWHERE) if name in given]
+    if wrong:
+        raise ConfigError(f'{flag} does not go with {", ".join(wrong)}; leave that out')
     several = [name for name in ('methods', 'scores', 'alpha')
                if len(getattr(args, name)) > 1 or 'all' in getattr(args, name)]
     if several:
@@ -122,7 +119,10 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress, note:
         ClassifierError, ConfigError, ImageFileError, ModelError, OSError: if an input cannot be
             used.
     """
-    config = config_of(args, given)
+    if not args.classes:
+        raise ConfigError('--unknown goes with --classes: only classes that were taught have '
+                          'pictures of none of them')
+    config = config_of(args, given, '--classes', 'no_labels')
     image_set = open_image_set(args.images)
     others = open_images(args.unknown) if args.unknown else []
     classifier = Classifier(config)
