@@ -279,7 +279,6 @@ def main(args: Optional[List[str]] = None) -> int:
             node.release(LAST_FRAME_S)
             node.destroy_node()
         rclpy.try_shutdown()
-        gc.collect()  # a wait that was interrupted holds its services and actions in a cycle
     code = 1 if node is not None and node.failed else 0
     if at_work():  # a download, a compiler, a driver that hangs: none can be interrupted
         sys.stdout.flush()

@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Call the callbacks of a node, and outlive what one of them raises."""
 import traceback
+from typing import List
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from ltp_ros.ros.managed_node import THROTTLE
 
+# rclpy's thread for signals wakes the guard of every executor, also of one that the signal has just
+# ended: each lives until that thread has ended (`rclpy.try_shutdown`), or it wakes freed memory
+_EXECUTORS: List[SingleThreadedExecutor] = []
 AT_MOST = 100  # faults without anything else between them: then it is the waiting that fails
 
 
@@ -23,6 +27,7 @@ def spin(node: Node) -> None:
             where rclpy then calls none of its group any more.
     """
     executor = SingleThreadedExecutor(context=node.context)
+    _EXECUTORS.append(executor)
     executor.add_node(node)
     faults = 0
     try:

@@ -1,6 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A callback that raises costs itself, not the node."""
+import gc
+import weakref
+
 import pytest
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -76,3 +79,21 @@ def test_what_leaves_rclpy_deaf_ends_it(node, monkeypatch):
     with pytest.raises(MemoryError):
         spin(node)
     assert len(called) == 2
+
+
+def test_what_a_signal_wakes_is_there_after_the_end(node, monkeypatch):
+    made, executor = [], spinning.SingleThreadedExecutor
+
+    def make(**arguments):
+        found = executor(**arguments)
+        made.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(spinning, 'SingleThreadedExecutor', make)
+    node.create_timer(0.01, node.context.try_shutdown)
+    try:
+        spin(node)
+    except ExternalShutdownException:
+        pass  # as rclpy has it
+    gc.collect()
+    assert made[0]() is not None and made[0]()._sigint_gc is not None  # rclpy's thread knows it
