@@ -10,7 +10,8 @@ from rclpy.node import Node
 from ltp_ros.ros.managed_node import THROTTLE
 
 # rclpy's thread for signals wakes the guard of every executor, also of one that the signal has
-# just ended: each lives until that thread has ended (`rclpy.try_shutdown`), or it wakes freed memory
+# just ended. Each lives until that thread has ended (`rclpy.try_shutdown`): else it wakes freed
+# memory
 _EXECUTORS: List[SingleThreadedExecutor] = []
 AT_MOST = 100  # faults without anything else between them: then it is the waiting that fails
 
