@@ -13,10 +13,12 @@ from ltp_ros.backends import kept_choice
 from ltp_ros.backends.protocol import MAX_CLASSES, BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.opening import ClassifierError, open_model, trial_frame
+from ltp_ros.region import NOTHING, Region, pixels_of
 from ltp_ros.reduction.keep_ratio import check_keep_ratio
 from ltp_ros.teaching import classes_file, temperatures
 from ltp_ros.teaching.backbone import Backbone
 from ltp_ros.teaching.classes import Classes
+from ltp_ros.zoom.gaze import Zoom
 
 WARM_UP_RUNS = 3
 Ranked = Tuple[np.ndarray, np.ndarray]  # class ids and scores, best first
@@ -32,7 +34,8 @@ class Released:
     def __init__(self, name: str, precision: str):
         self.name, self.precision = name, precision
 
-    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int) -> BackendAnswer:
+    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int,
+                 box: Optional[Region] = None) -> BackendAnswer:
         """Raise RuntimeError."""
         raise RuntimeError('the model is being loaded anew')
 
@@ -51,6 +54,8 @@ class Prediction:
     unknown: float = math.nan  # 0..1, how strange it is to the taught classes; NaN: there are none
     known: bool = True  # False: none of the classes; those above are the nearest
     features: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (D,)
+    box: Optional[Region] = None  # of the image, that was chosen; None: the crop mode's part
+    seen: Region = NOTHING  # the pixels of the image that the model saw
 
 
 class Classifier:
@@ -81,6 +86,7 @@ class Classifier:
         self.model_labels = list(found.labels)
         self.model_name, self.model_hash = found.name, found.model_hash
         self.data_config = found.data_config
+        self.zoom = Zoom(found.data_config)
         self.num_patches, self.grid_size = found.num_patches, found.grid_size
         self._sizes = found.sizes
         self.taught = self.read_classes(config.classes) if config.classes else Classes(
@@ -128,8 +134,13 @@ class Classifier:
 
     def features(self, rgb: np.ndarray) -> Dict[float, np.ndarray]:
         """Return what `taught.add` needs of an image: its features (D,) at every level."""
-        return {keep_ratio: self.classify(rgb, keep_ratio).features
+        box = self.box(rgb)
+        return {keep_ratio: self.classify(rgb, keep_ratio, box=box).features
                 for keep_ratio in self.config.ladder}
+
+    def box(self, rgb: np.ndarray) -> Optional[Region]:
+        """Return where to look in an image (H, W, 3) by itself; None: `config.zoom` is off."""
+        return self.zoom.box(rgb) if self.config.zoom else None
 
     def keep_choice(self, levels: Sequence[Tuple[float, float, float]]) -> None:
         """Keep which backend was the fastest, for the next start, unless int8 was chosen since.
@@ -195,7 +206,8 @@ class Classifier:
 
     def classify(self, rgb: np.ndarray, keep_ratio: Optional[float] = None,
                  top_k: Optional[int] = None, score_threshold: Optional[float] = None,
-                 unknown_threshold: Optional[float] = None) -> Prediction:
+                 unknown_threshold: Optional[float] = None,
+                 box: Optional[Region] = None) -> Prediction:
         """Classify one image.
 
         Args:
@@ -204,6 +216,8 @@ class Classifier:
             top_k: the most classes returned.
             score_threshold: classes below this probability are left out.
             unknown_threshold: see `ClassifierConfig`.
+            box: the part of the image that the model is to see, in the shape of its input; None:
+                what the crop mode leaves.
 
         Raises:
             ltp_ros.model.data_config.ImageSizeError: if `rgb` cannot be resized for the model.
@@ -222,7 +236,7 @@ class Classifier:
         threshold = config.score_threshold if score_threshold is None else score_threshold
         # At another temperature, a score depends on those of all classes
         top_own = min(MAX_CLASSES if self._temperatures else top_k, len(self.model_labels))
-        answer = self.backend(rgb, keep_ratio, top_own)
+        answer = self.backend(rgb, keep_ratio, top_own, box)
         # NaN is above no threshold, and not among the best: it would look like nothing recognised
         if len(answer.scores) < top_own or not (
                 np.isfinite(answer.scores).all() and np.isfinite(answer.features).all()):
@@ -238,7 +252,8 @@ class Classifier:
             scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
             num_keep=self._sizes[keep_ratio].num_keep, num_patches=self.num_patches,
             keep_indices=answer.keep_indices, unknown=unknown, known=known,
-            features=answer.features)
+            features=answer.features, box=box,
+            seen=pixels_of(self.data_config.crop_box(*rgb.shape[:2], box), *rgb.shape[:2]))
 
     def _chosen(self, answer: BackendAnswer, keep_ratio: float, top_k: int,
                 unknown_threshold: float) -> Tuple[Ranked, float, bool]:

@@ -97,6 +97,14 @@ class ClassifierConfig:
     papr_checkpoint: str = parameter(
         '', "weights of timm's mobileone_s0, which papr uses to choose patches; empty: the "
         'pretrained ones', path=True)
+    zoom: bool = parameter(
+        False, 'look where something is: the model is given the part of the image that holds its '
+        'detail, never less than `input_size` pixels a side; the whole crop where the detail is '
+        'spread over the image, or there is none', live=True)
+    zoom_boxes: int = parameter(
+        0, 'besides the answer, one for each of so many regions that lie apart, on the topic '
+        'regions, the largest first, as many as the deadline and the next image leave time for. '
+        '0: none', live=True, minimum=0, maximum=32)
     alpha: float = parameter(
         0.5, 'weight of the spatial term against redundancy in the SRB score', minimum=0.0,
         maximum=1.0)

@@ -15,13 +15,14 @@ SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
            if path.parent.name not in ('msg', 'srv', 'action')}  # generated
 
 # From the ground up: a room may import those before it, and itself
-FLOORS = ('programs', 'files', 'parameter', 'config', 'machine', 'teaching', 'reduction', 'tuner',
-          'model', 'backends', 'opening', 'classifier', 'frames', 'images', 'research', 'ros',
+FLOORS = ('programs', 'files', 'parameter', 'config', 'region', 'machine', 'teaching', 'reduction',
+          'tuner', 'model', 'zoom', 'backends', 'opening', 'classifier', 'frames', 'images', 'research', 'ros',
           'client', 'node', 'tools')
 # Which of them besides must not know each other
-STRANGERS = {'teaching': {'parameter', 'config', 'machine'},
-             'reduction': {'files', 'parameter', 'config', 'machine', 'teaching'},
-             'tuner': {'machine', 'teaching', 'reduction'},
+STRANGERS = {'teaching': {'parameter', 'config', 'region', 'machine'},
+             'reduction': {'files', 'parameter', 'config', 'region', 'machine', 'teaching'},
+             'tuner': {'region', 'machine', 'teaching', 'reduction'},
+             'zoom': {'machine', 'teaching', 'reduction', 'tuner'},
              'model': {'machine', 'teaching', 'tuner'},
              'backends': {'machine', 'teaching', 'tuner'}, 'ros': {'research'},
              'client': {'research'}, 'node': {'research'}}
@@ -33,6 +34,7 @@ WITHOUT = [
     ('config tuner', (*ROS, 'numpy', 'torch', 'cv2', 'timm')),
     ('images frames/decoding', (*ROS, 'torch', 'timm')),
     ('teaching', (*ROS, 'torch', 'cv2', 'timm')),
+    ('zoom', (*ROS, 'torch', 'timm')),
     ('client', ('torch', 'cv2', 'timm')),
     ('node', ('torch', 'timm', 'huggingface_hub')),  # a second start does without
     ('tools/image_source', ('torch', 'timm')),  # a camera starts at once

@@ -11,6 +11,7 @@ from ltp_ros.backends.protocol import BackendAnswer, Device
 from ltp_ros.backends.transfer import Transfer
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.model.features import logits_and_features, num_features
+from ltp_ros.region import Region
 
 
 class EagerBackend:
@@ -38,10 +39,10 @@ class EagerBackend:
             torch.backends.cudnn.allow_tf32 = False  # else the patch embedding has 10 bits
 
     @torch.inference_mode()
-    def __call__(self, rgb: np.ndarray, keep_ratio: float,
-                 top_k: int) -> BackendAnswer:
+    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int,
+                 box: Optional[Region] = None) -> BackendAnswer:
         """Classify one image; see `Backend`."""
-        pixels = self.transfer.pixels(rgb, self.pixels)
+        pixels = self.transfer.pixels(rgb, self.pixels, box)
         answer = self.transfer.read_back(self.run(pixels, keep_ratio))
         logits, features, kept = np.split(answer, self._parts)
         scores, class_ids = best_classes(logits, top_k)

@@ -17,6 +17,7 @@ from ltp_ros.backends.protocol import BackendAnswer, Device, Log
 from ltp_ros.backends.summary import LevelSize, size_of
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.model.host_preprocessing import HostPreprocessor
+from ltp_ros.region import Region
 
 if TYPE_CHECKING:
     from torch import nn
@@ -90,16 +91,17 @@ class ExportedBackend:
         self._preprocess = HostPreprocessor(self._data_config)
         self._pixels: Any = np.zeros((1, 3, *self._data_config.input_size), np.float32)
 
-    def __call__(self, rgb: np.ndarray, keep_ratio: float,
-                 top_k: int) -> BackendAnswer:
+    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int,
+                 box: Optional[Region] = None) -> BackendAnswer:
         """Classify one image; see `Backend`."""
         level = self._levels.get(keep_ratio)
         if level is None:
             level = self._levels[keep_ratio] = self._load(keep_ratio)
-        return self._answer(level, rgb, top_k)
+        return self._answer(level, rgb, top_k, box)
 
-    def _answer(self, level: Any, rgb: np.ndarray, top_k: int) -> BackendAnswer:
-        self._preprocess(rgb, self._pixels)
+    def _answer(self, level: Any, rgb: np.ndarray, top_k: int,
+                box: Optional[Region]) -> BackendAnswer:
+        self._preprocess(rgb, self._pixels, box)
         scores, class_ids, kept, features = level.run()
         return BackendAnswer(scores[0, :top_k].copy(), class_ids[0, :top_k].copy(),
                              np.sort(kept[0]).astype(np.int64), features[0].copy())

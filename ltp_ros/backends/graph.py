@@ -5,7 +5,7 @@ import inspect
 import threading
 import weakref
 from collections import defaultdict
-from typing import DefaultDict, Dict, List, NamedTuple
+from typing import DefaultDict, Dict, List, NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.protocol import BackendAnswer, Device, Log
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.region import Region
 
 DEVICE = 'cuda'
 WARM_UP_RUNS = 3      # on a side stream before a capture, as torch asks for
@@ -74,12 +75,12 @@ class GraphBackend(EagerBackend):
         self._pool = torch.cuda.graph_pool_handle()
         self._levels: Dict[float, _Level] = {}
 
-    def __call__(self, rgb: np.ndarray, keep_ratio: float,
-                 top_k: int) -> BackendAnswer:
+    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int,
+                 box: Optional[Region] = None) -> BackendAnswer:
         """Classify one image; see `Backend`."""
         try:
             with torch.cuda.stream(self._stream):
-                return super().__call__(rgb, keep_ratio, top_k)
+                return super().__call__(rgb, keep_ratio, top_k, box)
         except CaptureError as error:
             if not self._worked:
                 raise
@@ -88,7 +89,7 @@ class GraphBackend(EagerBackend):
         self._return_stream.detach()
         self._begin_anew()
         self._plain_frames = RETRY_FRAMES
-        return self(rgb, keep_ratio, top_k)
+        return self(rgb, keep_ratio, top_k, box)
 
     def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
         """Return the answer of `EagerBackend.run` for the input in `self.pixels`."""

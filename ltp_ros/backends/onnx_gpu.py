@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from ltp_ros.backends.onnx import (
 from ltp_ros.backends.protocol import BackendAnswer, Device
 from ltp_ros.backends.transfer import Transfer
 from ltp_ros.files import sha256
+from ltp_ros.region import Region
 
 if TYPE_CHECKING:
     import onnxruntime  # not everywhere
@@ -70,8 +71,9 @@ class OnnxGpuBackend(OnnxBackend):
         self._pixels = torch.zeros(1, 3, *self._data_config.input_size, device=self.device)
 
     @torch.inference_mode()
-    def _answer(self, level: BoundOnGpu, rgb: np.ndarray, top_k: int) -> BackendAnswer:
-        self._transfer.pixels(rgb, self._pixels)
+    def _answer(self, level: BoundOnGpu, rgb: np.ndarray, top_k: int,
+                box: Optional[Region]) -> BackendAnswer:
+        self._transfer.pixels(rgb, self._pixels, box)
         scores, class_ids, *others = level.run()
         outputs = [scores[0, :top_k], class_ids[0, :top_k], *(output[0] for output in others)]
         scores, class_ids, kept, features = np.split(

@@ -6,6 +6,8 @@ from typing import Callable, NamedTuple, Optional, Protocol
 
 import numpy as np
 
+from ltp_ros.region import Region
+
 Log = Callable[[str], None]
 MAX_CLASSES = 100  # of an answer
 
@@ -39,8 +41,15 @@ class Backend(Protocol):
     name: str
     precision: str
 
-    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int) -> BackendAnswer:
+    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int,
+                 box: Optional[Region] = None) -> BackendAnswer:
         """Classify one image (H, W, 3) uint8 RGB at a level of the ladder.
+
+        Args:
+            rgb: the image.
+            keep_ratio: of a level.
+            top_k: the number of classes.
+            box: the part of the image that the model sees; None: as its crop mode has it.
 
         Raises:
             ltp_ros.model.data_config.ImageSizeError: if the image cannot be resized for the

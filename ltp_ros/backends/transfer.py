@@ -9,6 +9,7 @@ import torch
 from ltp_ros.backends.protocol import Device
 from ltp_ros.model.data_config import DataConfig, ImageSizeError
 from ltp_ros.model.preprocessing import Preprocessor
+from ltp_ros.region import Region
 
 MAX_SIZES = 8  # camera sizes whose buffers are kept; the one used longest ago goes first
 
@@ -32,19 +33,22 @@ class Transfer:
             OrderedDict())
         self._answer = torch.empty(0)
 
-    def pixels(self, rgb: np.ndarray, out: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def pixels(self, rgb: np.ndarray, out: Optional[torch.Tensor] = None,
+               box: Optional[Region] = None) -> torch.Tensor:
         """Return the model's input (1, 3, h, w) on the device for an image (H, W, 3) uint8.
 
         Args:
             rgb: the image on the host, of any size and memory layout.
             out: where the input must lie; None for anywhere.
+            box: the part of the image that the model sees; None: as its crop mode has it.
 
         Raises:
             ImageSizeError: if the image cannot be resized for the model, or the device has no
                 memory for it.
         """
         try:
-            return self.preprocessor(self.upload(rgb), out)
+            # The whole image: a buffer for each size of a box would be pinned anew all the time
+            return self.preprocessor(self.upload(rgb), out, box)
         except torch.cuda.OutOfMemoryError as error:
             raise ImageSizeError(
                 f'an image of {rgb.shape[1]}x{rgb.shape[0]} pixels does not fit in the memory '

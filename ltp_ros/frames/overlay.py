@@ -3,7 +3,7 @@
 """Draw an answer on its image.
 
 Dimmed: patches that the model did not see in full. Grey: outside the part that the model is given,
-which the region and the crop leave and whose frame is drawn.
+which the region, and the crop or the zoom, leave and whose frame is drawn.
 """
 from typing import Optional, Tuple
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ltp_ros.classifier import Prediction
-from ltp_ros.frames.region import Region
+from ltp_ros.region import Region, pixels_of
 from ltp_ros.model.data_config import DataConfig
 
 MAX_WIDTH = 640  # pixels: the picture is for people, and publishing costs by the byte
@@ -20,7 +20,8 @@ FRAME_COLOUR = (255, 255, 255)
 
 
 def kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tuple[int, int],
-              data_config: DataConfig, region: Optional[Region] = None) -> np.ndarray:
+              data_config: DataConfig, region: Optional[Region] = None,
+              box: Optional[Region] = None) -> np.ndarray:
     """Return (H, W) bool: the pixels of the patches that were kept, in an image of that shape.
 
     Args:
@@ -29,17 +30,18 @@ def kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tuple
         grid_size: rows and columns of the model's patches.
         data_config: how the model cuts its input out of the region.
         region: the part of the image that was classified; None: the whole.
+        box: of the region, what the model saw; None: what the crop mode leaves.
     """
     kept = np.zeros(shape, bool)
     region = region or Region(0, 0, *shape)
-    kept[region.slices] = _kept_mask(region[2:], keep_indices, grid_size, data_config)
+    kept[region.slices] = _kept_mask(region[2:], keep_indices, grid_size,
+                                     data_config.crop_box(region.height, region.width, box))
     return kept
 
 
 def _kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tuple[int, int],
-               data_config: DataConfig) -> np.ndarray:
-    height, width = shape
-    top, left, crop_height, crop_width = data_config.crop_box(height, width)
+               seen: Tuple[float, float, float, float]) -> np.ndarray:
+    (height, width), (top, left, crop_height, crop_width) = shape, seen
     kept = np.zeros(grid_size, bool)
     kept.reshape(-1)[keep_indices] = True
     rows = np.floor((np.arange(height) + 0.5 - top) / crop_height * grid_size[0]).astype(int)
@@ -61,14 +63,17 @@ def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
         data_config: how the model cuts its input out of the region.
         region: the part of the image that was classified; None: the whole.
     """
-    region = region or Region(0, 0, *rgb.shape[:2])
+    region, box = region or Region(0, 0, *rgb.shape[:2]), prediction.box
     if rgb.shape[1] > MAX_WIDTH:
         height = max(1, round(rgb.shape[0] * MAX_WIDTH / rgb.shape[1]))
-        region = region.scaled(rgb.shape[:2], (height, MAX_WIDTH))
+        small = region.scaled(rgb.shape[:2], (height, MAX_WIDTH))
+        box = box and box.scaled(region[2:], small[2:])
+        region = small
         rgb = cv2.resize(rgb, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
-    mask = kept_mask(rgb.shape[:2], prediction.keep_indices, grid_size, data_config, region)
+    mask = kept_mask(rgb.shape[:2], prediction.keep_indices, grid_size, data_config, region, box)
     picture = np.where(mask[..., None], rgb, (rgb * DIMMED).astype(np.uint8))
-    _frame_seen(picture, data_config, region)
+    _frame_seen(picture, pixels_of(data_config.crop_box(*region[2:], box), *region[2:]
+                                   ).moved(region))
     answer = (f'{prediction.labels[0]} {prediction.scores[0]:.2f}' if prediction.labels
               else 'nothing above the threshold')
     if not prediction.known:
@@ -85,13 +90,10 @@ def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
     return picture
 
 
-def _frame_seen(picture: np.ndarray, data_config: DataConfig, region: Region) -> None:
-    top, left, crop_height, crop_width = data_config.crop_box(region.height, region.width)
-    first = region.left + max(round(left), 0), region.top + max(round(top), 0)
-    last = (region.left + min(round(left + crop_width), region.width) - 1,
-            region.top + min(round(top + crop_height), region.height) - 1)
+def _frame_seen(picture: np.ndarray, seen: Region) -> None:
     outside = np.ones(picture.shape[:2], bool)
-    outside[first[1]:last[1] + 1, first[0]:last[0] + 1] = False
+    outside[seen.slices] = False
     if outside.any():
         picture[outside] = picture[outside].mean(axis=-1, keepdims=True).astype(np.uint8)
-        cv2.rectangle(picture, first, last, FRAME_COLOUR, 1)
+        cv2.rectangle(picture, (seen.left, seen.top),
+                      (seen.left + seen.width - 1, seen.top + seen.height - 1), FRAME_COLOUR, 1)

@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The work on one frame: take, process, (publish,) finish. No ROS."""
-import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple, TypeVar
@@ -10,16 +9,18 @@ import numpy as np
 
 from ltp_ros.classifier import Classifier, Prediction
 from ltp_ros.config import Config, TunerConfig
-from ltp_ros.frames.drops import Abandoned, FrameDropped, check_age
+from ltp_ros.frames.drops import FrameDropped, check_age
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.gaps import Gaps
 from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault, PictureWatch
-from ltp_ros.frames.region import Region, RegionError, region_of
+from ltp_ros.frames.work import WorkInHand
+from ltp_ros.region import Region, RegionError, region_of
 from ltp_ros.model.data_config import ImageSizeError
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
+from ltp_ros.zoom.gaze import Gaze
 
 T = TypeVar('T')
 PUBLISH_WEIGHT = 0.1  # of the newest frame in the time that publishing typically takes
@@ -36,6 +37,11 @@ class ProcessedFrame:
     timer: StageTimer
     tuner: TunerConfig  # in force when it was taken
     faults: PictureFault = PictureFault(0)
+
+    @property
+    def seen(self) -> Region:
+        """The pixels of the whole image that the model saw."""
+        return self.prediction.seen.moved(self.region)
 
 
 class Pipeline:
@@ -60,21 +66,24 @@ class Pipeline:
         self.classifier = classifier
         self.mailbox = mailbox
         self.config = config
-        self.busy_since_ns: Optional[int] = None  # when the frame in work was taken
+        self.work = WorkInHand(now_ns)
         self.stuck_s = 0.0  # for how long the watchdog has seen it, where that is too long
         self.trouble = ''  # a sentence, while the model fails or another than wanted runs
         self.costs = {cost.keep_ratio: cost for cost in costs}
-        self._lock = threading.Lock()
-        self._in_work: Optional[object] = None  # in the model, or on the way to it
-        self._in_model = False
         self._decode = decode
-        self._now_ns = now_ns
+        self.now_ns = now_ns
         self._num_finished = 0
         self._publish_ms = 0.0  # typically
         self._gaps = Gaps()
         self._pictures: Dict[str, PictureWatch] = defaultdict(PictureWatch)  # by topic
+        self._gazes: Dict[str, Gaze] = defaultdict(lambda: Gaze(classifier.zoom))  # by topic
         self._manual: Deque[float] = deque(maxlen=1)  # set in another thread, not yet in use
         self._controller = KeepRatioController(costs, config.tuner, config.classifier.keep_ratio)
+
+    @property
+    def busy_since_ns(self) -> Optional[int]:
+        """When the work in hand was begun; None: there is none."""
+        return self.work.since_ns
 
     @property
     def keep_ratio(self) -> float:
@@ -124,7 +133,7 @@ class Pipeline:
         """Return whether other work may come before the next frame; see `Gaps.allows`."""
         lowest = self.costs.get(self.lowest_keep_ratio)
         return self._gaps.allows(
-            cost_ms, self._now_ns(), self.mailbox.next_ns, self.config.tuner.deadline_ms,
+            cost_ms, self.now_ns(), self.mailbox.next_ns, self.config.tuner.deadline_ms,
             lowest.median_ms if lowest else 0.0)
 
     def process(self, frame: Frame) -> ProcessedFrame:
@@ -135,15 +144,15 @@ class Pipeline:
                 or if the model fails on it.
             Abandoned: if it was given up meanwhile.
         """
-        self._begin(frame)
+        self.work.begin(frame)
         try:
             try:
                 return self._process(frame)
             finally:
-                self._end(frame)
+                self.work.end(frame)
         except FrameDropped as drop:
             self.mailbox.mark_dropped(frame, drop.reason)
-            self.busy_since_ns = None
+            self.work.since_ns = None
             raise
 
     def abandon(self, reason: str = 'failed', since_ns: Optional[int] = None) -> Optional[object]:
@@ -158,37 +167,16 @@ class Pipeline:
             The frame, or the message of `classify`; None if nothing was given up: what has left
             the model is being published, and belongs to its thread.
         """
-        with self._lock:
-            if since_ns is not None and not (self._in_model and self.busy_since_ns == since_ns):
-                return None
-            work, self._in_work = self._in_work, None
+        work = self.work.take(since_ns)
         if isinstance(work, Frame):
             self.mailbox.mark_dropped(work, reason)
-        if work is not None:
-            self.busy_since_ns = None
         return work
-
-    def _begin(self, work: object) -> None:
-        with self._lock:
-            self._in_work, self._in_model, self.busy_since_ns = work, False, self._now_ns()
-
-    def _enter_model(self, work: object) -> None:
-        with self._lock:
-            if self._in_work is not work:
-                raise Abandoned
-            self._in_model = True
-
-    def _end(self, work: object) -> None:
-        with self._lock:
-            if self._in_work is not work:
-                raise Abandoned
-            self._in_work = None
 
     def _process(self, frame: Frame) -> ProcessedFrame:
         # One snapshot a frame: a change never splits a frame in two, and a thread that was given
         # up never meets the classifier of the next
         config, classifier = self.config, self.classifier
-        timer = StageTimer(self._now_ns, frame.receive_ns)
+        timer = StageTimer(self.now_ns, frame.receive_ns)
         timer.mark('queue')
         # Simulated milliseconds are no real ones: the wait is left out, not added to them
         waited_ms = 0.0 if frame.simulated else timer.total_ms
@@ -202,10 +190,13 @@ class Pipeline:
             region = region_of(config.input.roi, *rgb.shape[:2])
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
+            if not config.classifier.zoom:
+                self._gazes.clear()  # switched on again, they begin with the scene of then
+            box = self._gazes[frame.topic].follow(seen) if config.classifier.zoom else None
             timer.mark('decode')
             keep_ratio = self._level_for(frame, timer, config)
-            self._enter_model(frame)
-            prediction = classifier.classify(seen, keep_ratio, **wanted(config))
+            self.work.enter_model(frame)
+            prediction = classifier.classify(seen, keep_ratio, box=box, **wanted(config))
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
         except RegionError as error:
@@ -225,7 +216,7 @@ class Pipeline:
         if tuner.drop_late and self._controller.is_late(left_ms, fresh_ms):
             raise FrameDropped('late', f'{left_ms:.1f} of {tuner.deadline_ms:g} ms were left for '
                                'an image, less than the lowest keep_ratio takes')
-        if self._gaps.hungry(self._now_ns()):
+        if self._gaps.hungry(self.now_ns()):
             return self.lowest_keep_ratio
         return self._controller.choose(left_ms)
 
@@ -255,7 +246,7 @@ class Pipeline:
             decision=int(decision),
             **{f'{stage}_ms': duration for stage, duration in stages_ms.items()})
         self._num_finished += 1
-        self.busy_since_ns = None
+        self.work.since_ns = None
         return latency
 
     def classify(self, message: object, keep_ratio: float) -> Tuple[Prediction, PictureFault]:
@@ -271,37 +262,43 @@ class Pipeline:
         """
         def run() -> Tuple[Prediction, PictureFault]:
             rgb = self._decode(message)
-            self._enter_model(message)
-            return self.classifier.classify(rgb, keep_ratio, **wanted(self.config)), (
-                PictureWatch().judge(rgb, self._now_ns()))
+            box = self.box(rgb)
+            self.work.enter_model(message)
+            return self.classifier.classify(rgb, keep_ratio, box=box, **wanted(self.config)), (
+                PictureWatch().judge(rgb, self.now_ns()))
 
         return self._beside(message, run)
 
-    def features(self, rgb: np.ndarray, keep_ratio: float) -> np.ndarray:
-        """Return the features (D,) of an image (H, W, 3) at a level, beside the stream.
+    def box(self, rgb: np.ndarray) -> Optional[Region]:
+        """Return where to look in an image (H, W, 3) that belongs to no stream."""
+        return self.classifier.zoom.box(rgb) if self.config.classifier.zoom else None
+
+    def classify_part(self, rgb: np.ndarray, keep_ratio: float,
+                      box: Optional[Region]) -> Prediction:
+        """Classify what the model sees of an image (H, W, 3) in a box, beside the stream.
 
         Raises:
             RuntimeError, OSError, ValueError: as `Classifier.classify`.
             Abandoned: if it was given up meanwhile.
         """
-        def run() -> np.ndarray:
-            self._enter_model(rgb)
-            return self.classifier.classify(rgb, keep_ratio, top_k=1).features
+        def run() -> Prediction:
+            self.work.enter_model(rgb)
+            return self.classifier.classify(rgb, keep_ratio, box=box, **wanted(self.config))
 
         return self._beside(rgb, run)
 
     def _beside(self, work: object, run: Callable[[], T]) -> T:
-        self._begin(work)
+        self.work.begin(work)
         try:
             return run()
         finally:
-            self._end(work)
-            self.busy_since_ns = None
+            self.work.end(work)
+            self.work.since_ns = None
 
     def give_up(self, processed: ProcessedFrame, reason: str = 'inactive') -> None:
         """Count a frame that was not published, as where the node was deactivated meanwhile."""
         self.mailbox.mark_dropped(processed.frame, reason)
-        self.busy_since_ns = None
+        self.work.since_ns = None
 
 
 def wanted(config: Config) -> Dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequenc
 import numpy as np
 
 from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
-from ltp_ros.frames.region import Region, RegionError, region_of
+from ltp_ros.region import Region, RegionError, region_of
 from ltp_ros.frames.worker import Steps
 from ltp_ros.teaching.classes import Classes
 from ltp_ros.teaching.examples import NotTaughtError
@@ -140,8 +140,10 @@ class Teacher:
             TeachingError: if the session's region does not lie inside the picture.
         """
         rgb, features = _part(processed, session.region)
+        # Its own region was looked at with the eyes of the stream; another is a picture by itself
+        box = processed.prediction.box if features else self._pipeline.box(rgb)
         session.asked += 1
-        return self._spare_time(self._steps(session, processed, rgb, features))
+        return self._spare_time(self._steps(session, processed, rgb, box, features))
 
     def picture_of(self, topic: str, stamp_ns: int,
                    stamp_of: Callable[[Any], int]) -> ProcessedFrame:
@@ -215,12 +217,13 @@ class Teacher:
         return True
 
     def _steps(self, session: Session, processed: ProcessedFrame, rgb: np.ndarray,
-               features: Dict[float, np.ndarray]) -> Steps:
+               box: Optional[Region], features: Dict[float, np.ndarray]) -> Steps:
         costs = self._pipeline.costs
         for keep_ratio in self.classes.keep_ratios:
             if keep_ratio not in features:
                 yield costs[keep_ratio].p99_ms if keep_ratio in costs else 0.0
-                features[keep_ratio] = self._pipeline.features(rgb, keep_ratio)
+                features[keep_ratio] = self._pipeline.classify_part(
+                    rgb, keep_ratio, box).features
         self.classes.add(session.label, features)
         self._last[session.label] = features
         self._keep(session.label, processed, rgb)

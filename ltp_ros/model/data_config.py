@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model expects of its input, and which part of an image that is."""
 import math
-from dataclasses import dataclass
-from typing import Tuple
+from dataclasses import dataclass, replace
+from typing import Optional, Tuple
+
+from ltp_ros.region import Region
 
 INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic')
 CROP_MODES = ('center', 'squash', 'border')
@@ -35,6 +37,11 @@ class DataConfig:
                 raise ValueError(f'{name} {getattr(self, name)!r} of the model is not supported; '
                                  f'expected one of {", ".join(allowed)}')
 
+    @property
+    def zoomed(self) -> 'DataConfig':
+        """The same for a box that was chosen: without the margin of the crop."""
+        return replace(self, crop_pct=1.0)
+
     def resize_size(self, height: int, width: int) -> Tuple[int, int]:
         """Return the (height, width) that an image of this size is resized to before the crop.
 
@@ -63,8 +70,18 @@ class DataConfig:
             return target[0], int(target[0] * width / height)
         return int(target[0] * height / width), target[0]
 
-    def crop_box(self, height: int, width: int) -> Tuple[float, float, float, float]:
-        """Return the region of an image that the model sees: top, left, height, width (pixels)."""
+    def crop_box(self, height: int, width: int, box: Optional[Region] = None
+                 ) -> Tuple[float, float, float, float]:
+        """Return the region of an image that the model sees: top, left, height, width (pixels).
+
+        Args:
+            height: of the image.
+            width: of the image.
+            box: that was chosen in the image; None: what `crop_mode` leaves of all of it.
+        """
+        if box is not None:
+            top, left, *size = self.zoomed.crop_box(box.height, box.width)
+            return (box.top + top, box.left + left, *size)
         resized = self.resize_size(height, width)
         scale_y, scale_x = height / resized[0], width / resized[1]
         crop_height, crop_width = self.input_size

@@ -6,15 +6,16 @@ The same sums as those of torch's integer kernel, as sparse matrix products: the
 the same but for one pixel in ten thousand, which is one level off.
 """
 import functools
-from typing import Tuple
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
 from scipy import sparse
 
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.region import Region
 
-_MAX_SIZES = 8     # camera sizes whose resize is remembered
+_MAX_SIZES = 64    # of cameras, and of boxes in their images, whose resize is remembered
 _BAND = 128        # rows of an image at once, so that what is worked on stays in the cache
 _WEIGHT_BITS = 15  # of torch's integer weights
 _MOST_BITS = 22    # behind their point
@@ -104,15 +105,19 @@ class HostPreprocessor:
         self._margin = np.rint(mean).astype(np.uint8)  # where an image is smaller than the input
         levels = np.arange(256.0)[:, np.newaxis]
         self._normalised = ((levels - mean) / std).astype(np.float32)[np.newaxis]
-        self._weights = functools.lru_cache(_MAX_SIZES)(functools.partial(_weights, config))
+        self._zoomed = config.zoomed
+        self._weights = functools.lru_cache(_MAX_SIZES)(_weights)
 
-    def __call__(self, rgb: np.ndarray, out: np.ndarray) -> None:
-        """Write the normalised crop of an image into `out`.
+    def __call__(self, rgb: np.ndarray, out: np.ndarray, box: Optional[Region] = None) -> None:
+        """Write the normalised crop of an image, or all of a box in it, into `out`.
 
         Raises:
             ImageSizeError: if the image is too elongated.
         """
-        rows, columns = self._weights(*rgb.shape[:2])
+        config = self.config
+        if box is not None:
+            config, rgb = self._zoomed, rgb[box.slices]
+        rows, columns = self._weights(config, *rgb.shape[:2])
         seen = rgb[rows.first:rows.end, columns.first:columns.end]
         narrow = np.empty((len(seen), columns.matrix.shape[0], 3), np.uint8)
         for top in range(0, len(seen), _BAND):

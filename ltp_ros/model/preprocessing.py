@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.region import Region
 
 # The antialiased resize of uint8 came with torch 2.1; Jetsons may run 2.0
 _HAS_INTEGER_RESIZE = tuple(int(n) for n in torch.__version__.split('.')[:2]) >= (2, 1)
-_MAX_SIZES = 8  # camera sizes whose resize is remembered
+_MAX_SIZES = 64  # of cameras, and of boxes in their images, whose resize is remembered
 _BLOCK = 2 ** 24  # numbers held at once while a resize is worked out
 
 
@@ -39,7 +40,7 @@ class Preprocessor(nn.Module):
 
     def __init__(self, config: DataConfig, dtype: torch.dtype = torch.float32):
         super().__init__()
-        self.config = config
+        self.config, self._zoomed = config, config.zoomed
         scale = torch.tensor(config.std).view(1, -1, 1, 1) * 255.0
         self.register_buffer('shift', torch.tensor(config.mean).view(1, -1, 1, 1) * 255.0)
         self.register_buffer('inverse_scale', 1.0 / scale)
@@ -47,31 +48,37 @@ class Preprocessor(nn.Module):
         self._products: OrderedDict[Tuple[object, ...], Tuple[torch.Tensor, torch.Tensor]] = (
             OrderedDict())
 
-    def forward(self, rgb: torch.Tensor, out: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def forward(self, rgb: torch.Tensor, out: Optional[torch.Tensor] = None,
+                box: Optional[Region] = None) -> torch.Tensor:
         """Return the normalised crop of `rgb` (H, W, 3) uint8 as (1, 3, height, width).
 
         Args:
             rgb: the image.
             out: written and returned, if given.
+            box: the part of the image that is seen whole; None: the config's crop.
 
         Raises:
             ImageSizeError: if the image is too elongated.
         """
+        config = self.config
+        if box is not None:
+            config, rgb = self._zoomed, rgb[box.slices]
         image = rgb.permute(2, 0, 1).unsqueeze(0)
         if image.device.type == 'cpu' or self.config.interpolation == 'nearest':
-            cropped = self.crop(self.resize(image)).float()
+            cropped = self.crop(self.resize(image, config)).float()
         else:
-            cropped = self.crop(self.resize_by_products(image)).float()
+            cropped = self.crop(self.resize_by_products(image, config)).float()
         if out is None:
             out = torch.empty(cropped.shape, dtype=self.dtype, device=cropped.device)
         return torch.mul(cropped - self.shift, self.inverse_scale, out=out)
 
-    def resize(self, image: torch.Tensor) -> torch.Tensor:
+    def resize(self, image: torch.Tensor, config: Optional[DataConfig] = None) -> torch.Tensor:
         """Resize (1, 3, H, W) uint8 to the size that the crop is taken from, in 0..255."""
-        size = self.config.resize_size(image.shape[-2], image.shape[-1])
+        config = config or self.config
+        size = config.resize_size(image.shape[-2], image.shape[-1])
         if size == tuple(image.shape[-2:]):
             return image
-        mode = self.config.interpolation
+        mode = config.interpolation
         if mode == 'nearest':
             return F.interpolate(image.float(), size, mode='nearest-exact')
         if not _HAS_INTEGER_RESIZE:
@@ -80,30 +87,32 @@ class Preprocessor(nn.Module):
         # Bicubic overshoots; PIL and the integer kernel clip and round, so the float path does too
         return resized if resized.dtype == torch.uint8 else resized.round_().clamp_(0, 255)
 
-    def resize_by_products(self, image: torch.Tensor) -> torch.Tensor:
+    def resize_by_products(self, image: torch.Tensor,
+                           config: Optional[DataConfig] = None) -> torch.Tensor:
         """Return of `resize` the part that `crop` leaves, to the nearest grey level.
 
         In half precision if the model is, so that the tensor cores do it: 255 fits exactly.
         """
-        if self.config.resize_size(*image.shape[-2:]) == tuple(image.shape[-2:]):
+        config = config or self.config
+        if config.resize_size(*image.shape[-2:]) == tuple(image.shape[-2:]):
             return image
         dtype = torch.float16 if self.dtype == torch.float16 else torch.float32
-        rows, columns = self._weights(image, dtype)
+        rows, columns = self._weights(image, dtype, config)
         pixels = image.to(dtype, memory_format=torch.contiguous_format)
         # Clipped between the two as well, as by PIL and the integer kernel: bicubic overshoots
         narrow = (pixels @ columns).clamp_(0, 255)
         return (rows @ narrow).round_().clamp_(0, 255)
 
-    def _weights(self, image: torch.Tensor,
-                 dtype: torch.dtype) -> Tuple[torch.Tensor, torch.Tensor]:
-        size = (*image.shape[-2:], dtype, image.device)
+    def _weights(self, image: torch.Tensor, dtype: torch.dtype, config: DataConfig
+                 ) -> Tuple[torch.Tensor, torch.Tensor]:
+        size = (*image.shape[-2:], dtype, image.device, config.crop_pct)
         if size not in self._products:
-            resized = self.config.resize_size(*image.shape[-2:])
+            resized = config.resize_size(*image.shape[-2:])
             weights = []
             for side, resized_side, target in zip(image.shape[-2:], resized,
-                                                  self.config.input_size):
+                                                  config.input_size):
                 start = round(max(resized_side - target, 0) / 2)  # as `crop`
-                matrix = resize_weights(side, resized_side, self.config.interpolation)
+                matrix = resize_weights(side, resized_side, config.interpolation)
                 weights.append(matrix[start:start + target].to(image.device, dtype))
             while len(self._products) >= _MAX_SIZES:
                 self._products.popitem(last=False)

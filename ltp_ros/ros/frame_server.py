@@ -23,6 +23,7 @@ from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
+from ltp_ros.frames.regions import answer_regions
 from ltp_ros.frames.recovery import Load, ModelLostError, Recovery
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.teacher import Teacher
@@ -179,6 +180,8 @@ class FrameServer:
         except RuntimeError as error:
             self._refused(error)
         self._recovery.answered()
+        if self.pipeline.config.classifier.zoom_boxes:
+            self._answer_regions(processed)
         self.teacher.offer(processed)
         if self._collector is not None:
             self._collector.offer(processed, self.pipeline.config.output.collect_when,
@@ -198,6 +201,20 @@ class FrameServer:
             self._node.get_logger().warning(
                 late_arrival(topic, latency.age_at_receive_ms), **THROTTLE)
         self._show_level()
+
+    def _answer_regions(self, processed: ProcessedFrame) -> None:
+        """Answer and publish the regions of an image; the answer for the image stands anyway."""
+        try:
+            regions = answer_regions(self.pipeline, processed)
+        except (RuntimeError, OSError, MemoryError) as error:
+            self._node.get_logger().warning(
+                f'{processed.frame.topic}: the regions of an image are not answered: {error}',
+                **THROTTLE)
+            return
+        try:
+            self._outputs.publish_regions(processed, regions)
+        except RuntimeError as error:
+            self._refused(error)
 
     def on_drop(self, frame: Frame, drop: FrameDropped) -> None:
         """Log why a frame was dropped."""
@@ -246,7 +263,8 @@ class FrameServer:
             self._node.get_logger().error(
                 f'{work.topic}: dropped an image (failed): {reason}')
         else:
-            request = '~/teach' if isinstance(work, np.ndarray) else '~/classify'
+            request = ('a picture to teach, or a region' if isinstance(work, np.ndarray)
+                       else '~/classify')
             self._node.get_logger().error(f'{request}: {reason}')
         self._worker.replace(reason)
         self._worker.start(self.pipeline, self, lambda: self._recovery.hung(reason))

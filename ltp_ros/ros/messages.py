@@ -8,15 +8,17 @@ from typing import Iterable, Union
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames import decoding as image
 from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.frames.regions import RegionAnswers
 from ltp_ros.frames.status import Status
-from ltp_ros.msg import Classification, Labels
+from ltp_ros.msg import Classification, ClassificationArray, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
+from ltp_ros.region import NOTHING, Region
 
 try:  # not in the wheels
     from vision_msgs.msg import Classification as VisionClassification
@@ -45,14 +47,29 @@ def stamp_ns(header: Header) -> int:
 
 
 def from_prediction(header: Header, topic: str, model: str, prediction: Prediction,
-                    picture_faults: int = 0) -> Classification:
-    """Return a prediction as a message that carries the image's own header."""
+                    picture_faults: int = 0, region: Region = NOTHING) -> Classification:
+    """Return a prediction as a message that carries the image's own header.
+
+    `region`: the part of the image that was classified.
+    """
+    seen = prediction.seen.moved(region)
     return Classification(
         header=header, image_topic=topic, model=model, labels=list(prediction.labels),
         class_ids=list(prediction.class_ids), scores=list(prediction.scores),
         keep_ratio=prediction.keep_ratio, tokens_kept=prediction.num_keep,
         tokens_total=prediction.num_patches, unknown=prediction.unknown, known=prediction.known,
+        region=RegionOfInterest(x_offset=seen.left, y_offset=seen.top, height=seen.height,
+                                width=seen.width),
         picture_faults=int(picture_faults))
+
+
+def from_regions(header: Header, topic: str, model: str, regions: RegionAnswers,
+                 region: Region) -> ClassificationArray:
+    """Return the answers for the regions of an image, under the image's own header."""
+    return ClassificationArray(
+        header=header, image_topic=topic, found=regions.found,
+        classifications=[from_prediction(header, topic, model, prediction, region=region)
+                         for prediction in regions.answers])
 
 
 def from_latency(header: Header, topic: str, latency: FrameLatency) -> FrameLatencyMsg:

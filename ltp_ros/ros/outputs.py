@@ -15,7 +15,8 @@ from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.pipeline import ProcessedFrame
-from ltp_ros.msg import Classification, Labels
+from ltp_ros.frames.regions import RegionAnswers
+from ltp_ros.msg import Classification, ClassificationArray, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
 from ltp_ros.ros import images, messages
 from ltp_ros.ros.managed_node import THROTTLE, ManagedNode
@@ -66,6 +67,7 @@ class Outputs:
         with contextlib.ExitStack() as undo:  # of what was opened, if the rest cannot be
             self._classification = lifecycle_publisher(Classification, 'classification', 10)
             self._latency = lifecycle_publisher(FrameLatencyMsg, 'latency', 10)
+            self._regions = lifecycle_publisher(ClassificationArray, 'regions', 10)
             self._vision = messages.VisionClassification and lifecycle_publisher(
                 messages.VisionClassification, 'vision_msgs/classification', 10)
             self._debug_image = lifecycle_publisher(
@@ -87,7 +89,8 @@ class Outputs:
     def subscribed(self) -> bool:
         """Whether somebody listens to what is published about a frame."""
         return any(publisher is not None and publisher.get_subscription_count() for publisher in (
-            self._classification, self._latency, self._vision, self._debug_image))
+            self._classification, self._latency, self._regions, self._vision,
+            self._debug_image))
 
     def publish_prediction(self, processed: ProcessedFrame) -> bool:
         """Publish the answer to a frame, under its own header; return False while inactive."""
@@ -96,11 +99,17 @@ class Outputs:
         frame = processed.frame
         message = messages.from_prediction(
             frame.message.header, frame.topic, self._model_name, processed.prediction,
-            processed.faults)
+            processed.faults, processed.region)
         self._classification.publish(message)
         if self._vision is not None:
             self._vision.publish(messages.to_vision_msgs(message))
         return True
+
+    def publish_regions(self, processed: ProcessedFrame, regions: RegionAnswers) -> None:
+        """Publish the answers for the regions of an image, after the one for the image."""
+        frame = processed.frame
+        self._regions.publish(messages.from_regions(
+            frame.message.header, frame.topic, self._model_name, regions, processed.region))
 
     def publish_latency(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
         """Publish the latency of an answer, and draw it if the debug image has a subscriber."""

@@ -8,7 +8,7 @@ import pytest
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames.overlay import DIMMED, MAX_WIDTH, draw, kept_mask
-from ltp_ros.frames.region import Region
+from ltp_ros.region import Region
 from ltp_ros.model.data_config import DataConfig
 
 GRID = (4, 4)

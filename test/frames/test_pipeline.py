@@ -53,7 +53,7 @@ class Bench:
         self._work('decode', message)
         return RGB
 
-    def classify(self, rgb, keep_ratio, top_k, score_threshold, unknown_threshold):
+    def classify(self, rgb, keep_ratio, top_k, score_threshold, unknown_threshold, box):
         assert np.shares_memory(rgb, RGB)  # no copy
         self.seen = rgb
         if self.like_the_table:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ltp_ros.frames.mailbox import Frame
-from ltp_ros.frames.region import Region
+from ltp_ros.region import Region
 from ltp_ros.frames.teacher import (
     INTERVAL_NS,
     KEPT_BYTES,
@@ -51,8 +51,14 @@ class Bench:
                                lambda label, processed, rgb: self.kept.append(
                                    (label, processed.frame.message, rgb.shape[:2])))
 
-    def features(self, rgb, keep_ratio):
+    def box(self, rgb):
+        return None
+
+    def classify_part(self, rgb, keep_ratio, box):
         self.asked.append((rgb.shape[:2], keep_ratio))
+        return SimpleNamespace(features=self.features(rgb, keep_ratio))
+
+    def features(self, rgb, keep_ratio):
         return np.random.default_rng([int(rgb[0, 0, 0]), int(10 * keep_ratio)]).normal(size=4)
 
     def spare_time(self, steps):
@@ -78,7 +84,7 @@ class Bench:
         self.count += 1
         rgb = np.full((*size, 3), value, np.uint8)
         prediction = SimpleNamespace(
-            keep_ratio=keep_ratio, features=self.features(rgb, keep_ratio))
+            keep_ratio=keep_ratio, features=self.features(rgb, keep_ratio), box=None)
         self.asked.clear()
         processed = SimpleNamespace(
             frame=Frame(topic, self.count, self.count * apart_ns, 0.0), rgb=rgb,

@@ -16,7 +16,7 @@ from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import some_of
 from ltp_ros.frames.encodings import ImageError
-from ltp_ros.frames.region import RegionError, region_of
+from ltp_ros.region import RegionError, region_of
 from ltp_ros.images import ImageFileError, decode_rgb
 from ltp_ros.machine import power_mode
 from ltp_ros.tools.checks import camera, channels, machine, model, node, picture, transport

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The part of a picture that the parameter `roi` names."""
+"""A part of a picture; that which the parameter `roi` names."""
 from typing import NamedTuple, Sequence, Tuple
 
 from ltp_ros.config import in_shares
@@ -24,12 +24,19 @@ class Region(NamedTuple):
         return (slice(self.top, self.top + self.height),
                 slice(self.left, self.left + self.width))
 
+    def moved(self, region: 'Region') -> 'Region':
+        """Return it in the image that it lies in a region of."""
+        return self._replace(top=self.top + region.top, left=self.left + region.left)
+
     def scaled(self, before: Tuple[int, int], after: Tuple[int, int]) -> 'Region':
         """Return it in an image that was resized, from (H, W) to (H, W) pixels; never empty."""
         (top, bottom), (left, right) = (
             _ends(offset / old, size / old, new)
             for offset, size, old, new in zip(self[:2], self[2:], before, after))
         return Region(top, left, bottom - top, right - left)
+
+
+NOTHING = Region(0, 0, 0, 0)
 
 
 def region_of(roi: Sequence[float], height: int, width: int) -> Region:
@@ -57,6 +64,19 @@ def region_of(roi: Sequence[float], height: int, width: int) -> Region:
             f'{width}x{height} pixels. Give one that does, or for images of several sizes shares, '
             'such as [0.25, 0.0, 0.5, 1.0] for the middle half')
     return Region(top, left, region_height, region_width)
+
+
+def pixels_of(box: Sequence[float], height: int, width: int) -> Region:
+    """Return the whole pixels of an image of `height` x `width` that lie in a box.
+
+    Args:
+        box: top, left, height, width in pixels; it may reach beyond the image.
+        height: of the image.
+        width: of the image.
+    """
+    (top, bottom), (left, right) = ((max(round(first), 0), min(round(first + size), side))
+                                    for first, size, side in zip(box, box[2:], (height, width)))
+    return Region(top, left, bottom - top, right - left)
 
 
 def _ends(offset: float, size: float, side: int) -> Tuple[int, int]:

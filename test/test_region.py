@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ltp_ros.config import ConfigError, check
-from ltp_ros.frames.region import Region, RegionError, region_of
+from ltp_ros.region import Region, RegionError, region_of
 
 
 @pytest.mark.parametrize('roi, size, region', [
