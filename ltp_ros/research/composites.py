@@ -50,7 +50,7 @@ class Composites(Sequence[EncodedImage]):
     def __len__(self) -> int:
         return len(self._images)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def,override]
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
         if isinstance(index, slice):
             return [self[number] for number in range(len(self))[index]]
         bgr = cv2.cvtColor(self.compose(range(len(self))[index]), cv2.COLOR_RGB2BGR)

@@ -7,7 +7,7 @@ For each level l and class c in the order of the card: `l.c.total` (D,) float64 
 """
 import json
 from pathlib import Path
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -28,25 +28,26 @@ class ClassesError(ValueError):
     """A file that is not one of taught classes, or not for this model; the message says why."""
 
 
-def write(path: Path, classes: Classes, backbone: Backbone) -> None:
+def write(path: Path, classes: Classes, backbone: Backbone, zoom: Optional[bool] = None) -> None:
     """Write the classes, whole or not at all: a file that is there stays until this one is.
 
     Args:
         path: the file; its folder must be there.
         classes: what was taught.
         backbone: of the features.
+        zoom: whether they were taught through the zoom, for the card; None: some, or not known.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    write_whole(path, content(classes, backbone))
+    write_whole(path, content(classes, backbone, zoom))
 
 
-def content(classes: Classes, backbone: Backbone) -> bytes:
+def content(classes: Classes, backbone: Backbone, zoom: Optional[bool] = None) -> bytes:
     """Return what `write` writes; ClassesError if that is too much."""
     counts = classes.counts
     card = {'format': FORMAT, 'backbone': dict(backbone), 'num_features': classes.num_features,
-            'keep_ratios': list(classes.levels),
+            'keep_ratios': list(classes.levels), 'zoom': zoom,
             'classes': [{'label': label, 'count': count} for label, count in counts.items()]}
     tensors: Dict[str, np.ndarray] = {}
     for level, examples in enumerate(classes.levels.values()):
@@ -90,6 +91,13 @@ def read(path: Path, backbone: Backbone, keep_ratios: Sequence[float]) -> Classe
         raise ClassesError(f'{path} is not a whole file of taught classes '
                            f'({plain(str(error) or type(error).__name__)}); make it anew with '
                            'ltp_teach') from error
+
+
+def card_of(path: Path) -> Dict[str, Any]:
+    """Return the card of a file that `read` has read."""
+    with safe_open(str(path), framework='np') as file:
+        found: Dict[str, Any] = json.loads(file.metadata()[CARD])
+    return found
 
 
 def _check_backbone(card: Any, backbone: Backbone) -> None:

@@ -36,6 +36,7 @@ from ltp_ros.research.accuracy.costs import gmacs_of
 from ltp_ros.research.accuracy.plot import draw
 from ltp_ros.research.accuracy.rows import accuracy_row, ltp_beside
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
+from ltp_ros.research.composites import CompositeError
 from ltp_ros.tools.reports.evaluation import make_table, write_maps
 from ltp_ros.tools.support import calibrate, ranks, taught
 from ltp_ros.tools.support.evaluation import Evaluation
@@ -51,8 +52,8 @@ from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.telling import teller
 
-ERRORS = (ConfigError, ClassifierError, ImageFileError, AnswerFileError, vit.ModelError, PlotError,
-          OSError)
+ERRORS = (ConfigError, ClassifierError, CompositeError, ImageFileError, AnswerFileError,
+          vit.ModelError, PlotError, OSError)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -63,6 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
         'labels.csv (file, class_index), or an .npz with jpeg, offsets, labels and class_names')
     add('--no-labels', action='store_true', help='take any folder of unlabelled images and report '
         'only the agreement with the unpruned model')
+    add('--composite', default='', metavar='SHARE:GROUND', help='evaluate small objects, such as '
+        '0.45:blur: each image shrunk to this share of the width of a canvas (0.05 to 1), at a '
+        'random place, the same in every run. The canvas is another image, blurred (blur) or as '
+        'it is (sharp), or its mean colour (flat)')
+    add('--zoom', action='store_true', help='evaluate each variant through the zoom too, as with '
+        'the parameter zoom of the node; with --classes or --calibrate, through the zoom alone')
     add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],
         help='token reduction methods; the unpruned model is always included')
     add('--scores', nargs='+', choices=(*SCORES, 'all'), default=['srb'],
@@ -101,7 +108,7 @@ def evaluate(evaluation: Evaluation, bar: Progress, note: Note
     """
     args, variants = evaluation.args, evaluation.variants
     head = provenance(evaluation.device.type)  # now, since the commit may change during a long run
-    gmacs = gmacs_of(evaluation.models, variants, evaluation.data_config.input_size)
+    gmacs = gmacs_of(evaluation.models, evaluation.plain, evaluation.data_config.input_size)
     times_ms = evaluation.times_ms(bar)
     answers = evaluation.answers(bar)
     unread = evaluation.unread(answers)
@@ -110,17 +117,19 @@ def evaluate(evaluation: Evaluation, bar: Progress, note: Note
 
     def row(variant: Variant) -> Dict[str, object]:
         return {'method': variant.method, 'score': variant.score,
-                'keep_ratio': variant.keep_ratio, 'alpha': variant.alpha,
+                'keep_ratio': variant.keep_ratio, 'alpha': variant.alpha, 'zoom': variant.zoom,
                 'tokens_kept': select(evaluation.models, variant).patch_drop.num_keep,
                 **accuracy_row(answers, variant, ltp_beside(variant, variants),
                                evaluation.labels),
-                'gmacs': gmacs[variant], 'p50_ms': times_ms[variant]}
+                'gmacs': gmacs[variant.plain],
+                'p50_ms': times_ms.get(variant)}  # the zoom itself is not timed
     return {
         'program': 'ltp_evaluate', **head, 'precision': evaluation.precision,
         'model': model_name(args.model, args.checkpoint), 'checkpoint': args.checkpoint,
         'crop_mode': evaluation.data_config.crop_mode,
         'backend': args.backend if args.rounds else None, 'rounds': args.rounds,
-        'images': args.images, 'n': len(evaluation.images) - len(unread), 'unread': len(unread),
+        'images': args.images, 'composite': args.composite, 'zoom_side': answers.mean_side,
+        'n': len(evaluation.images) - len(unread), 'unread': len(unread),
         'tokens_total': evaluation.num_patches}, [row(variant) for variant in variants]
 
 

@@ -33,7 +33,7 @@ USAGE = '''%(prog)s FOLDER --output FILE [option ...]
        %(prog)s --review DIR [option ...]'''
 DESCRIPTION = '''`ltp_teach`: Teach a model classes of your own. The model itself stays as it is.
 
-  ltp_teach FOLDER --output FILE [--add] [--forget LABEL ...]
+  ltp_teach FOLDER --output FILE [--add] [--forget LABEL ...] [--zoom]
       Teach a model from pictures. Each folder in FOLDER is a class of its name;
       in one named "none" are pictures of none of them. A node takes FILE as the
       parameter classes.
@@ -82,6 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
         'were taught before are not taught twice')
     add('--forget', nargs='+', default=[], metavar='LABEL', help='classes to forget first, with '
         '--add or --live; "none": the pictures of none of them')
+    add('--zoom', action='store_true', help='teach what the model sees through the zoom: for a '
+        'node with zoom:=true')
     add_ladder_flags(parser, 'with FOLDER: the levels that are taught; a node may have no others')
     group = parser.add_argument_group('with --live')
     add = group.add_argument

@@ -55,7 +55,11 @@ def detail_of(rgb: np.ndarray, frame: Frame) -> np.ndarray:
     # At least two pixels for one of the copy: a camera of 4K is not read whole
     step = max(1, min(width // (2 * shape[0]), height // (2 * shape[1])))
     grey = cv2.cvtColor(np.ascontiguousarray(rgb[::step, ::step]), cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, shape, interpolation=cv2.INTER_AREA)
+    # By a whole number first: OpenCV is ten times as fast at that, and the rest is little
+    times = max(1, min(grey.shape[1] // shape[0], grey.shape[0] // shape[1]))
+    fewer = cv2.resize(grey, (grey.shape[1] // times, grey.shape[0] // times),
+                       interpolation=cv2.INTER_AREA)
+    small = cv2.resize(fewer, shape, interpolation=cv2.INTER_LINEAR)
     edges = cv2.Laplacian(small, cv2.CV_32F)
     energy = cv2.resize(edges * edges, (columns, rows), interpolation=cv2.INTER_AREA)
     strength = np.sqrt(energy)

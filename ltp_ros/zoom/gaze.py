@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`Zoom`: where a model looks in pictures. `Gaze`: the same, steady over those of one camera."""
-import math
 from typing import List, Optional, Tuple
 
 import numpy as np
@@ -11,12 +10,13 @@ from ltp_ros.region import Region
 from ltp_ros.zoom.box import LEAST, MOST, Box, find, in_pixels, separate, share_in
 from ltp_ros.zoom.detail import CELLS, Frame, detail_of, largest_box
 
-SPEED = 0.02      # of an edge, a picture, in shares of the largest box, beside what the scene moves
+SPEED = 0.012     # of an edge, a picture, in shares of the largest box, beside the scene's own
+OWN = 0.8         # of what the scene seems to move; less than all, as it may seem too much
 HELD = 0.85       # share of the detail with which a box may stay
 LOOSE = 3.5 / CELLS  # a box that is larger than need be by this may not
+SMOOTHING = 0.2   # of the newest step in the velocity of the detail
 CHANGED = 0.3     # share of the detail that lies where it did; below, the scene is another
 PATIENCE = 3      # pictures in a row that want another box before it moves
-STEPS = 50        # sides of boxes in the largest: each costs the weights of a resize
 
 
 class Zoom:
@@ -35,6 +35,11 @@ class Zoom:
     def frame(self, shape: Tuple[int, ...]) -> Frame:
         """Return what boxes in a picture (H, W, ...) are measured in."""
         return largest_box(shape, self._config.input_size, self._config.crop_mode == 'squash')
+
+    @property
+    def side_without(self) -> float:
+        """The side of what the model sees where there is no box."""
+        return self._config.crop_pct
 
     def least(self, frame: Frame) -> float:
         """Return the side of the smallest box."""
@@ -71,7 +76,7 @@ class Gaze:
         self._shape: Tuple[int, ...] = ()
         self._box: Optional[Box] = None
         self._before: Optional[np.ndarray] = None  # the detail of the picture before
-        self._centre = (0.0, 0.0)  # of it
+        self._centre = self._velocity = np.zeros(2)  # of it; a picture, smoothed
         self._restless = 0  # pictures in a row in which the box did not do
 
     def follow(self, rgb: np.ndarray) -> Optional[Region]:
@@ -85,12 +90,15 @@ class Gaze:
         wanted = find(detail, least)
         centre = _centre(detail)
         if self._before is None or rgb.shape != self._shape or _is_another(self._before, detail):
-            self._box, self._restless = wanted, 0
+            self._box, self._restless, self._velocity = wanted, 0, np.zeros(2)
         else:
-            moved = max(abs(now - then) for now, then in zip(centre, self._centre))
+            step = centre - self._centre
+            self._velocity = self._velocity + SMOOTHING * (step - self._velocity)
+            # The less of the two: a cell more or less makes the centre jump
+            moved = OWN * min(float(np.abs(each).max()) for each in (step, self._velocity))
             self._move(detail, wanted, moved, extent)
         self._shape, self._before, self._centre = rgb.shape, detail, centre
-        return self._box and in_pixels(_quantised(self._box, extent), rgb.shape, frame)
+        return self._box and in_pixels(self._box, rgb.shape, frame)
 
     def _move(self, detail: np.ndarray, wanted: Optional[Box], moved: float,
               extent: Tuple[float, float]) -> None:
@@ -99,11 +107,11 @@ class Gaze:
             self._restless = 0
             return
         self._restless += 1
-        if self._restless < PATIENCE and moved < SPEED:
+        if self._restless < PATIENCE and moved < SPEED:  # what is fast is soon out of the box
             return
-        whole = Box(extent[0] / 2, extent[1] / 2, 1.0)
+        whole = Box(extent[0] / 2, extent[1] / 2, self._zoom.side_without)
         near = _towards(box or whole, wanted or whole, moved).within(*extent)
-        self._box = None if wanted is None and near.side >= MOST else near
+        self._box = None if wanted is None and near == whole else near
 
 
 def _does(box: Box, wanted: Box, detail: np.ndarray) -> bool:
@@ -111,27 +119,23 @@ def _does(box: Box, wanted: Box, detail: np.ndarray) -> bool:
 
 
 def _towards(box: Box, wanted: Box, moved: float) -> Box:
-    """Return a box on the way: no edge goes further than SPEED, and what the scene has moved."""
-    y, x = (now + _clipped(then - now, moved + SPEED / 2)
-            for now, then in zip(box[:2], wanted[:2]))
-    return Box(y, x, box.side + _clipped(wanted.side - box.side, SPEED))
+    """Return a box on the way, none of whose edges goes further than SPEED and `moved`.
+
+    All edges arrive together, so that what lies in both boxes is never outside.
+    """
+    way = max(abs(then - now) + abs(wanted.side - box.side) / 2
+              for now, then in zip(box[:2], wanted[:2]))
+    part = (moved + SPEED) / max(way, 1e-9)
+    if part >= 1:
+        return wanted
+    return Box(*(now + part * (then - now) for now, then in zip(box, wanted)))
 
 
-def _clipped(value: float, most: float) -> float:
-    return min(max(value, -most), most)
-
-
-def _quantised(box: Box, extent: Tuple[float, float]) -> Box:
-    side = math.ceil(box.side * STEPS - 1e-6) / STEPS  # not below the least
-    return box._replace(side=side).within(*extent)
-
-
-def _centre(detail: np.ndarray) -> Tuple[float, float]:
-    """Return the centre of the detail, y and x in shares of the largest box."""
+def _centre(detail: np.ndarray) -> np.ndarray:
+    """Return the centre of the detail, (y, x) in shares of the largest box."""
     total = max(float(detail.sum()), 1e-9)
-    rows, columns = (float(detail.sum(axis=1 - axis) @ (np.arange(extent) + 0.5)) / total / CELLS
-                     for axis, extent in enumerate(detail.shape))
-    return rows, columns
+    return np.array([float(detail.sum(axis=1 - axis) @ (np.arange(extent) + 0.5))
+                     for axis, extent in enumerate(detail.shape)]) / total / CELLS
 
 
 def _is_another(before: np.ndarray, now: np.ndarray) -> bool:

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Counting right answers, and the intervals around the counts."""
+import dataclasses
 from statistics import NormalDist
 
 import numpy as np
@@ -77,11 +78,23 @@ def test_top5_counts_hits_among_the_first_five():
     assert (row['top1'], row['top5'], row['agreement'], row['diff']) == (50.0, 75.0, 100.0, 0.0)
 
 
+def test_a_row_with_zoom_is_compared_with_the_unpruned_model_with_zoom_and_itself_without():
+    zoomed, unpruned = (dataclasses.replace(variant, zoom=True) for variant in (MIXED, UNPRUNED))
+    answers = Answers([UNPRUNED, unpruned, MIXED, zoomed])
+    answers.add({UNPRUNED: torch.tensor([[0], [1], [2], [3]]), unpruned: torch.tensor(
+        [[0], [1], [0], [2]]), MIXED: torch.tensor([[4], [4], [4], [3]]), zoomed: torch.tensor(
+            [[0], [1], [0], [4]])})
+    row = accuracy_row(answers, zoomed, None, LABELS)
+    assert (row['agreement'], row['diff'], row['zoom_gain']) == (75.0, 0.0, 50.0)
+    assert row['zoom_gain_low'] <= 50.0 <= row['zoom_gain_high']
+    assert accuracy_row(answers, MIXED, None, LABELS)['zoom_gain'] is None
+
+
 def test_without_labels_only_the_agreement_is_known():
     row = accuracy_row(GIVEN, MIXED, LTP, None)
     assert row['agreement'] == 75.0
     assert {key for key, value in row.items() if value is None} == {
-        f'{name}{end}' for name in ('top1', 'top5', 'diff', 'top1_gain')
+        f'{name}{end}' for name in ('top1', 'top5', 'diff', 'top1_gain', 'zoom_gain')
         for end in ('', '_low', '_high')}
 
 

@@ -361,15 +361,18 @@ def test_the_table_fits_a_terminal(folder, model, tmp_path):
 
 
 def test_large_numbers_fit_a_terminal_too():
-    row = {'method': 'ltp', 'score': 'redundancy', 'alpha': 0.5, 'keep_ratio': 0.53,
+    row = {'method': 'ltp', 'score': 'redundancy', 'alpha': None, 'keep_ratio': 0.53,
            'tokens_kept': 588, 'gmacs': 123.45, 'p50_ms': 1234.5, 'top1': 100.0, 'diff': -100.0,
            'top5': 100.0, 'agreement': 100.0, 'agreement_gain': -77.7,
-           'agreement_gain_low': -88.8, 'agreement_gain_high': -66.6}
+           'agreement_gain_low': -88.8, 'agreement_gain_high': -66.6, 'zoom': False,
+           'zoom_gain': -55.5, 'zoom_gain_low': -44.4, 'zoom_gain_high': -33.3}
     output = io.StringIO()
     Console(width=80, file=output).print(make_table(
-        {'model': 'm', 'n': 1, 'precision': 'float32'}, [row]))
+        {'model': 'm', 'n': 1, 'precision': 'float32', 'composite': '', 'zoom_side': 0.5},
+        [row, {**row, 'zoom': True}]))
     assert '…' not in output.getvalue()
-    assert all(number in output.getvalue() for number in ('1234.5', '-77.7', '-88.8', '-66.6'))
+    assert all(number in output.getvalue() for number in (
+        '1234.5', '-77.7', '-88.8', '-66.6', '-55.5', '-44.4', '-33.3'))
 
 
 def test_a_limit_takes_images_evenly_spread_over_the_set():

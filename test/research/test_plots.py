@@ -30,13 +30,14 @@ def evaluation(methods, p50_ms=None, n=200):
         low, high = wilson_interval(successes, n)
         is_ltp = method == 'ltp'
         return {'method': method, 'score': 'srb' if is_ltp else None,
-                'alpha': 0.5 if is_ltp else None, 'keep_ratio': keep_ratio, 'gmacs': keep_ratio,
+                'alpha': 0.5 if is_ltp else None, 'zoom': False,
+                'keep_ratio': keep_ratio, 'gmacs': keep_ratio,
                 'p50_ms': p50_ms, 'top1': 100 * successes / n, 'top1_low': 100 * low,
                 'top1_high': 100 * high}
     rows = [row(method, keep_ratio, int(180 * keep_ratio) - 3 * number)
             for number, method in enumerate(methods) for keep_ratio in KEEP_RATIOS]
     return {'model': 'm', 'hardware': 'h', 'n': n, 'backend': 'eager', 'precision': 'float32',
-            'rows': [row('none', 1.0, 180), *rows]}
+            'composite': '', 'rows': [row('none', 1.0, 180), *rows]}
 
 
 def visible_labels(axes):

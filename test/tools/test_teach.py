@@ -10,7 +10,9 @@ import pytest
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.teaching.examples import NONE
+from ltp_ros.research.accuracy.lesson import same_picture
+from ltp_ros.teaching.classes_file import card_of
+from ltp_ros.teaching.examples import NONE, whole
 from ltp_ros.tools.support import teach_folder
 from ltp_ros.tools.teach import main
 
@@ -80,6 +82,42 @@ def test_a_classifier_answers_with_the_classes_of_the_folders_at_every_level(fol
         for keep_ratio in LADDER:
             answer = classifier.classify(picture(colour, 99), keep_ratio)
             assert answer.labels[0] == name and answer.keep_ratio == keep_ratio
+
+
+def calm(colour, seed):
+    """Return a picture with stripes in the middle alone, (480, 640, 3) uint8 RGB."""
+    rgb = np.full((480, 640, 3), 90, np.uint8)
+    rgb[200:248, 300:364] = picture(colour, seed)
+    return rgb
+
+
+def test_with_zoom_the_features_are_those_of_the_box(tmp_path, output, capsys):
+    for name, colour in COLOURS.items():
+        for seed in range(2):
+            save(tmp_path / 'pictures' / name / f'{seed}.png', calm(colour, seed))
+    assert taught(tmp_path / 'pictures', output, '--zoom')['zoom'] is True
+    assert card_of(output)['zoom'] is True
+    classifier = opened(output)
+    rgb = calm(COLOURS['red'], 0)
+    box = classifier.zoom.box(rgb)
+    assert box is not None
+    for ratio in LADDER:
+        row = whole(classifier.classify(rgb, ratio, box=box).features)
+        kept = classifier.taught.levels[ratio].classes['red'].kept
+        assert same_picture(row, kept) is not None
+        assert same_picture(whole(classifier.classify(rgb, ratio).features), kept) is None
+    save(tmp_path / 'pictures' / 'red' / 'more.png', calm(COLOURS['red'], 9))
+    assert taught(tmp_path / 'pictures', output, '--zoom', '--add')['taught'] == 1
+    assert card_of(output)['zoom'] is True and 'taught without' not in capsys.readouterr().err
+    save(tmp_path / 'pictures' / 'red' / 'without.png', calm(COLOURS['red'], 10))
+    taught(tmp_path / 'pictures', output, '--add')
+    assert card_of(output)['zoom'] is None
+    assert 'were taught through the zoom, and these pictures are taught without zoom' in ' '.join(
+        capsys.readouterr().err.split())
+
+
+def test_a_file_says_that_it_was_taught_without_zoom(folder, output):
+    assert taught(folder, output)['zoom'] is False and card_of(output)['zoom'] is False
 
 
 def test_what_is_taught_are_the_features_of_a_classifier(folder, output):

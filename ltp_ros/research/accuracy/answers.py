@@ -24,10 +24,17 @@ class Variant:
     keep_ratio: float
     score: Optional[str] = None    # for 'ltp' only
     alpha: Optional[float] = None  # for the score 'srb' only
+    zoom: bool = False  # whether it sees images through the zoom
 
     def __str__(self) -> str:
         alpha = '' if self.alpha is None else f' {self.alpha:g}'
-        return self.method if self.score is None else f'{self.method} {self.score}{alpha}'
+        name = self.method if self.score is None else f'{self.method} {self.score}{alpha}'
+        return f'{name} + zoom' if self.zoom else name
+
+    @property
+    def plain(self) -> 'Variant':
+        """The same without zoom."""
+        return dataclasses.replace(self, zoom=False)
 
 
 UNPRUNED = Variant('none', 1.0)
@@ -54,6 +61,12 @@ def variants_of(methods: Sequence[str], keep_ratios: Sequence[float], scores: Se
     kinds = kinds_of([method for method in methods if method != UNPRUNED.method], scores, alphas)
     return [UNPRUNED, *(dataclasses.replace(kind, keep_ratio=keep_ratio)
                         for kind in kinds for keep_ratio in keep_ratios if keep_ratio < 1.0)]
+
+
+def with_zoom(variants: Sequence[Variant]) -> List[Variant]:
+    """Return each variant, and after it the same through the zoom."""
+    return [dataclasses.replace(variant, zoom=zoom) for variant in variants
+            for zoom in (False, True)]
 
 
 def select(models: Mapping[str, nn.Module], variant: Variant) -> nn.Module:
@@ -83,18 +96,20 @@ def top_classes(models: Mapping[str, nn.Module], images: torch.Tensor,
 
     Args:
         models: by method, in eval mode, with a `TokenReducer` in `patch_drop`.
-        images: preprocessed, (B, 3, H, W).
+        images: preprocessed, (B, 3, H, W); or without and with zoom, (B, 2, 3, H, W).
         variants: the variants to run.
         k: number of classes.
         seed: makes the score 'random' choose the same patches again.
     """
     found = {}
     unread = images.flatten(1)[:, 0].isnan().cpu()
+    views = [view.contiguous() for view in images.unbind(1)] if images.ndim == 5 else [images]
     for variant in variants:
         if variant.score == 'random':
             torch.manual_seed(seed)
         # A stable sort, since topk leaves the order of equal logits open; float16 has many
-        ranks = select(models, variant)(images).float().sort(dim=-1, descending=True, stable=True)
+        ranks = select(models, variant)(views[variant.zoom]).float().sort(
+            dim=-1, descending=True, stable=True)
         found[variant] = ranks.indices[:, :k].cpu()
         found[variant][unread] = UNREAD
     return found
@@ -121,6 +136,8 @@ class Answers:
         self._path = path
         self._settings: Dict[str, object] = {
             **(settings or {}), 'variants': [dataclasses.asdict(variant) for variant in variants]}
+        # Of the boxes, with zoom: see `Pixels`. Those of a batch are there before its answers
+        self.sides: List[float] = []
         self._parts: Dict[Variant, List[torch.Tensor]] = {variant: [] for variant in variants}
         if path is not None and path.is_file():
             self._load(path)
@@ -142,6 +159,12 @@ class Answers:
         """Return the top classes of a variant for every image; UNREAD where it is not read."""
         return torch.cat(self._parts[variant])
 
+    @property
+    def mean_side(self) -> Optional[float]:
+        """The mean of `sides` over the images that could be read; None without zoom."""
+        sides = np.array(self.sides[:len(self)])
+        return float(sides[self.read.numpy()].mean()) if len(sides) else None
+
     def add(self, found: Mapping[Variant, torch.Tensor]) -> None:
         """Append the top classes (B, k) of the next images, of every variant."""
         for variant, parts in self._parts.items():
@@ -152,7 +175,7 @@ class Answers:
         if self._path is None or not len(self):
             return
         buffer = io.BytesIO()
-        np.savez(buffer, settings=json.dumps(self._settings),
+        np.savez(buffer, settings=json.dumps(self._settings), sides=self.sides[:len(self)],
                  classes=torch.stack([self.rows(variant) for variant in self._parts]).numpy())
         partial = self._path.with_name(self._path.name + '.part')
         partial.write_bytes(buffer.getvalue())
@@ -163,6 +186,7 @@ class Answers:
             with np.load(str(path), allow_pickle=False) as arrays:
                 settings = json.loads(str(arrays['settings']))
                 classes = torch.from_numpy(arrays['classes'])
+                self.sides = arrays['sides'].tolist()
         except NPZ_ERRORS as error:
             raise AnswerFileError(f"'{path}' is not a file of answers: {error}; remove it or "
                                   'name another file') from error
@@ -182,7 +206,7 @@ def answer_all(models: Mapping[str, nn.Module], batches: Iterable[torch.Tensor],
 
     Args:
         models: as for `top_classes`.
-        batches: the images that follow those in `answers`, each (B, 3, H, W) with any B.
+        batches: the images that follow those in `answers`, each as there, with any B.
         variants: those of `answers`.
         answers: the answers so far.
         k: number of classes.

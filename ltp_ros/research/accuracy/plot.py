@@ -4,6 +4,7 @@
 import itertools
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ltp_ros.research.accuracy.sample import counted
 from ltp_ros.research.benchmarks.methods_plot import COLOURS
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 SCORE_STYLES = {'srb': '-', 'redundancy': '--', 'spatial': ':', 'random': '-.'}
+ZOOM_STYLE = '--'
 MARKERS = 'osDv^P'  # of the lines of one method
 LABEL_OFFSET = (5, -9)  # points, to the lower right of the marker: accuracy rises to the right
 
@@ -22,6 +24,7 @@ class Point(NamedTuple):
     method: str
     score: Optional[str]
     alpha: Optional[float]
+    zoom: bool
     keep_ratio: float
     gmacs: float
     p50_ms: Optional[float]
@@ -34,7 +37,8 @@ def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
     """Draw a panel for GMACs, one for the time if measured, and one for alpha if it varies.
 
     One line per method, score and alpha over the keep ratios, with 95 % intervals; each ends in
-    the unpruned model. Without labels the agreement is drawn instead of top-1.
+    the unpruned model. What is seen through the zoom is dashed, with hollow markers, and is not
+    drawn over time and alpha. Without labels the agreement is drawn instead of top-1.
 
     Args:
         figure: an empty matplotlib Figure.
@@ -43,24 +47,23 @@ def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
     rows = result['rows']
     measure, ylabel = (('top1', 'top-1 accuracy [%]') if rows[0]['top1'] is not None else
                        ('agreement', 'agreement with the unpruned model [%]'))
-    points = [Point(row['method'], row['score'], row['alpha'], row['keep_ratio'], row['gmacs'],
-                    row['p50_ms'], row[measure], row[f'{measure}_low'], row[f'{measure}_high'])
-              for row in rows]
-    times_ms = [point.p50_ms for point in points if point.p50_ms is not None]
-    costs = [('GMACs per image', [point.gmacs for point in points])]
-    if len(times_ms) == len(points):
+    points = [Point(row['method'], row['score'], row['alpha'], row['zoom'], row['keep_ratio'],
+                    row['gmacs'], row['p50_ms'], row[measure], row[f'{measure}_low'],
+                    row[f'{measure}_high']) for row in rows]
+    times_ms = {point: point.p50_ms for point in points if point.p50_ms is not None}
+    costs = [('GMACs per image', {point: point.gmacs for point in points})]
+    if times_ms:
         costs.append(('median time per image [ms]\n{backend} {precision}, {hardware}'.format(
             **result), times_ms))
     several_alphas = len({point.alpha for point in points} - {None}) > 1
     panels = figure.subplots(1, len(costs) + several_alphas, squeeze=False, sharey=True)[0]
-    labels = [_draw_cost(axes, points, dict(zip(points, cost)), xlabel)
-              for axes, (xlabel, cost) in zip(panels, costs)]
+    labels = [_draw_cost(axes, cost, xlabel) for axes, (xlabel, cost) in zip(panels, costs)]
     if several_alphas:
-        _draw_alphas(panels[-1], points)
+        _draw_alphas(panels[-1], [point for point in points if not point.zoom])
     for axes in panels:
         axes.grid(alpha=0.3)
     panels[0].set(ylabel=ylabel)
-    figure.suptitle('{model} on {n} images'.format(**result) +
+    figure.suptitle(f'{result["model"]} on {counted(result)}' +
                     '\nbars: 95 % Wilson intervals; numbers at the markers: keep ratio',
                     fontsize='medium')
     figure.tight_layout()
@@ -68,28 +71,31 @@ def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
         _hide_crowded(axes, of_lines)
 
 
-def _draw_cost(axes: 'Axes', points: Sequence[Point], cost: Mapping[Point, float], xlabel: str
-               ) -> 'List[List[Text]]':
-    """Draw a line for each method, score and alpha; return the labels of each line's markers."""
-    unpruned = points[0]
-    lines: Dict[Tuple[str, Optional[str], Optional[float]], List[Point]] = {}
-    for point in points[1:]:
-        lines.setdefault((point.method, point.score, point.alpha), []).append(point)
-    markers = {method: itertools.cycle(MARKERS) for method, _, _ in lines}
+def _draw_cost(axes: 'Axes', cost: Mapping[Point, float], xlabel: str) -> 'List[List[Text]]':
+    """Draw a line for each method, score, alpha and zoom; return the labels of its markers."""
+    unpruned = {point.zoom: point for point in cost if point.method == 'none'}
+    lines: Dict[Tuple[str, Optional[str], Optional[float], bool], List[Point]] = {}
+    for point in cost:
+        if point.method != 'none':
+            lines.setdefault(point[:4], []).append(point)
+    markers = {(method, zoom): itertools.cycle(MARKERS) for method, _, _, zoom in lines}
     labels: List[List[Text]] = []
-    for (method, score, alpha), members in lines.items():
+    for (method, score, alpha, zoom), members in lines.items():
         name = ' '.join(filter(None, (method, score if score != 'srb' else '')))
         several = len({other[2] for other in lines if other[:2] == (method, score)}) > 1
-        line = sorted([unpruned, *members], key=lambda point: point.keep_ratio)
+        line = sorted([unpruned[zoom], *members], key=lambda point: point.keep_ratio)
         _line(axes, [cost[point] for point in line], line,
-              f'{name}, alpha {alpha:g}' if several else name, COLOURS[method],
-              SCORE_STYLES.get(score or '', '-'), next(markers[method]))
+              (f'{name}, alpha {alpha:g}' if several else name) + ' + zoom' * zoom,
+              COLOURS[method], ZOOM_STYLE if zoom else SCORE_STYLES.get(score or '', '-'),
+              next(markers[method, zoom]), 'none' if zoom else 'full')
         labels.append([axes.annotate(f'{point.keep_ratio:g}', (cost[point], point.value),
                                      xytext=LABEL_OFFSET, textcoords='offset points',
                                      fontsize='x-small', color=COLOURS[method])
-                       for point in line if point is not unpruned])
-    axes.plot(cost[unpruned], unpruned.value, marker='*', markersize=12, linestyle='',
-              color=COLOURS['none'], label='unpruned')
+                       for point in members])
+    for zoom, point in unpruned.items():
+        axes.plot(cost[point], point.value, marker='*', markersize=12, linestyle='',
+                  color=COLOURS['none'], fillstyle='none' if zoom else 'full',
+                  label='unpruned' + ' + zoom' * zoom)
     axes.set(xlabel=xlabel)
     axes.legend(fontsize='small')
     return labels
@@ -108,11 +114,13 @@ def _draw_alphas(axes: 'Axes', points: Sequence[Point]) -> None:
 
 
 def _line(axes: 'Axes', x: Sequence[float], points: Sequence[Point], label: str,
-          colour: Optional[str] = None, linestyle: str = '-', marker: str = 'o') -> None:
+          colour: Optional[str] = None, linestyle: str = '-', marker: str = 'o',
+          fillstyle: str = 'full') -> None:
     errors = [[abs(point.value - point.low) for point in points],
               [abs(point.high - point.value) for point in points]]
     axes.errorbar(x, [point.value for point in points], yerr=errors, label=label, color=colour,
-                  linestyle=linestyle, marker=marker, markersize=3.5, elinewidth=0.6)
+                  linestyle=linestyle, marker=marker, markersize=3.5, elinewidth=0.6,
+                  fillstyle=fillstyle)
 
 
 def _hide_crowded(axes: 'Axes', labels: 'Sequence[Sequence[Text]]') -> None:

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Top-1, top-5 and agreement of a variant, with their confidence intervals."""
+from dataclasses import replace
 from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
@@ -66,7 +67,8 @@ def accuracy_row(answers: Answers, variant: Variant, ltp: Optional[Variant],
     """Return the accuracy and agreement of one variant, in percent of the n images read.
 
     Args:
-        answers: those of this variant, the unpruned model and `ltp`.
+        answers: those of this variant, `ltp`, and the unpruned model with the same zoom; and
+            those without zoom.
         variant: the variant to evaluate.
         ltp: the LTP variant to compare it with, if any.
         labels: those of all images, read or not; without them every value that needs them is None.
@@ -74,10 +76,11 @@ def accuracy_row(answers: Answers, variant: Variant, ltp: Optional[Variant],
     Returns:
         n; top1, top5 and agreement (same top-1 class as the unpruned model), with the `_low` and
         `_high` of their Wilson intervals; diff (top-1 minus that of the unpruned model),
-        top1_gain and agreement_gain (minus those of `ltp`), with their paired bootstrap
-        intervals.
+        top1_gain and agreement_gain (minus those of `ltp`), and zoom_gain (top-1 minus that of
+        the same variant without zoom; None if it has none), with their paired bootstrap
+        intervals. The unpruned model sees what the variant sees: both with zoom, or neither.
     """
-    top, unpruned = answers[variant], answers[UNPRUNED]
+    top, unpruned = answers[variant], answers[replace(UNPRUNED, zoom=variant.zoom)]
     agreeing = top[:, 0] == unpruned[:, 0]
     theirs = None if ltp is None else answers[ltp]
     row: Dict[str, Optional[float]] = {
@@ -85,7 +88,7 @@ def accuracy_row(answers: Answers, variant: Variant, ltp: Optional[Variant],
             'agreement_gain', agreeing,
             None if theirs is None else theirs[:, 0] == unpruned[:, 0])}
     if labels is None:
-        names = ('top1', 'top5', 'diff', 'top1_gain')
+        names = ('top1', 'top5', 'diff', 'top1_gain', 'zoom_gain')
         return {**row, **dict.fromkeys(f'{name}{end}' for name in names
                                        for end in ('', '_low', '_high'))}
     labels = labels[answers.read]
@@ -93,14 +96,17 @@ def accuracy_row(answers: Answers, variant: Variant, ltp: Optional[Variant],
     right = hits[:, 0]
     return {**row, **_share('top1', right), **_share('top5', hits[:, :5].any(dim=1)),
             **gain('diff', right, unpruned[:, 0] == labels),
-            **gain('top1_gain', right, None if theirs is None else theirs[:, 0] == labels)}
+            **gain('top1_gain', right, None if theirs is None else theirs[:, 0] == labels),
+            **gain('zoom_gain', right,
+                   answers[variant.plain][:, 0] == labels if variant.zoom else None)}
 
 
 def ltp_beside(variant: Variant, variants: Sequence[Variant]) -> Optional[Variant]:
-    """Return the first LTP variant with the paper's score at the same keep ratio.
+    """Return the first LTP variant with the paper's score at the same keep ratio and zoom.
 
     None if there is none, or if it is `variant` itself.
     """
     found = next((other for other in variants if other.score == 'srb'
-                  and other.keep_ratio == variant.keep_ratio), None)
+                  and (other.keep_ratio, other.zoom) == (variant.keep_ratio, variant.zoom)),
+                 None)
     return None if found == variant else found

@@ -6,7 +6,8 @@ from typing import Callable, Dict, Iterator, Sequence, Tuple
 import numpy as np
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.images import EncodedImage, Note, read_images
+from ltp_ros.images import EncodedImage, Note
+from ltp_ros.research.accuracy.sample import read
 
 
 def features_of(classifier: Classifier, images: Sequence[EncodedImage], note: Note,
@@ -22,6 +23,6 @@ def features_of(classifier: Classifier, images: Sequence[EncodedImage], note: No
     Raises:
         ltp_ros.images.ImageFileError: if too many cannot be used.
     """
-    for index, rgb in read_images(images, len(images), note, classifier.data_config.resize_size):
+    for index, rgb in read(images, note, classifier.data_config.resize_size):
         yield index, classifier.features(rgb)
         progress(index + 1)

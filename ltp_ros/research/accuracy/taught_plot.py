@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Sequence
 
 import numpy as np
 
+from ltp_ros.research.accuracy.sample import counted
 from ltp_ros.research.accuracy.taught import BINS, Bin
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ def draw(figure: 'Figure', result: Mapping[str, Any], bins: Mapping[float, Seque
     _draw_counts(figure.add_subplot(grid[1, 0], sharex=lines), bins, colours)
     if crossed:
         _draw_crossed(figure.add_subplot(grid[:, 1]), result['rows'])
-    title = '{num_classes} classes taught to {model}, {n} images' if crossed else (
-        '{model}, {n} images')
-    figure.suptitle(title.format(**result), fontsize='medium')
+    taught = f'{result["num_classes"]} classes taught to ' if crossed else ''
+    figure.suptitle(f'{taught}{result["model"]}, {counted(result)}', fontsize='medium')
     figure.tight_layout()
 
 

@@ -16,8 +16,9 @@ from ltp_ros.backends.protocol import MAX_CLASSES
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ConfigError
 from ltp_ros.files import plain
-from ltp_ros.images import Note, read_images, spread
+from ltp_ros.images import Note
 from ltp_ros.research.accuracy.batches import model_classes
+from ltp_ros.research.accuracy.sample import Sample, counted, read
 from ltp_ros.research.accuracy.taught import (
     Bin,
     auroc,
@@ -32,7 +33,7 @@ from ltp_ros.teaching.temperatures import fit_labels, fit_shares, tempered
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
-from ltp_ros.tools.support.taught import config_of
+from ltp_ros.tools.support.taught import config_of, sample_of_unknown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # optional
@@ -68,8 +69,8 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress,
         note: called with what the user should know.
 
     Raises:
-        ClassifierError, ConfigError, ImageFileError, ModelError, OSError: if an input cannot be
-            used.
+        ClassifierError, CompositeError, ConfigError, ImageFileError, ModelError, OSError: if an
+            input cannot be used.
     """
     classifier = Classifier(config_of(args, given, '--calibrate', 'classes'))
     labels: Optional[np.ndarray] = None
@@ -79,13 +80,11 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress,
         image_set = open_image_set(args.images)
         images, labels = image_set.images, model_classes(
             image_set, classifier.model_labels, args.images)
-    chosen = spread(len(images), args.limit)
-    answers, read = answers_of(classifier, [images[index] for index in chosen], bar, note)
-    truth = None if labels is None else labels[chosen][read]
+    sample, others = Sample(images, args.limit, args.composite), sample_of_unknown(args)
+    answers, known = answers_of(classifier, sample, bar, note)
+    truth = None if labels is None else labels[sample.indices][known]
     num_classes = len(classifier.model_labels)
-    others = open_images(args.unknown) if args.unknown else []
-    strangers, strange = answers_of(
-        classifier, [others[index] for index in spread(len(others), args.limit)], bar, note)
+    strangers, strange = answers_of(classifier, others, bar, note)
     found = {ratio: fitted(each, answers, truth, num_classes)
              for ratio, each in answers.items()}
     temperatures.write(Path(args.calibrate), found, classifier.backbone)
@@ -106,8 +105,9 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress,
         'program': 'ltp_evaluate', **provenance(classifier.device.type),
         'precision': classifier.precision, 'backend': classifier.backend.name,
         'model': classifier.model_name, 'method': classifier.config.method,
-        'images': args.images, 'n': len(read), 'unknown': args.unknown,
-        'n_unknown': len(strange), 'file': args.calibrate, 'rows': rows}, bins
+        'images': args.images, 'composite': args.composite, 'zoom': args.zoom, 'n': len(known),
+        'unknown': args.unknown, 'n_unknown': len(strange),
+        'file': args.calibrate, 'rows': rows}, bins
 
 
 def answers_of(classifier: Classifier, images: Sequence[Any], bar: Progress, note: Note
@@ -115,16 +115,17 @@ def answers_of(classifier: Classifier, images: Sequence[Any], bar: Progress, not
     """Return the answers at each level, and the indices of the pictures that could be read."""
     ladder, most = classifier.config.ladder, min(MAX_CLASSES, len(classifier.model_labels))
     found: Dict[float, Any] = {ratio: ([], []) for ratio in ladder}
-    read: List[int] = []
+    known: List[int] = []
     task = bar.add_task('calibrating', total=len(images))
-    for index, rgb in read_images(images, len(images), note, classifier.data_config.resize_size):
-        read.append(index)
+    for index, rgb in read(images, note, classifier.data_config.resize_size):
+        known.append(index)
+        box = classifier.box(rgb)
         for ratio, (scores, class_ids) in found.items():
-            answer = classifier.backend(rgb, ratio, most)
+            answer = classifier.backend(rgb, ratio, most, box)
             scores.append(answer.scores)
             class_ids.append(answer.class_ids)
         bar.update(task, completed=index + 1)
-    return {ratio: Answers(*map(np.array, each)) for ratio, each in found.items()}, read
+    return {ratio: Answers(*map(np.array, each)) for ratio, each in found.items()}, known
 
 
 def fitted(answers: Answers, levels: Dict[float, Answers], truth: Optional[np.ndarray],
@@ -165,7 +166,8 @@ def errors_of(answers: Answers, levels: Dict[float, Answers], truth: np.ndarray,
 
 def make_table(result: Dict[str, Any]) -> Table:
     """Return the levels as a table."""
-    table = Table(title=Text(plain('{model}, {method}, on {n} images'.format(**result))),
+    table = Table(title=Text(plain(
+        f'{result["model"]}, {result["method"]}, on {counted(result)}')),
                   box=box.SIMPLE_HEAD, caption='in percent; each half of the images is asked at '
                   'the\ntemperature of the other; ece: how far the best scores are\nfrom the '
                   'accuracy', min_width=64)

@@ -6,7 +6,7 @@ import itertools
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from rich.progress import Progress
 from torch import nn
 
 from ltp_ros.config import METHODS, SCORES, ConfigError, check
-from ltp_ros.images import EncodedImage, Unread, name_of, spread
+from ltp_ros.images import EncodedImage, Unread
 from ltp_ros.model import vit
 from ltp_ros.model.card import weights_of
 from ltp_ros.opening import resolve_precision
@@ -24,10 +24,12 @@ from ltp_ros.research.accuracy.answers import (
     Variant,
     answer_all,
     variants_of,
+    with_zoom,
     woven,
 )
 from ltp_ros.research.accuracy.batches import Pixels, batches, model_classes
 from ltp_ros.research.accuracy.costs import times_of
+from ltp_ros.research.accuracy.sample import Sample, name_in
 from ltp_ros.research.accuracy.sessions import Int8Model
 from ltp_ros.research.datasets import open_image_set, open_images
 from ltp_ros.tools.support import ranks
@@ -46,7 +48,8 @@ class Evaluation:
         count: number of processes.
 
     Raises:
-        ConfigError, ClassifierError, ImageFileError, ModelError: if an input cannot be used.
+        ConfigError, ClassifierError, CompositeError, ImageFileError, ModelError: if an input
+            cannot be used.
     """
 
     def __init__(self, args: argparse.Namespace, rank: int = 0, count: int = 1):
@@ -61,7 +64,8 @@ class Evaluation:
         self.methods = [method for method in METHODS if method in (UNPRUNED.method, *args.methods)
                         or 'all' in args.methods]
         scores = SCORES if 'all' in args.scores else list(dict.fromkeys(args.scores))
-        self.variants = variants_of(self.methods, self.keep_ratios, scores, self.alphas)
+        self.plain = variants_of(self.methods, self.keep_ratios, scores, self.alphas)
+        self.variants = with_zoom(self.plain) if args.zoom else self.plain
         self.models: Dict[str, nn.Module] = {
             method: vit.create_vit(args.model, args.checkpoint, method=method,
                                    alpha=self.alphas[0], input_size=args.input_size,
@@ -71,9 +75,8 @@ class Evaluation:
         self.data_config = vit.data_config(unpruned, args.crop_mode)
         self.num_patches: int = unpruned.patch_drop.num_patches
         images, labels = self._open(unpruned)
-        chosen = spread(len(images), args.limit)
-        self.labels = None if labels is None else torch.from_numpy(labels[chosen])
-        self.images: List[EncodedImage] = [images[index] for index in chosen]
+        self.images = Sample(images, args.limit, args.composite)
+        self.labels = None if labels is None else torch.from_numpy(labels[self.images.indices])
 
     def _open(self, model: nn.Module) -> Tuple[Sequence[EncodedImage], Optional[np.ndarray]]:
         source = self.args.images
@@ -85,12 +88,15 @@ class Evaluation:
         return image_set.images, model_classes(image_set, names, source)
 
     def times_ms(self, bar: Progress) -> Mapping[Variant, Optional[float]]:
-        """Return the median time per image; call this while the models are still on the CPU."""
+        """Return the median time per image of each variant without zoom.
+
+        Call this while the models are still on the CPU.
+        """
         rounds = self.args.rounds
         if not rounds:
-            return dict.fromkeys(self.variants)
+            return dict.fromkeys(self.plain)
         task = bar.add_task('timing', total=rounds + 2)
-        return times_of(self.models, self.variants, self.data_config.input_size,
+        return times_of(self.models, self.plain, self.data_config.input_size,
                         self.args.backend, self.precision, self.device.type, rounds,
                         lambda: bar.advance(task))
 
@@ -115,7 +121,8 @@ class Evaluation:
             try:
                 answer_all(models, batches(mine[len(found):], self.data_config, self.args.batch,
                                            self.args.workers, self.device, dtype,
-                                           Unread(len(self.images))),
+                                           Unread(len(self.images)),
+                                           found.sides if self.args.zoom else None),
                            self.variants, found, progress=progress)
             finally:
                 found.save()
@@ -135,14 +142,16 @@ class Evaluation:
                 'images': str(self.args.images), 'n': num_images, 'limit': self.args.limit,
                 'crop_mode': self.data_config.crop_mode,
                 'device': self.device.type, 'precision': self.precision,
-                'batch': self.args.batch}
+                'batch': self.args.batch,
+                'composite': self.args.composite, 'zoom': self.args.zoom}
 
     def _together(self, mine: Answers) -> Answers:
         rows = {variant: mine.rows(variant) for variant in self.variants}
-        parts = ranks.gather(rows, self.count)
+        parts = ranks.gather((rows, torch.tensor(mine.sides, dtype=torch.float64)), self.count)
         everything = Answers(self.variants)
-        everything.add({variant: woven([part[variant] for part in parts])
+        everything.add({variant: woven([part[variant] for part, _ in parts])
                         for variant in self.variants})
+        everything.sides = woven([sides for _, sides in parts]).tolist()
         return everything
 
     def unread(self, answers: Answers) -> Unread:
@@ -153,5 +162,5 @@ class Evaluation:
         """
         found, pixels = Unread(len(self.images)), Pixels(self.images, self.data_config)
         for index in (~answers.read).nonzero().flatten().tolist():
-            found.add(name_of(self.images[index], index), pixels[index][1])
+            found.add(name_in(self.images, index), pixels[index][1])
         return found

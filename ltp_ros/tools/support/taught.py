@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_evaluate --classes`: what classes that were taught are worth, at each level."""
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -11,15 +12,17 @@ from rich.progress import Progress
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.files import short, some_of
-from ltp_ros.images import EncodedImage, Note, spread
+from ltp_ros.images import EncodedImage, Note
 from ltp_ros.opening import resolve_precision
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.accuracy.lesson import label_of, same_picture
+from ltp_ros.research.accuracy.sample import Sample
 from ltp_ros.research.accuracy.taught import Bin, crossed, judge, reliability
 from ltp_ros.research.accuracy.taught_features import features_of
 from ltp_ros.research.accuracy.taught_plot import draw
 from ltp_ros.research.datasets import DatasetError, ImageSet, open_image_set, open_images
 from ltp_ros.teaching.classes import Classes
+from ltp_ros.teaching.classes_file import card_of
 from ltp_ros.teaching.examples import NONE, whole
 from ltp_ros.tools.reports.taught import make_tables
 from ltp_ros.tools.support.device import select_device
@@ -31,8 +34,10 @@ from ltp_ros.tools.support.provenance import provenance
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # optional
 
-FLAGS = (*MODEL_FLAGS, 'papr_checkpoint', 'backend')
+FLAGS = (*MODEL_FLAGS, 'papr_checkpoint', 'backend', 'zoom')
 ELSEWHERE = ('batch', 'workers', 'state', 'rounds', 'maps')  # flags of `ltp_evaluate` alone
+
+WITH_ZOOM = {True: 'through the zoom', False: 'without zoom'}  # for sentences
 
 
 class Seen(NamedTuple):
@@ -98,6 +103,12 @@ def see(classifier: Classifier, images: Sequence[EncodedImage], what: str, bar: 
     return seen
 
 
+def sample_of_unknown(args: argparse.Namespace) -> Sample:
+    """Return the pictures of --unknown, made into the same composites as the others, or none."""
+    return Sample(open_images(args.unknown), args.limit, args.composite) if args.unknown else (
+        Sample([]))
+
+
 def taught_before(seen: Seen, classes: Classes) -> int:
     """Return how many of the pictures are among those that were taught."""
     ratio = max(classes.levels)
@@ -116,24 +127,27 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress, note:
         note: called with what the user should know.
 
     Raises:
-        ClassifierError, ConfigError, ImageFileError, ModelError, OSError: if an input cannot be
-            used.
+        ClassifierError, CompositeError, ConfigError, ImageFileError, ModelError, OSError: if an
+            input cannot be used.
     """
     if not args.classes:
         raise ConfigError('--unknown goes with --classes: only classes that were taught have '
                           'pictures of none of them')
     config = config_of(args, given, '--classes', 'no_labels')
     image_set = open_image_set(args.images)
-    others = open_images(args.unknown) if args.unknown else []
+    images = Sample(image_set.images, args.limit, args.composite)
+    others = sample_of_unknown(args)
     classifier = Classifier(config)
     head = provenance(classifier.device.type)
     classes = classifier.read_classes(args.classes)
+    zoom = card_of(Path(args.classes)).get('zoom')  # files of earlier releases do not say
+    if zoom in (True, False) and zoom != config.zoom:
+        note(f'{args.classes} was taught {WITH_ZOOM[zoom]}, and is asked '
+             f'{WITH_ZOOM[config.zoom]}; --zoom decides that')
     labels = labels_of(image_set, classes, args.images)
-    chosen = spread(len(image_set), args.limit)
-    known = see(classifier, [image_set.images[index] for index in chosen], 'known', bar, note)
-    strangers = see(classifier, [others[index] for index in spread(len(others), args.limit)],
-                    'unknown', bar, note)
-    truth = labels[chosen][known.indices]
+    known = see(classifier, images, 'known', bar, note)
+    strangers = see(classifier, others, 'unknown', bar, note)
+    truth = labels[images.indices][known.indices]
     before = taught_before(known, classes)
     if before:
         note(f'{before} of {len(truth)} images were taught: that these are recognised says little '
@@ -149,7 +163,8 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress, note:
         'backend': classifier.backend.name, 'model': classifier.model_name,
         'checkpoint': args.checkpoint, 'crop_mode': classifier.data_config.crop_mode,
         'method': config.method, 'classes': args.classes, 'num_classes': len(classes.labels),
-        'images': args.images, 'n': len(truth), 'unread': len(chosen) - len(truth),
+        'images': args.images, 'composite': args.composite, 'zoom': config.zoom,
+        'n': len(truth), 'unread': len(images) - len(truth),
         'taught_before': before, 'unknown': args.unknown, 'n_unknown': len(strangers.indices),
         'rows': rows}, bins
 

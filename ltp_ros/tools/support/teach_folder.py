@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_teach FOLDER`: class folders of pictures become a file of classes."""
 import argparse
-import json
 from pathlib import Path
-from typing import Tuple
+from typing import Optional, Tuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import safe_open
 
 from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
@@ -34,30 +32,38 @@ from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS
 from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
+from ltp_ros.tools.support.taught import WITH_ZOOM
 
 ERRORS = (ClassifierError, ConfigError, ImageFileError, LabelError, ModelError, NotFiniteError,
           NotTaughtError, OSError)
 
 
-def begin(args: argparse.Namespace, classifier: Classifier) -> Classes:
+def begin(args: argparse.Namespace, classifier: Classifier, note: Note
+          ) -> Tuple[Classes, Optional[bool]]:
     """Return what is taught before the first picture: nothing, or with --add that of the file.
+
+    And whether all will then be taught through the zoom; None: some, or it is not known.
 
     Raises:
         ClassifierError, ConfigError, NotTaughtError: if the file cannot be gone on with.
     """
     ladder = classifier.config.ladder
     if not args.add:
-        return Classes(ladder)
+        return Classes(ladder), args.zoom
     classes = classifier.read_classes(args.output)
-    with safe_open(args.output, framework='np') as file:
-        ratios = json.loads(file.metadata()[classes_file.CARD])['keep_ratios']
+    card = classes_file.card_of(Path(args.output))
+    ratios = card['keep_ratios']
     if set(ratios) - set(ladder):
         raise ConfigError(f'{args.output} was taught at the keep ratios '
                           f'{" ".join(map("{:g}".format, ratios))}, and those that are not taught '
                           'now would be lost; give all of them to --keep-ratios')
     for name in args.forget:
         classes.forget(label_of(name))
-    return classes
+    before = card.get('zoom')  # files of earlier releases do not say
+    if before in (True, False) and before != args.zoom:
+        note(f'the classes of {args.output} were taught {WITH_ZOOM[before]}, and these pictures '
+             f'are taught {WITH_ZOOM[args.zoom]}; better is one way for all')
+    return classes, args.zoom if before == args.zoom else None
 
 
 def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifier, Lesson]:
@@ -79,8 +85,10 @@ def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifi
     args.precision = resolve_precision(args.precision, select_device(args.device))
     classifier = Classifier(ClassifierConfig(
         **{name: getattr(args, name) for name in CLASSIFIER_FLAGS},
-        alpha=check('alpha', args.alpha), keep_ratios=check('keep_ratios', args.keep_ratios)))
-    lesson = Lesson(begin(args, classifier))
+        zoom=args.zoom, alpha=check('alpha', args.alpha),
+        keep_ratios=check('keep_ratios', args.keep_ratios)))
+    classes, zoom = begin(args, classifier, note)
+    lesson = Lesson(classes)
     if not {*labels, *lesson.classes.labels} - {NONE}:
         raise DatasetError(f'{args.images!r} has pictures of none of the classes alone; expected '
                            f'a folder for each class beside {NONE_FOLDER}')
@@ -89,7 +97,7 @@ def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifi
                                        lambda done: bar.update(task, completed=done)):
         lesson.add(labels[index], features, names[index])
     lesson.classes.settle()
-    classes_file.write(output, lesson.classes, classifier.backbone)
+    classes_file.write(output, lesson.classes, classifier.backbone, zoom)
     return classifier, lesson
 
 
@@ -113,7 +121,8 @@ def run(args: argparse.Namespace, tell: Note, errors: Console) -> None:
     write_json(args.json, {
         'program': 'ltp_teach', **provenance(classifier.device.type),
         'precision': classifier.precision, 'backend': classifier.backend.name,
-        **classifier.backbone, 'images': args.images, 'file': args.output,
+        **classifier.backbone, 'images': args.images, 'zoom': args.zoom,
+        'file': args.output,
         'taught': lesson.num_taught, 'repeated': len(lesson.repeated),
         'none': lesson.classes.counts.get(NONE, 0), 'rows': [row._asdict() for row in rows]})
     out = Console()
