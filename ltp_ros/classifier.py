@@ -13,8 +13,8 @@ from ltp_ros.backends import kept_choice
 from ltp_ros.backends.protocol import MAX_CLASSES, BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.opening import ClassifierError, open_model, trial_frame
-from ltp_ros.region import NOTHING, Region, pixels_of
 from ltp_ros.reduction.keep_ratio import check_keep_ratio
+from ltp_ros.region import NOTHING, Region, pixels_of
 from ltp_ros.teaching import classes_file, temperatures
 from ltp_ros.teaching.backbone import Backbone
 from ltp_ros.teaching.classes import Classes
@@ -247,13 +247,14 @@ class Classifier:
             config.unknown_threshold if unknown_threshold is None else unknown_threshold)
         confident = int((scores >= threshold).sum())  # scores descend
         ids, labels = tuple(class_ids[:confident].tolist()), self.labels
+        height, width = rgb.shape[:2]
         return Prediction(
             class_ids=ids, labels=tuple(labels[i] for i in ids),
             scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
             num_keep=self._sizes[keep_ratio].num_keep, num_patches=self.num_patches,
             keep_indices=answer.keep_indices, unknown=unknown, known=known,
             features=answer.features, box=box,
-            seen=pixels_of(self.data_config.crop_box(*rgb.shape[:2], box), *rgb.shape[:2]))
+            seen=pixels_of(self.data_config.crop_box(height, width, box), height, width))
 
     def _chosen(self, answer: BackendAnswer, keep_ratio: float, top_k: int,
                 unknown_threshold: float) -> Tuple[Ranked, float, bool]:

@@ -16,8 +16,8 @@ SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob
 
 # From the ground up: a room may import those before it, and itself
 FLOORS = ('programs', 'files', 'parameter', 'config', 'region', 'machine', 'teaching', 'reduction',
-          'tuner', 'model', 'zoom', 'backends', 'opening', 'classifier', 'frames', 'images', 'research', 'ros',
-          'client', 'node', 'tools')
+          'tuner', 'model', 'zoom', 'backends', 'opening', 'classifier', 'frames', 'images',
+          'research', 'ros', 'client', 'node', 'tools')
 # Which of them besides must not know each other
 STRANGERS = {'teaching': {'parameter', 'config', 'region', 'machine'},
              'reduction': {'files', 'parameter', 'config', 'region', 'machine', 'teaching'},

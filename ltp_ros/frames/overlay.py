@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from ltp_ros.classifier import Prediction
-from ltp_ros.region import Region, pixels_of
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.region import Region, pixels_of
 
 MAX_WIDTH = 640  # pixels: the picture is for people, and publishing costs by the byte
 DIMMED = 0.3

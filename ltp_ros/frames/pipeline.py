@@ -16,8 +16,8 @@ from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTim
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault, PictureWatch
 from ltp_ros.frames.work import WorkInHand
-from ltp_ros.region import Region, RegionError, region_of
 from ltp_ros.model.data_config import ImageSizeError
+from ltp_ros.region import Region, RegionError, region_of
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
 from ltp_ros.zoom.gaze import Gaze

@@ -80,8 +80,8 @@ class DataConfig:
             box: that was chosen in the image; None: what `crop_mode` leaves of all of it.
         """
         if box is not None:
-            top, left, *size = self.zoomed.crop_box(box.height, box.width)
-            return (box.top + top, box.left + left, *size)
+            top, left, high, wide = self.zoomed.crop_box(box.height, box.width)
+            return box.top + top, box.left + left, high, wide
         resized = self.resize_size(height, width)
         scale_y, scale_x = height / resized[0], width / resized[1]
         crop_height, crop_width = self.input_size

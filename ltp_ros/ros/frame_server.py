@@ -23,8 +23,8 @@ from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
-from ltp_ros.frames.regions import answer_regions
 from ltp_ros.frames.recovery import Load, ModelLostError, Recovery
+from ltp_ros.frames.regions import answer_regions
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.teacher import Teacher
 from ltp_ros.frames.watchdog import PERIOD_S, Watchdog, limit_s, stuck

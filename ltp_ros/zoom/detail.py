@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a picture has detail.
 
-The measure is the size of the Laplacian, cell by cell, of a small grey copy. It needs no model, and
-sees past a blurred ground, which contrast does not. Against LTP-ViT's own redundancy score (eq. 2)
-and others: docs/zoom.md.
+The measure is the size of the Laplacian, cell by cell, of a small grey copy. It needs no model,
+and sees past a blurred ground, which contrast does not. Against LTP-ViT's own redundancy score
+(eq. 2) and others: docs/zoom.md.
 """
 from typing import NamedTuple, Sequence, Tuple
 

@@ -47,7 +47,7 @@ class Zoom:
             self._config.input_size, frame)))
 
     def box(self, rgb: np.ndarray) -> Optional[Region]:
-        """Return where the model is to look in a picture (H, W, 3) uint8; None: as without zoom."""
+        """Return where to look in a picture (H, W, 3) uint8; None: as without zoom."""
         frame = self.frame(rgb.shape)
         least = self.least(frame)
         box = find(detail_of(rgb, frame), least) if least < MOST else None

@@ -27,8 +27,8 @@ from ltp_ros.frames.collector import (
 from ltp_ros.frames.latency import StageTimer
 from ltp_ros.frames.mailbox import Frame
 from ltp_ros.frames.pipeline import ProcessedFrame
-from ltp_ros.region import Region
 from ltp_ros.images import decode_rgb
+from ltp_ros.region import Region
 
 TIMEOUT_S = 30.0
 SECOND_NS = 10 ** 9

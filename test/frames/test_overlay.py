@@ -8,8 +8,8 @@ import pytest
 
 from ltp_ros.classifier import Prediction
 from ltp_ros.frames.overlay import DIMMED, MAX_WIDTH, draw, kept_mask
-from ltp_ros.region import Region
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.region import Region
 
 GRID = (4, 4)
 TEXT_ROWS = 80  # the answer stands above this row

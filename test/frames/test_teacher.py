@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from ltp_ros.frames.mailbox import Frame
-from ltp_ros.region import Region
 from ltp_ros.frames.teacher import (
     INTERVAL_NS,
     KEPT_BYTES,
@@ -20,6 +19,7 @@ from ltp_ros.frames.teacher import (
     Teacher,
     TeachingError,
 )
+from ltp_ros.region import Region
 from ltp_ros.teaching.classes import Classes
 from ltp_ros.teaching.examples import NONE
 from ltp_ros.tuner.levels import LevelCost

@@ -16,9 +16,9 @@ from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import some_of
 from ltp_ros.frames.encodings import ImageError
-from ltp_ros.region import RegionError, region_of
 from ltp_ros.images import ImageFileError, decode_rgb
 from ltp_ros.machine import power_mode
+from ltp_ros.region import RegionError, region_of
 from ltp_ros.tools.checks import camera, channels, machine, model, node, picture, transport
 from ltp_ros.tools.checks.camera import SUFFIX, Camera
 from ltp_ros.tools.checks.finding import Finding, Level, skipped
@@ -146,7 +146,8 @@ def of_view(view: View, classifier: Optional[Classifier], level: float,
         yield Finding('roi', Level.ERROR, str(error), 'set roi to a part of this image, or in '
                       'shares, such as [0.25, 0.0, 0.5, 1.0]')
         return
-    yield model.save_picture(output, parts[-1], classifier.data_config if classifier else None)
+    yield model.save_picture(output, parts[-1], *(
+        (classifier.data_config, classifier.box(parts[-1])) if classifier else (None,)))
     scenes = [[parts[index] for index in scene] for scene in channels.scenes(parts)]
     evidence = [_evidence(scene, classifier) for scene in scenes]
     yield channels.judge_channels([odds for odds in evidence if odds is not None], view.encoding,

@@ -15,6 +15,7 @@ from ltp_ros.config import Config, ConfigError, TunerConfig, update
 from ltp_ros.model.card import ModelError, weights_of
 from ltp_ros.model.data_config import DataConfig, ImageSizeError
 from ltp_ros.model.preprocessing import Preprocessor
+from ltp_ros.region import Region, pixels_of
 from ltp_ros.tools.checks.channels import exchanged, sureness_evidence
 from ltp_ros.tools.checks.finding import Finding, Level, first_line
 from ltp_ros.tools.checks.machine import available_memory, judge_memory
@@ -73,25 +74,32 @@ def _remedy(error: Exception) -> str:
     return 'change the parameter that the message names; model:=demo always works'
 
 
-def model_input(rgb: np.ndarray, config: DataConfig) -> np.ndarray:
+def model_input(rgb: np.ndarray, config: DataConfig,
+                box: Optional[Region] = None) -> np.ndarray:
     """Return the picture (height, width, 3) uint8 that the model is given, before normalisation.
+
+    `box`: as `Classifier.classify` takes it.
 
     Raises:
         ImageSizeError: if it is too elongated.
     """
+    if box is not None:
+        config, rgb = config.zoomed, rgb[box.slices]
     preprocessor = Preprocessor(config)
     image = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1).unsqueeze(0)
     cropped = preprocessor.crop(preprocessor.resize(image))
     return cropped[0].permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
 
 
-def save_picture(path: str, rgb: np.ndarray, config: Optional[DataConfig]) -> Finding:
+def save_picture(path: str, rgb: np.ndarray, config: Optional[DataConfig],
+                 box: Optional[Region] = None) -> Finding:
     """Write a camera's picture, and beside it what the model sees; say where, or why not.
 
     Args:
         path: of a PNG file.
         rgb: (H, W, 3) uint8.
         config: of the model's input; None: no model was loaded, and the picture stands alone.
+        box: where the zoom looks; None: it is off, or nothing stands out.
     """
     check = 'what the model sees'
     height, width = rgb.shape[:2]
@@ -99,14 +107,14 @@ def save_picture(path: str, rgb: np.ndarray, config: Optional[DataConfig]) -> Fi
     try:
         parts = [rgb.copy()]
         if config is not None:
-            top, left, box_height, box_width = config.crop_box(height, width)
-            cv2.rectangle(parts[0], (round(left), round(top)),
-                          (round(left + box_width) - 1, round(top + box_height) - 1), FRAME,
+            part = pixels_of(config.crop_box(height, width, box), height, width)
+            cv2.rectangle(parts[0], (part.left, part.top),
+                          (part.left + part.width - 1, part.top + part.height - 1), FRAME,
                           max(1, round(height / 200)))
-            parts.append(model_input(rgb, config))
-            area = (min(top + box_height, height) - max(top, 0)) * (
-                min(left + box_width, width) - max(left, 0)) / (height * width)
-            seen = (f'; of {width}x{height} the model is given {area:.0%}, as '
+            parts.append(model_input(rgb, config, box))
+            seen = (f'; of {width}x{height} the model is given '
+                    f'{part.height * part.width / (height * width):.0%}'
+                    f'{", where the zoom looks" if box else ""}, as '
                     f'{config.input_size[1]}x{config.input_size[0]}')
         row = np.hstack([np.pad(_to_height(part), ((0, 0), (0, GAP), (0, 0)))
                          for part in parts])[:, :-GAP]
@@ -132,7 +140,9 @@ def answers(classifier: Classifier, rgb: np.ndarray, level: float) -> List[Findi
     """Return the best classes of a picture with all tokens, and at the level in use."""
     levels = sorted({1.0, level}, reverse=True)
     try:
-        found = {ratio: classifier.classify(rgb, ratio, TOP_K, 0.0) for ratio in levels}
+        box = classifier.box(rgb)
+        found = {ratio: classifier.classify(rgb, ratio, TOP_K, 0.0, box=box)
+                 for ratio in levels}
     except ImageSizeError as error:
         return [Finding('answer', Level.ERROR, str(error), 'crop the image upstream')]
     return [Finding(f'answer with {"all tokens" if ratio == 1.0 else f"keep_ratio {ratio:g}"}',
