@@ -14,7 +14,9 @@ MARGIN = 0.03  # about the cells that hold it, on each side, in shares of the la
 LEAST = 0.4    # side of the smallest box, in shares of the largest
 MOST = 0.95    # a box that is not smaller says that the detail is spread over the picture
 FEWEST_CELLS = 3  # a side that is looked for
-SPLIT = 0.25   # of the strongest cell; what lies between two regions is weaker
+WEAK = 0.1     # of the strongest cell; what is weaker does not tie two regions together
+APART = np.ones((2, 2), np.uint8)  # one calm cell between two does not part them
+SPECK = 0.05   # of all detail; what has less is no region
 
 
 class Box(NamedTuple):
@@ -86,10 +88,12 @@ def separate(detail: np.ndarray, most: int, least: float = LEAST) -> List[Box]:
     strongest = float(detail.max())
     if strongest <= 0:
         return []
-    count, labels = cv2.connectedComponents((detail >= SPLIT * strongest).astype(np.uint8))
+    grown = cv2.dilate((detail >= WEAK * strongest).astype(np.uint8), APART)
+    count, labels = cv2.connectedComponents(grown)
     parts = [np.where(labels == label, detail, 0.0).astype(np.float32)
              for label in range(1, count)]
-    parts = sorted(parts, key=lambda part: -float(part.sum()))[:most]
+    parts = sorted((part for part in parts if part.sum() >= SPECK * detail.sum()),
+                   key=lambda part: -float(part.sum()))[:most]
     boxes = [box for box in (find(part, least) for part in parts) if box]
     return sorted(boxes, key=lambda box: -box.side)
 

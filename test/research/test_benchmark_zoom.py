@@ -11,31 +11,9 @@ import torch
 
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.model.vit import create_vit, data_config
-from ltp_ros.research.benchmarks import BenchmarkError
-from ltp_ros.research.benchmarks.zoom import (
-    CENTRE,
-    Rival,
-    Scene,
-    drawn,
-    half_of,
-    own_rows,
-    rows_of,
-    scenes_of,
-    taught_hits,
-    taught_rows,
-    times_of,
-)
-from ltp_ros.research.benchmarks.zoom_rivals import (
-    ATTENTION,
-    Finder,
-    ModelMaps,
-    centre,
-    contrast,
-    finer_than,
-    looks,
-    see,
-    spectral_residual,
-)
+from ltp_ros.region import Region
+from ltp_ros.research.benchmarks import BenchmarkError, zoom, zoom_rivals
+from ltp_ros.research.benchmarks.zoom_rivals import ATTENTION, CENTRE, Finder, Rival, contrast
 from ltp_ros.tools.benchmark import main
 from ltp_ros.zoom.gaze import Zoom
 
@@ -86,7 +64,7 @@ def model(small_model):
 @pytest.mark.parametrize('top, left', PLACES)
 def test_every_statistic_finds_a_textured_square_on_a_calm_ground(model, top, left):
     config, picture = data_config(model), with_square(calm(), top, left)
-    found = {'zoom': Zoom(config).box, **looks(config, model)}
+    found = {'zoom': Zoom(config).box, **zoom_rivals.looks(config, model)}
     del found[ATTENTION]  # of random weights it means nothing
     assert set(found) == {'zoom', 'redundancy box', 'contrast box', 'spectral residual'}
     for name, look in found.items():
@@ -103,39 +81,20 @@ def test_a_blurred_ground_fools_contrast_and_not_the_product():
     assert fooled is None or fooled.height > 1.25 * box.height
 
 
-@pytest.mark.parametrize('map_of', [contrast, spectral_residual])
-def test_a_map_has_the_cells_of_a_wide_picture_and_a_box_lies_inside(map_of):
-    picture = np.full((240, 480, 3), 90, np.uint8)
-    picture[100:200, 350:450] = texture(100)
-    assert map_of(picture, (14, 28)).shape == (14, 28)
-    box = Finder(CONFIG, map_of)(picture)
-    assert box.top <= 110 and box.left <= 360 and box.left + box.width <= 480
-    assert box.left + box.width >= 440 and box.height == box.width
-
-
 def test_a_box_is_never_smaller_than_the_input_and_calm_pictures_have_none():
     config = DataConfig((300, 300), (0.5,) * 3, (0.5,) * 3)
     assert Finder(config, contrast)(with_square(calm(), 40, 60)).height == 300
     wide = DataConfig((390, 390), (0.5,) * 3, (0.5,) * 3)
     assert Finder(wide, contrast)(with_square(calm(), 40, 60)) is None
     assert Finder(CONFIG, contrast)(calm()) is None
-    assert centre(calm()) is None
-
-
-def test_contrast_is_the_deviation_of_grey_levels_in_each_cell():
-    picture = np.repeat(np.random.default_rng(0).integers(0, 256, (64, 32, 1), np.uint8), 3, 2)
-    found = contrast(picture, (4, 2))
-    for row in range(4):
-        for column in range(2):
-            cell = picture[16 * row:16 * row + 16, 16 * column:16 * column + 16, 0]
-            assert found[row, column] == pytest.approx(cell.std(), rel=1e-3)
+    assert zoom_rivals.centre(calm()) is None
 
 
 def test_redundancy_is_that_of_the_patches_of_the_whole_picture(model):
     config = data_config(model)
     picture = np.full((112, 224, 3), 100, np.uint8)
     picture[16:112, 192:224] = texture(96)[:, :32]  # right of the centre crop
-    found = ModelMaps(model, config).redundancy(picture, (7, 7))
+    found = zoom_rivals.ModelMaps(model, config).redundancy(picture, (7, 7))
     squeezed = cv2.resize(picture, (112, 112), interpolation=cv2.INTER_AREA) / 255
     pixels = torch.tensor((squeezed - config.mean) / config.std).permute(2, 0, 1)[None].float()
     with torch.inference_mode():
@@ -148,7 +107,7 @@ def test_redundancy_is_that_of_the_patches_of_the_whole_picture(model):
 
 def test_attention_is_that_of_the_models_own_softmax(model):
     pixels, attention, kept = torch.randn(1, 3, 112, 112), model.blocks[-1].attn, []
-    found = ModelMaps(model, data_config(model)).attention_of(pixels)
+    found = zoom_rivals.ModelMaps(model, data_config(model)).attention_of(pixels)
     before, attention.fused_attn = attention.fused_attn, False
     hook = attention.attn_drop.register_forward_hook(
         lambda module, inputs, output: kept.append(output))
@@ -160,8 +119,14 @@ def test_attention_is_that_of_the_models_own_softmax(model):
     assert np.allclose(found, expected.numpy(), atol=1e-6) and found.std() > 0
 
 
+def test_a_model_without_a_class_token_has_no_attention_box(model, monkeypatch):
+    assert ATTENTION in zoom_rivals.looks(data_config(model), model)
+    monkeypatch.setattr(model, 'cls_token', None)
+    assert ATTENTION not in zoom_rivals.looks(data_config(model), model)
+
+
 def test_attention_lies_where_the_centre_crop_does(model, monkeypatch):
-    maps = ModelMaps(model, data_config(model))
+    maps = zoom_rivals.ModelMaps(model, data_config(model))
     corner = np.zeros((7, 7), np.float32)
     corner[6, 0] = 1.0
     monkeypatch.setattr(maps, 'attention_of', lambda pixels: corner)
@@ -171,20 +136,10 @@ def test_attention_lies_where_the_centre_crop_does(model, monkeypatch):
     assert np.allclose(found, wanted, atol=0.06)
 
 
-def test_a_model_without_a_class_token_has_no_attention_box(model):
-    maps = ModelMaps(model, data_config(model))
-    assert maps.has_attention
-    token, model.cls_token = model.cls_token, None
-    try:
-        assert ATTENTION not in looks(data_config(model), model)
-    finally:
-        model.cls_token = token
-
-
 @pytest.mark.parametrize('side, patches, size, tokens', [(224, 14, 320, 196), (32, 8, 44, 64),
                                                          (224, 16, 322, 256), (224, 7, 320, 49)])
 def test_a_finer_picture_leaves_as_many_tokens(side, patches, size, tokens):
-    found, keep_ratio = finer_than(SimpleNamespace(
+    found, keep_ratio = zoom_rivals.finer_than(SimpleNamespace(
         data_config=SimpleNamespace(input_size=(side, side)), grid_size=(patches, patches)))
     more = size // (side // patches)
     assert found == size and round(keep_ratio * more ** 2) == tokens
@@ -206,10 +161,9 @@ class Fake:
 
 def fake_rivals():
     """Return a centre crop, and one that looks at the middle, where the label is."""
-    from ltp_ros.region import Region
     classifier = Fake()
     middle = Region(10, 10, 10, 10)
-    return [Rival(CENTRE, classifier, centre, 4),
+    return [Rival(CENTRE, classifier, zoom_rivals.centre, 4),
             *(Rival(name, classifier, lambda rgb: middle, 4) for name in 'ab')]
 
 
@@ -219,13 +173,13 @@ def labelled(count=12, classes=6):
         rgb = np.zeros((30, 30, 3), np.uint8)
         rgb[10:20, 10:20] = index % classes
         return rgb
-    return Scene('made up', picture, [str(index) for index in range(count)],
+    return zoom.Scene('made up', picture, [str(index) for index in range(count)],
                  np.arange(count) % classes, np.arange(count))
 
 
 def test_rows_count_hits_and_gains_over_the_centre_crop():
     rivals = fake_rivals()
-    first, second, third = own_rows(labelled(), rivals, nothing, nothing)
+    first, second, third = zoom.own_rows(labelled(), rivals, nothing, nothing)
     assert (first['top1'], second['top1']) == (pytest.approx(100 / 6), 100)
     assert first['gain'] is None and second['gain'] == pytest.approx(500 / 6)
     assert second['gain_low'] > 0 and second['box_side'] == pytest.approx(1 / 3)
@@ -236,47 +190,46 @@ def test_rows_count_hits_and_gains_over_the_centre_crop():
 
 def test_a_rival_is_compared_with_the_centre_crop_of_its_size():
     small = Fake(4)
-    rivals = [*fake_rivals()[:2], Rival('finer picture', Fake(16), centre, 4),
-              Rival(CENTRE, small, centre, 2), Rival('zoom', small, centre, 2)]
+    rivals = [*fake_rivals()[:2], Rival('finer picture', Fake(16), zoom_rivals.centre, 4),
+              Rival(CENTRE, small, zoom_rivals.centre, 2), Rival('zoom', small, zoom_rivals.centre, 2)]
     hits = [[True, False], [True, True], [False, False], [False, False], [True, False]]
-    rows = rows_of('any', rivals, hits, [1.0] * 5)
+    rows = zoom.rows_of('any', rivals, hits, [1.0] * 5)
     assert [row['gain'] for row in rows] == [None, 50, -50, None, 50]
     assert [row['input_size'] for row in rows] == [8, 8, 16, 4, 4]
 
 
 def test_a_draw_teaches_some_of_each_class_and_asks_all_others():
     labels = np.repeat([3, 7], (5, 8))
-    taught, asked = drawn(labels, 3, 0)
+    taught, asked = zoom.drawn(labels, 3, 0)
     assert sorted([*taught, *asked]) == list(range(13))
     assert labels[taught].tolist() == [3] * 3 + [7] * 3
-    assert drawn(labels, 3, 0)[0].tolist() == taught.tolist() != drawn(labels, 3, 1)[0].tolist()
+    again, other = (zoom.drawn(labels, 3, draw)[0] for draw in (0, 1))
+    assert again.tolist() == taught.tolist() != other.tolist()
 
 
 def test_taught_classes_are_recognised_by_the_features_of_the_rivals_own_boxes():
     told = []
     scene = labelled(24, 2)
-    rows = taught_rows(scene, fake_rivals(), 8, 2, told.append, nothing)
+    rows = zoom.taught_rows(scene, fake_rivals(), 8, 2, told.append, nothing)
     assert not told and [row['n'] for row in rows] == [16] * 3
     assert rows[0]['top1'] == 50 and rows[1]['top1'] == rows[2]['top1'] == 100
-    assert all(taught_hits([np.eye(3)[label] for label in (0, 1) * 6], np.array([5, 9] * 6), 1.0,
-                           3, 0))
 
 
 def test_fewer_photos_are_taught_where_there_are_few_and_one_class_is_refused():
     told = []
-    rows = taught_rows(labelled(12, 2), fake_rivals(), 50, 1, told.append, nothing)
+    rows = zoom.taught_rows(labelled(12, 2), fake_rivals(), 50, 1, told.append, nothing)
     assert rows[0]['n'] == 6 and 'no more than 3 photos a class are taught' in told[0]
     with pytest.raises(BenchmarkError, match='two classes'):
-        taught_rows(labelled(12, 1), fake_rivals(), 5, 1, nothing, nothing)
+        zoom.taught_rows(labelled(12, 1), fake_rivals(), 5, 1, nothing, nothing)
 
 
 def test_the_attention_box_and_no_rounds_have_no_times():
     rivals = [*fake_rivals()[:2], fake_rivals()[0]._replace(name=ATTENTION)]
     frames = [np.zeros((480, 640, 3), np.uint8)] * 2
-    first, second, third = times_of(rivals, frames, 3, nothing)
+    first, second, third = zoom.times_of(rivals, frames, 3, nothing)
     assert first['time_share'] == 1 and min(first['ms'], second['ms']) > 0
     assert third == {'ms': None, 'time_share': None}
-    assert times_of(rivals, frames, 0, nothing) == [third] * 3
+    assert zoom.times_of(rivals, frames, 0, nothing) == [third] * 3
 
 
 @pytest.fixture(scope='module')
@@ -295,18 +248,18 @@ def folder(tmp_path_factory):
 def test_halves_share_no_picture_and_their_composites_are_the_same(folder):
     images = sorted(folder.glob('*/*.png'))
     labels = np.arange(12)
-    tuning, test, both = (half_of(images, half) for half in ('tuning', 'test', 'both'))
+    tuning, test, both = (zoom.half_of(images, half) for half in ('tuning', 'test', 'both'))
     assert not {*tuning} & {*test} and {*tuning} | {*test} == {*both} == {*range(12)}
     shuffled = images[::-1]
-    assert [shuffled[index] for index in half_of(shuffled, 'test')] == [
+    assert [shuffled[index] for index in zoom.half_of(shuffled, 'test')] == [
         images[index] for index in test]
-    whole, half = (scenes_of(images, labels, ['0.45:blur'], name, None)[1]
+    whole, half = (zoom.scenes_of(images, labels, ['0.45:blur'], name, None)[1]
                    for name in ('both', 'test'))
     assert {*half.chosen} < {*whole.chosen}
     assert all((whole.picture(index) == half.picture(index)).all() for index in half.chosen)
-    assert len(scenes_of(images, labels, (), 'test', 4)[0].chosen) == 4
+    assert len(zoom.scenes_of(images, labels, (), 'test', 4)[0].chosen) == 4
     with pytest.raises(BenchmarkError, match='empty'):
-        scenes_of(images[:1], labels, (), 'test', None)
+        zoom.scenes_of(images[:1], labels, (), 'test', None)
 
 
 FLAGS = ['--model', 'demo', '--device', 'cpu', '--backend', 'eager', '--quiet', '--small', '24',
@@ -345,9 +298,3 @@ def test_the_same_numbers_each_time_without_composites_and_times(folder, tmp_pat
     assert all(row['n'] == 3 and row['time_share'] is None for row in results[0])
     assert main(['zoom', str(folder), *FLAGS, '--composites', '0.45:grass']) == 2
     assert 'expected SHARE:GROUND' in capsys.readouterr().err
-
-
-def test_equal_boxes_of_a_picture_are_classified_once():
-    rivals = fake_rivals()
-    seen = see(rivals, labelled().picture(5))
-    assert [each.best for each in seen] == [0, 5, 5] and rivals[0].classifier.calls == 2
