@@ -50,6 +50,8 @@ OUTPUTS: Tuple[Topic, ...] = (
           'for every processed image, while active; silence means that there was no image'),
     Topic('latency', 'ltp_ros/FrameLatency', 'reliable, depth 10',
           'right after each classification'),
+    Topic('regions', 'ltp_ros/ClassificationArray', 'reliable, depth 10',
+          'after each classification, while `zoom_boxes` is above 0'),
     Topic('vision_msgs/classification', 'vision_msgs/Classification', 'reliable, depth 10',
           'with each classification, where vision_msgs is installed'),
     Topic('debug_image', 'sensor_msgs/Image', 'reliable, depth 1',
@@ -64,7 +66,8 @@ OUTPUTS: Tuple[Topic, ...] = (
 SERVICES: Tuple[Service, ...] = (
     Service('~/classify', 'ltp_ros/Classify',
             'one image in, one answer out, while a model is loaded: also while inactive, and '
-            'between the images of the cameras. The whole image, whatever `roi` is'),
+            'between the images of the cameras. The whole image, whatever `roi` is; where `zoom` is on, '
+            'the part of it that holds its detail'),
     Service('~/teach_last', 'ltp_ros/TeachLast',
             'teach one picture that was just answered: for a button or a joystick'),
     Service('~/forget', 'ltp_ros/Forget', 'forget a class as if it had never been taught'),

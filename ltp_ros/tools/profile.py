@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_profile`: time every ladder level on this machine and write a profile for the node.
 
-Given a folder of images, also measure how often each level agrees with the unpruned model.
+Given a folder of images, also measure how often each level agrees with the unpruned model, and
+what the zoom does to the answers: with labels, whether it helps.
 """
 import sys
 
@@ -28,11 +29,11 @@ from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig, ConfigError, check
 from ltp_ros.files import expand
 from ltp_ros.frames.startup import setup_of
-from ltp_ros.images import EncodedImage, ImageFileError, Note, read_images
+from ltp_ros.images import EncodedImage, ImageFileError, Note, ignore, read_images
 from ltp_ros.model.card import ModelError
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
-from ltp_ros.research.datasets import open_images
 from ltp_ros.tools.reports.profile_plot import draw
+from ltp_ros.tools.support import zoom_effect
 from ltp_ros.tools.support.flags import (
     CLASSIFIER_FLAGS,
     add_ladder_flags,
@@ -43,6 +44,7 @@ from ltp_ros.tools.support.output_files import check_writable, write_json
 from ltp_ros.tools.support.progress import shown
 from ltp_ros.tools.support.provenance import provenance
 from ltp_ros.tools.support.telling import teller
+from ltp_ros.tools.support.zoom_effect import ZoomEffect
 from ltp_ros.tuner.ladder_profile import ALL_TOKENS, LevelTime, Profile, write
 from ltp_ros.tuner.levels import useless_levels
 
@@ -76,8 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def measure(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Profile, About]:
-    """Time every level and compare labels according to `args`.
+def measure(args: argparse.Namespace, bar: Progress, note: Note
+            ) -> Tuple[Profile, About, Optional[ZoomEffect]]:
+    """Time every level, and compare labels and the zoom on the images, according to `args`.
 
     Raises:
         ClassifierError, ConfigError, ImageFileError, ModelError: if an input cannot be used.
@@ -87,16 +90,20 @@ def measure(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Profil
         alpha=check('alpha', args.alpha),
         keep_ratios=check('keep_ratios', sorted({ALL_TOKENS, *args.keep_ratios}))))
     ladder = classifier.config.keep_ratios
-    images = open_images(args.images)[:args.limit] if args.images else []
+    pictures = zoom_effect.open_labelled(
+        args.images, classifier, args.limit) if args.images else zoom_effect.Labelled([], None)
+    images = pictures.images
     task = bar.add_task('warming up', total=len(ladder))
     classifier.warm_up(lambda keep_ratio: bar.advance(task))
     task = bar.add_task('timing', total=args.rounds)
     times_ms = classifier.time_levels(args.rounds, lambda: bar.advance(task))
     agreement: Dict[float, float] = {}
-    num_images = 0
+    num_images, effect = 0, None
     if images:
         task = bar.add_task('comparing labels', total=len(images))
         agreement, num_images = agreements(classifier, images, lambda: bar.advance(task), note)
+        task = bar.add_task('zoom', total=len(images))
+        effect = zoom_effect.measure(classifier, pictures, lambda: bar.advance(task), ignore)
     levels = []
     for ratio in ladder:
         p50_ms, p95_ms, p99_ms = (float(np.percentile(times_ms[ratio], share))
@@ -106,7 +113,7 @@ def measure(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Profil
         'versions': versions(classifier.device.type), 'rounds': args.rounds,
         'alpha': args.alpha, 'crop_mode': classifier.data_config.crop_mode,
         'checkpoint': args.checkpoint, 'images': args.images,
-        'num_images': num_images, 'num_patches': classifier.num_patches}
+        'num_images': num_images, 'num_patches': classifier.num_patches}, effect
 
 
 def versions(device: str) -> Dict[str, str]:
@@ -167,14 +174,16 @@ def main(argv: Optional[List[str]] = None) -> int:
         check_writable(args.output, args.json, args.plot)
         figure = new_figure(args.plot, 8, 5.5) if args.plot else None
         with shown(Progress(*columns, console=errors, disable=args.quiet)) as bar:
-            profile, about = measure(args, bar, tell)
+            profile, about, effect = measure(args, bar, tell)
         write(args.output, profile, about)
         Console().print(make_table(profile))
+        if effect:
+            Console().print(effect.sentence, highlight=False)
         if args.json:
             more = {name: value for name, value in about.items() if name != 'versions'}
             write_json(args.json, {
                 'program': 'ltp_profile', **about['versions'], **asdict(profile.setup), **more,
-                'break_even': profile.break_even,
+                'break_even': profile.break_even, 'zoom': zoom_effect.as_json(effect),
                 'rows': [asdict(level) for level in profile.levels]})
         if figure:
             draw(figure, profile, about['num_patches'])

@@ -87,7 +87,6 @@ def test_a_box_is_never_smaller_than_the_input_and_calm_pictures_have_none():
     wide = DataConfig((390, 390), (0.5,) * 3, (0.5,) * 3)
     assert Finder(wide, contrast)(with_square(calm(), 40, 60)) is None
     assert Finder(CONFIG, contrast)(calm()) is None
-    assert zoom_rivals.centre(calm()) is None
 
 
 def test_redundancy_is_that_of_the_patches_of_the_whole_picture(model):
@@ -190,8 +189,8 @@ def test_rows_count_hits_and_gains_over_the_centre_crop():
 
 def test_a_rival_is_compared_with_the_centre_crop_of_its_size():
     small = Fake(4)
-    rivals = [*fake_rivals()[:2], Rival('finer picture', Fake(16), zoom_rivals.centre, 4),
-              Rival(CENTRE, small, zoom_rivals.centre, 2), Rival('zoom', small, zoom_rivals.centre, 2)]
+    others = ('finer', Fake(16)), (CENTRE, small), ('zoom', small)
+    rivals = [*fake_rivals()[:2], *(Rival(*each, zoom_rivals.centre, 4) for each in others)]
     hits = [[True, False], [True, True], [False, False], [False, False], [True, False]]
     rows = zoom.rows_of('any', rivals, hits, [1.0] * 5)
     assert [row['gain'] for row in rows] == [None, 50, -50, None, 50]
