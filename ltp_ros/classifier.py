@@ -5,7 +5,7 @@ import math
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ltp_ros.zoom.gaze import Zoom
 
 WARM_UP_RUNS = 3
 Ranked = Tuple[np.ndarray, np.ndarray]  # class ids and scores, best first
+OWN: Any = object()  # the box that `config.zoom` finds in the image by itself
 
 
 class NotFiniteError(RuntimeError):
@@ -169,7 +170,7 @@ class Classifier:
         for keep_ratio in self.config.ladder:
             try:
                 for _ in range(WARM_UP_RUNS):
-                    self.classify(frame, keep_ratio, score_threshold=0.0)
+                    self.classify(frame, keep_ratio, score_threshold=0.0, box=None)
             except NotFiniteError as error:
                 raise ClassifierError(
                     f'{self.model_name} gives NaN for an answer in {self.precision}; the weights '
@@ -194,7 +195,7 @@ class Classifier:
         for _ in range(num_rounds):
             for keep_ratio, times in times_ms.items():
                 start = time.perf_counter()
-                self.classify(frame, keep_ratio)  # ends with a read-back: the device is done
+                self.classify(frame, keep_ratio, box=None)  # ends with a read-back: all is done
                 times.append((time.perf_counter() - start) * 1e3)
             if progress:
                 progress()
@@ -207,7 +208,7 @@ class Classifier:
     def classify(self, rgb: np.ndarray, keep_ratio: Optional[float] = None,
                  top_k: Optional[int] = None, score_threshold: Optional[float] = None,
                  unknown_threshold: Optional[float] = None,
-                 box: Optional[Region] = None) -> Prediction:
+                 box: Optional[Region] = OWN) -> Prediction:
         """Classify one image.
 
         Args:
@@ -217,7 +218,7 @@ class Classifier:
             score_threshold: classes below this probability are left out.
             unknown_threshold: see `ClassifierConfig`.
             box: the part of the image that the model is to see, in the shape of its input; None:
-                what the crop mode leaves.
+                what the crop mode leaves. By default as `config.zoom` says.
 
         Raises:
             ltp_ros.model.data_config.ImageSizeError: if `rgb` cannot be resized for the model.
@@ -234,6 +235,8 @@ class Classifier:
         if top_k < 1:
             raise ValueError(f'top_k {top_k} is not allowed; it must be at least 1')
         threshold = config.score_threshold if score_threshold is None else score_threshold
+        if box is OWN:
+            box = self.box(rgb)
         # At another temperature, a score depends on those of all classes
         top_own = min(MAX_CLASSES if self._temperatures else top_k, len(self.model_labels))
         answer = self.backend(rgb, keep_ratio, top_own, box)

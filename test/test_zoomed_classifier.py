@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A box in an image is what the model sees: in every backend, crop mode, and for taught classes."""
+"""A box in an image is what the model sees: in every backend and crop mode, for taught classes."""
 import dataclasses
 
 import numpy as np
@@ -60,6 +60,13 @@ def test_without_a_box_what_is_seen_is_what_the_crop_mode_leaves(make):
     for crop_mode, whole in (('center', (0, 20, 120, 120)), ('squash', (0, 0, 120, 160)),
                              ('border', (0, 0, 120, 160))):  # the bars are no part of the image
         assert make(crop_mode=crop_mode).classify(SCENE).seen == pytest.approx(whole, abs=1)
+
+
+def test_a_picture_by_itself_is_looked_at_as_the_config_says(make):
+    zoomed = make(zoom=True)
+    assert zoomed.classify(SCENE).box == zoomed.box(SCENE) and zoomed.box(SCENE)
+    assert zoomed.classify(SCENE, box=None).box is None
+    assert make().classify(SCENE).box is None
 
 
 def test_pictures_to_teach_are_looked_at_through_the_zoom_where_that_is_on(make):

@@ -13,21 +13,24 @@ from ltp_ros.region import Region
 # The antialiased resize of uint8 came with torch 2.1; Jetsons may run 2.0
 _HAS_INTEGER_RESIZE = tuple(int(n) for n in torch.__version__.split('.')[:2]) >= (2, 1)
 _MAX_SIZES = 64  # of cameras, and of boxes in their images, whose resize is remembered
-_BLOCK = 2 ** 24  # numbers held at once while a resize is worked out
 
 
-def resize_weights(size: int, resized: int, mode: str) -> torch.Tensor:
+def resize_weights(size: int, resized: int, mode: str, device: torch.device) -> torch.Tensor:
     """Return the antialiased resize of `size` pixels to `resized` as a matrix (resized, size).
 
-    Made by `F.interpolate` of the unit vectors, so its rows are torch's own weights.
+    The weights are PIL's, made on the device: a box that moves brings new sizes all the time.
     """
-    def block(start: int) -> torch.Tensor:
-        unit_vectors = torch.eye(size, min(step, size - start)).roll(start, 0)
-        return F.interpolate(unit_vectors[None, None], (resized, unit_vectors.shape[1]), mode=mode,
-                             antialias=True, align_corners=False)[0, 0]
-
-    step = max(_BLOCK // size, 1)
-    return torch.cat([block(start) for start in range(0, size, step)], dim=1)
+    scale = size / resized
+    centres = scale * (torch.arange(resized, device=device) + 0.5)
+    pixels = torch.arange(size, device=device) + 0.5
+    distance = (pixels - centres.unsqueeze(1)).abs() / max(scale, 1.0)
+    if mode == 'bilinear':
+        weights = (1.0 - distance).clamp_min(0.0)
+    else:
+        near = (1.5 * distance - 2.5) * distance ** 2 + 1.0  # Keys' cubic with a = -0.5
+        far = ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
+        weights = near * (distance < 1) + far * ((distance >= 1) & (distance < 2))
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
 class Preprocessor(nn.Module):
@@ -112,8 +115,8 @@ class Preprocessor(nn.Module):
             for side, resized_side, target in zip(image.shape[-2:], resized,
                                                   config.input_size):
                 start = round(max(resized_side - target, 0) / 2)  # as `crop`
-                matrix = resize_weights(side, resized_side, config.interpolation)
-                weights.append(matrix[start:start + target].to(image.device, dtype))
+                matrix = resize_weights(side, resized_side, config.interpolation, image.device)
+                weights.append(matrix[start:start + target].to(dtype))
             while len(self._products) >= _MAX_SIZES:
                 self._products.popitem(last=False)
             self._products[size] = weights[0], weights[1].t().contiguous()

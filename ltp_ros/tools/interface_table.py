@@ -66,8 +66,8 @@ OUTPUTS: Tuple[Topic, ...] = (
 SERVICES: Tuple[Service, ...] = (
     Service('~/classify', 'ltp_ros/Classify',
             'one image in, one answer out, while a model is loaded: also while inactive, and '
-            'between the images of the cameras. The whole image, whatever `roi` is; where `zoom` is on, '
-            'the part of it that holds its detail'),
+            'between the images of the cameras. The whole image, whatever `roi` is; where `zoom` '
+            'is on, the part of it that holds its detail'),
     Service('~/teach_last', 'ltp_ros/TeachLast',
             'teach one picture that was just answered: for a button or a joystick'),
     Service('~/forget', 'ltp_ros/Forget', 'forget a class as if it had never been taught'),

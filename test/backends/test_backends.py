@@ -42,6 +42,7 @@ from ltp_ros.model import vit
 from ltp_ros.model.data_config import DataConfig, ImageSizeError
 from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.reduction.base import keep_indices
+from ltp_ros.region import Region
 from ltp_ros.research.benchmarks.runners import make
 
 CPU = torch.device('cpu')
@@ -585,9 +586,9 @@ def test_from_the_image_to_the_answer_nothing_needs_the_host(mode, model, keep_r
     preprocessor = on_a_gpu_of_no_substance(mode, backend.transfer.preprocessor)
     with mode, torch.inference_mode():
         image = torch.empty(480, 640, 3, dtype=torch.uint8, device='cuda')
-        preprocessor(image)  # the first image of its size: the resize is worked out on the CPU
-        with Touched() as touched:
-            answer = backend.run(preprocessor(image), keep_ratio)
+        with Touched() as touched:  # the first image of its size, and a box where none was yet
+            preprocessor(image)
+            answer = backend.run(preprocessor(image, box=Region(31, 47, 260, 260)), keep_ratio)
     assert touched.devices == {'cuda'} and answer.device.type == 'cuda'
 
 
@@ -598,7 +599,6 @@ def test_in_every_crop_mode_the_input_is_made_on_the_device(mode, crop_mode, siz
     preprocessor = on_a_gpu_of_no_substance(mode, Preprocessor(config, torch.float16))
     with mode, torch.inference_mode():
         image = torch.empty(*size, 3, dtype=torch.uint8, device='cuda')
-        preprocessor(image)
         with Touched() as touched:
             pixels = preprocessor(image)
     assert touched.devices == {'cuda'} and pixels.shape == (1, 3, 96, 96)

@@ -108,8 +108,7 @@ def test_attention_is_that_of_the_models_own_softmax(model):
     pixels, attention, kept = torch.randn(1, 3, 112, 112), model.blocks[-1].attn, []
     found = zoom_rivals.ModelMaps(model, data_config(model)).attention_of(pixels)
     before, attention.fused_attn = attention.fused_attn, False
-    hook = attention.attn_drop.register_forward_hook(
-        lambda module, inputs, output: kept.append(output))
+    hook = attention.attn_drop.register_forward_hook(lambda *of: kept.append(of[2]))
     with torch.inference_mode():
         model(pixels)
     hook.remove()
@@ -154,8 +153,9 @@ class Fake:
 
     def classify(self, rgb, top_k, score_threshold=0.0, box=None):
         self.calls += 1
-        mean = int((rgb[box.slices] if box else rgb).mean())
-        return SimpleNamespace(class_ids=(mean,), features=np.eye(6, dtype=np.float32)[mean])
+        seen = box or Region(0, 0, *rgb.shape[:2])
+        mean = int(rgb[seen.slices].mean())
+        return SimpleNamespace(class_ids=(mean,), seen=seen, features=np.eye(6, dtype='f4')[mean])
 
 
 def fake_rivals():
@@ -262,10 +262,10 @@ def test_halves_share_no_picture_and_their_composites_are_the_same(folder):
 
 
 FLAGS = ['--model', 'demo', '--device', 'cpu', '--backend', 'eager', '--quiet', '--small', '24',
-         '--draws', '2']
-NAMES = [('centre crop', 32), ('zoom', 32), ('redundancy box', 32), ('contrast box', 32),
-         ('spectral residual', 32), ('attention box', 32), ('finer picture', 44),
-         ('centre crop', 24), ('zoom', 24)]
+         '--draws', '2', '--films', '0']
+NAMES = [('centre crop', 32), ('whole square', 32), ('zoom', 32), ('redundancy box', 32),
+         ('contrast box', 32), ('spectral residual', 32), ('attention box', 32),
+         ('finer picture', 44), ('centre crop', 24), ('whole square', 24), ('zoom', 24)]
 
 
 def test_a_table_for_each_scene_and_every_row_in_the_file(folder, tmp_path, capsys):
@@ -293,7 +293,7 @@ def test_the_same_numbers_each_time_without_composites_and_times(folder, tmp_pat
         assert main(['zoom', str(folder), *FLAGS, '--composites', '--rounds', '0', '--small', '0',
                      '--limit', '3', '--json', str(tmp_path / name)]) == 0
         results.append(json.loads((tmp_path / name).read_text())['rows'])
-    assert results[0] == results[1] and len(results[0]) == 7
+    assert results[0] == results[1] and len(results[0]) == 8
     assert all(row['n'] == 3 and row['time_share'] is None for row in results[0])
     assert main(['zoom', str(folder), *FLAGS, '--composites', '0.45:grass']) == 2
     assert 'expected SHARE:GROUND' in capsys.readouterr().err

@@ -19,10 +19,11 @@ from ltp_ros.model.host_preprocessing import HostPreprocessor
 from ltp_ros.opening import trial_frame
 from ltp_ros.reduction.ltp import redundancy
 from ltp_ros.region import Region
-from ltp_ros.zoom.box import LEAST, find, in_pixels
+from ltp_ros.zoom.box import LEAST, Box, find, in_pixels
 from ltp_ros.zoom.detail import CELLS, largest_box
 
-CENTRE, ZOOM, FINER, ATTENTION = 'centre crop', 'zoom', 'finer picture', 'attention box'
+CENTRE, WHOLE, ZOOM = 'centre crop', 'whole square', 'zoom'
+FINER, ATTENTION = 'finer picture', 'attention box'
 FINER_BY = 10 / 7      # how many times the patches a side: 320 pixels for 224
 CELL = 16              # pixels of a cell for the contrast, as the product's small copy has them
 SPECTRAL_SIDE = 64     # of the grey copy, pixels of the shorter side
@@ -45,7 +46,7 @@ class Seen(NamedTuple):
     """What a rival makes of a picture."""
 
     best: int             # class id
-    side: float           # of the box, in shares of the picture's shorter side
+    side: float           # of what the model saw, in shares of the picture's shorter side
     features: np.ndarray  # (D,)
 
 
@@ -74,6 +75,19 @@ class Finder:
 def centre(rgb: np.ndarray) -> Optional[Region]:
     """Return None: look where the crop mode does."""
     return None
+
+
+def whole_square(config: DataConfig) -> Look:
+    """Return how to look at the largest box of the model's shape in the middle.
+
+    It chooses nothing. What the zoom gains beyond it is not owed to the margin of the crop, which
+    a box is without.
+    """
+    def look(rgb: np.ndarray) -> Region:
+        frame = largest_box(rgb.shape, config.input_size, config.crop_mode == 'squash')
+        rows, columns = (side / unit for side, unit in zip(rgb.shape, frame))
+        return in_pixels(Box(rows / 2, columns / 2, 1.0), rgb.shape, frame)
+    return look
 
 
 def above_median(values: np.ndarray) -> np.ndarray:
@@ -212,25 +226,27 @@ def rivals_of(full: Classifier, small: Optional[Classifier], finer: Optional[Cla
         model: that of `full` in torch, to read maps from.
     """
     found: List[Tuple[str, Optional[Classifier], Look]] = [
-        (CENTRE, full, centre), (ZOOM, full, full.zoom.box),
+        (CENTRE, full, centre), (WHOLE, full, whole_square(full.data_config)),
+        (ZOOM, full, full.zoom.box),
         *((name, full, look) for name, look in looks(full.data_config, model).items()),
         (FINER, finer, centre)]
     if small:
-        found += [(CENTRE, small, centre), (ZOOM, small, small.zoom.box)]
+        found += [(CENTRE, small, centre), (WHOLE, small, whole_square(small.data_config)),
+                  (ZOOM, small, small.zoom.box)]
     return [Rival(name, classifier, look, classifier.classify(trial_frame(), top_k=1).num_keep)
             for name, classifier, look in found if classifier]
 
 
 def see(rivals: Sequence[Rival], rgb: np.ndarray) -> List[Seen]:
     """Return what each rival makes of a picture; equal boxes are classified once."""
-    known: Dict[Tuple[int, Optional[Region]], Tuple[int, np.ndarray]] = {}
+    known: Dict[Tuple[int, Optional[Region]], Seen] = {}
     found = []
     for rival in rivals:
         box = rival.look(rgb)
         key = id(rival.classifier), box
         if key not in known:
             answer = rival.classifier.classify(rgb, top_k=1, score_threshold=0.0, box=box)
-            known[key] = answer.class_ids[0], answer.features
-        side = min(box.height, box.width) / min(rgb.shape[:2]) if box else 1.0
-        found.append(Seen(known[key][0], side, known[key][1]))
+            side = min(answer.seen.height, answer.seen.width) / min(rgb.shape[:2])
+            known[key] = Seen(answer.class_ids[0], side, answer.features)
+        found.append(known[key])
     return found

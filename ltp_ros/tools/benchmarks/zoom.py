@@ -4,7 +4,8 @@
 
 Pictures as they are, and small ones on a ground made of others, are given to one model in one
 runtime: the centre crop, the box of the zoom, boxes by other statistics, and a finer picture with
-the same number of tokens. Every other picture, by name, is left for tuning.
+the same number of tokens. Then films made of some of them, frame by frame, without and with zoom.
+Every other picture, by name, is left for tuning.
 """
 import argparse
 import os
@@ -26,7 +27,7 @@ from ltp_ros.images import Note
 from ltp_ros.model.vit import create_vit
 from ltp_ros.opening import resolve_precision
 from ltp_ros.research.accuracy.batches import model_classes
-from ltp_ros.research.benchmarks import BenchmarkError, zoom
+from ltp_ros.research.benchmarks import BenchmarkError, zoom, zoom_films
 from ltp_ros.research.benchmarks.zoom_rivals import (
     ATTENTION,
     FINER,
@@ -66,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='which pictures are asked; constants may only be chosen on those for tuning')
     add('--small', type=flags.whole_number, default=176, metavar='PIXELS',
         help='a smaller input size for the centre crop and the zoom; 0: none')
+    add('--films', type=flags.whole_number, default=12, metavar='N',
+        help='films of each kind, made of N pictures of the half, evenly spaced; 0: none')
     add('--count', type=flags.positive_int, default=50, metavar='N',
         help='pictures of each class that are taught; all others of the half are asked')
     add('--draws', type=flags.positive_int, default=5, metavar='N',
@@ -135,13 +138,19 @@ def measure(args: argparse.Namespace, bar: Progress, note: Note) -> Dict[str, An
     for scene in lessons:
         rows += zoom.taught_rows(scene, rivals, args.count, args.draws, note,
                                  advancing(scene, args.draws * len(rivals)))
+    films: Rows = []
+    if args.films:
+        total = len(zoom_films.KINDS) * min(args.films, len(scenes[0].chosen))
+        films = zoom_films.film_rows(scenes[0], args.films, full, note,
+                                     partial(bar.advance, bar.add_task('films', total=total)))
     parts = len(scenes) + len(lessons)
     return {'program': 'ltp_benchmark zoom', **provenance(full.device.type),
             'precision': full.precision, 'backend': full.backend.name, 'model': full.model_name,
             'checkpoint': args.checkpoint, 'load_at_start': load, 'images': args.images,
             'taught': args.taught, 'half': args.half, 'limit': args.limit,
             'count': args.count, 'draws': args.draws, 'rounds': args.rounds,
-            'rows': [{**row, **time} for row, time in zip(rows, times * parts)]}
+            'rows': [{**row, **time} for row, time in zip(rows, times * parts)],
+            'films': films}
 
 
 def make_table(head: Mapping[str, Any], rows: Rows) -> Table:
@@ -151,8 +160,9 @@ def make_table(head: Mapping[str, Any], rows: Rows) -> Table:
         **{**head, **first})
     table = Table(title=Text(plain(title)), box=box.SIMPLE_HEAD, padding=0, min_width=80, caption=(
         'top-1 in percent; gain: over the centre crop of the same size; box: mean\n'
-        "side, in shares of the picture's shorter one; ms: median at 640x480, with\n"
-        f'finding the box; x: over the centre crop at {first["input_size"]}, per round'))
+        "side of what the model saw, in shares of the picture's shorter one; ms: median\n"
+        'at 640x480, with finding the box; x: over the centre crop at '
+        f'{first["input_size"]}, per round'))
     for name in ('rival', 'px', 'tokens', 'top-1', '95 %', 'gain', '95 % of it', 'box', 'ms', 'x'):
         table.add_column(name, justify='left' if name == 'rival' else 'right', no_wrap=True)
     for row in rows:
@@ -166,8 +176,28 @@ def make_table(head: Mapping[str, Any], rows: Rows) -> Table:
     return table
 
 
+def films_table(head: Mapping[str, Any], rows: Rows) -> Table:
+    """Return the rows of the films as a table."""
+    first = rows[0]
+    title = 'films: {films} of {each} frames, half: {half}; {model}, {backend} {precision}'.format(
+        **{**head, **first, 'each': zoom_films.FRAMES})
+    table = Table(title=Text(plain(title)), box=box.SIMPLE_HEAD, padding=0, min_width=80, caption=(
+        'In percent, of the centre crop > with zoom. top-1: of the frames; flips: another best\n'
+        'class than in the frame before; held: mean share of the thing that the model saw;\n'
+        'moved: mean way of the fastest edge of what it saw, a frame, of the height; beyond\n'
+        'the way of the thing: 99th percentile and most'))
+    for name in ('kind', 'top-1', 'flips', 'held', 'moved', 'beyond: p99', 'most'):
+        table.add_column(name, justify='left' if name == 'kind' else 'right', no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row['kind'], *(f'{row[name + "_centre"]:.1f} > {row[name]:.1f}'
+                           for name in ('top1', 'flips', 'held')),
+            *(f'{row[name]:.2f}' for name in ('moved', 'beyond_p99', 'beyond_max')))
+    return table
+
+
 def run(args: argparse.Namespace, bar: Progress) -> None:
-    """Run the command: print a table for each scene and write the JSON file."""
+    """Run the command: print a table for each scene and the films, and write the JSON file."""
     check_writable(args.json)
     try:
         result = measure(args, bar, teller(bar.console, 'ltp_benchmark zoom'))
@@ -177,4 +207,6 @@ def run(args: argparse.Namespace, bar: Progress) -> None:
     for scene in dict.fromkeys(row['scene'] for row in result['rows']):
         Console().print(make_table(result, [
             row for row in result['rows'] if row['scene'] == scene]))
+    if result['films']:
+        Console().print(films_table(result, result['films']))
     write_json(args.json, result)

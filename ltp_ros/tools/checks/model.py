@@ -140,9 +140,7 @@ def answers(classifier: Classifier, rgb: np.ndarray, level: float) -> List[Findi
     """Return the best classes of a picture with all tokens, and at the level in use."""
     levels = sorted({1.0, level}, reverse=True)
     try:
-        box = classifier.box(rgb)
-        found = {ratio: classifier.classify(rgb, ratio, TOP_K, 0.0, box=box)
-                 for ratio in levels}
+        found = {ratio: classifier.classify(rgb, ratio, TOP_K, 0.0) for ratio in levels}
     except ImageSizeError as error:
         return [Finding('answer', Level.ERROR, str(error), 'crop the image upstream')]
     return [Finding(f'answer with {"all tokens" if ratio == 1.0 else f"keep_ratio {ratio:g}"}',

@@ -78,7 +78,7 @@ def measure(classifier: Classifier, pictures: Labelled, progress: Callable[[], N
     for index, rgb in read_images(pictures.images, len(pictures.images), note,
                                   classifier.data_config.resize_size):
         box = classifier.zoom.box(rgb)
-        plain = classifier.classify(rgb, ALL_TOKENS, top_k=1, score_threshold=0.0)
+        plain = classifier.classify(rgb, ALL_TOKENS, top_k=1, score_threshold=0.0, box=None)
         zoomed = plain if box is None else classifier.classify(
             rgb, ALL_TOKENS, top_k=1, score_threshold=0.0, box=box)
         answers.append((plain.class_ids[0], zoomed.class_ids[0]))

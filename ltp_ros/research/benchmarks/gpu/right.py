@@ -11,6 +11,7 @@ from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.protocol import BackendAnswer
 from ltp_ros.model import vit
 from ltp_ros.model.preprocessing import Preprocessor
+from ltp_ros.region import Region
 from ltp_ros.research.benchmarks.gpu.parts import Task
 from ltp_ros.research.benchmarks.gpu.subjects import (
     CAMERA_SIZES,
@@ -76,12 +77,15 @@ def check_preprocessing(task: Task) -> None:
         for size in sizes:
             for name, picture in (('scene', scene(*size)), ('noise', noise(*size))):
                 rgb = torch.from_numpy(picture)
-                found, expected = here(rgb.to(task.settings.device)).cpu(), there(rgb)
-                difference = (found.float() - expected).abs() / GREY
-                worst = max(worst, float(difference.max()))
-                task.row('preprocessing, difference from the CPU in grey levels', picture=name,
-                         size=f'{size[1]}x{size[0]}', precision=str(dtype).split('.')[1],
-                         largest=float(difference.max()), mean=float(difference.mean()))
+                for part, box in (('crop', None), ('box', Region(*(side // 5 for side in size),
+                                                                  *2 * (min(size) // 2,)))):
+                    found = here(rgb.to(task.settings.device), box=box).cpu()
+                    difference = (found.float() - there(rgb, box=box)).abs() / GREY
+                    worst = max(worst, float(difference.max()))
+                    task.row('preprocessing, difference from the CPU in grey levels', picture=name,
+                             part=part, size=f'{size[1]}x{size[0]}',
+                             precision=str(dtype).split('.')[1],
+                             largest=float(difference.max()), mean=float(difference.mean()))
     task.check('preprocessing is within one grey level of the CPU', worst <= 1 + ROUNDED,
                f'{worst:.2f}')
 
