@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`Zoom`: where a model looks in pictures. `Gaze`: the same, steady over those of one camera."""
-from typing import List, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -10,13 +10,22 @@ from ltp_ros.region import Region
 from ltp_ros.zoom.box import LEAST, MOST, Box, find, in_pixels, separate, share_in
 from ltp_ros.zoom.detail import CELLS, Frame, detail_of, largest_box
 
-SPEED = 0.012     # of an edge, a picture, in shares of the largest box, beside the scene's own
-OWN = 0.8         # of what the scene seems to move; less than all, as it may seem too much
+SPEED = 0.01      # of an edge, a picture, in shares of the largest box, beside the scene's own
+OWN = 0.7         # of what the scene seems to move; less than all, as it may seem too much
 HELD = 0.85       # share of the detail with which a box may stay
 LOOSE = 3.5 / CELLS  # a box that is larger than need be by this may not
 SMOOTHING = 0.2   # of the newest step in the velocity of the detail
 CHANGED = 0.3     # share of the detail that lies where it did; below, the scene is another
+LONGEST = 16.0    # extent of a picture that is looked at; longer is no camera's
 PATIENCE = 3      # pictures in a row that want another box before it moves
+
+
+class View(NamedTuple):
+    """What boxes in pictures of a size are measured by."""
+
+    frame: Frame
+    least: float  # side of the smallest box
+    extent: Tuple[float, float]  # of the picture, in shares of the largest box, 1 or more
 
 
 class Zoom:
@@ -32,33 +41,30 @@ class Zoom:
     def __init__(self, config: DataConfig):
         self._config = config
 
-    def frame(self, shape: Tuple[int, ...]) -> Frame:
-        """Return what boxes in a picture (H, W, ...) are measured in."""
-        return largest_box(shape, self._config.input_size, self._config.crop_mode == 'squash')
-
     @property
     def side_without(self) -> float:
         """The side of what the model sees where there is no box."""
         return self._config.crop_pct
 
-    def least(self, frame: Frame) -> float:
-        """Return the side of the smallest box."""
-        return max(LEAST, *(pixels / unit for pixels, unit in zip(
-            self._config.input_size, frame)))
+    def view(self, shape: Tuple[int, ...]) -> Optional[View]:
+        """Return how pictures (H, W, ...) are looked at; None: no box can be smaller than they."""
+        config = self._config
+        frame = largest_box(shape, config.input_size, config.crop_mode == 'squash')
+        least = max(LEAST, *(pixels / unit for pixels, unit in zip(config.input_size, frame)))
+        extent = shape[0] / frame.height, shape[1] / frame.width
+        return View(frame, least, extent) if least < MOST and max(extent) <= LONGEST else None
 
     def box(self, rgb: np.ndarray) -> Optional[Region]:
         """Return where to look in a picture (H, W, 3) uint8; None: as without zoom."""
-        frame = self.frame(rgb.shape)
-        least = self.least(frame)
-        box = find(detail_of(rgb, frame), least) if least < MOST else None
-        return box and in_pixels(box, rgb.shape, frame)
+        view = self.view(rgb.shape)
+        box = view and find(detail_of(rgb, view.frame), view.least)
+        return in_pixels(box, rgb.shape, view.frame) if view and box else None
 
     def boxes(self, rgb: np.ndarray, most: int) -> List[Region]:
         """Return up to `most` boxes for regions that lie apart, the largest first."""
-        frame = self.frame(rgb.shape)
-        least = self.least(frame)
-        return [in_pixels(box, rgb.shape, frame)
-                for box in separate(detail_of(rgb, frame), most, least)] if least < MOST else []
+        view = self.view(rgb.shape)
+        return [in_pixels(box, rgb.shape, view.frame) for box in separate(
+            detail_of(rgb, view.frame), most, view.least)] if view else []
 
 
 class Gaze:
@@ -81,13 +87,11 @@ class Gaze:
 
     def follow(self, rgb: np.ndarray) -> Optional[Region]:
         """Return where to look in the next picture (H, W, 3) uint8; None: as without zoom."""
-        frame = self._zoom.frame(rgb.shape)
-        least = self._zoom.least(frame)
-        if least >= MOST:
+        view = self._zoom.view(rgb.shape)
+        if view is None:
             return None
-        detail = detail_of(rgb, frame)
-        extent = rgb.shape[0] / frame.height, rgb.shape[1] / frame.width
-        wanted = find(detail, least)
+        detail = detail_of(rgb, view.frame)
+        wanted = find(detail, view.least)
         centre = _centre(detail)
         if self._before is None or rgb.shape != self._shape or _is_another(self._before, detail):
             self._box, self._restless, self._velocity = wanted, 0, np.zeros(2)
@@ -96,9 +100,9 @@ class Gaze:
             self._velocity = self._velocity + SMOOTHING * (step - self._velocity)
             # The less of the two: a cell more or less makes the centre jump
             moved = OWN * min(float(np.abs(each).max()) for each in (step, self._velocity))
-            self._move(detail, wanted, moved, extent)
+            self._move(detail, wanted, moved, view.extent)
         self._shape, self._before, self._centre = rgb.shape, detail, centre
-        return self._box and in_pixels(self._box, rgb.shape, frame)
+        return self._box and in_pixels(self._box, rgb.shape, view.frame)
 
     def _move(self, detail: np.ndarray, wanted: Optional[Box], moved: float,
               extent: Tuple[float, float]) -> None:

@@ -5,11 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from zoom_scenes import ground, put, thing
 
 from ltp_ros.backends import cache
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.images import decode_rgb
+from ltp_ros.region import Region
 from ltp_ros.tools import doctor
 from ltp_ros.tools.checks import channels, examination, installation, machine, model, transport
 from ltp_ros.tools.checks.camera import RAW, Arrival, Camera, Publisher, judge_camera
@@ -193,6 +195,20 @@ def test_the_picture_that_is_saved_holds_the_model_s_input_beside_the_camera_s(
     given = model.model_input(rgb, classifier.data_config)
     assert saved.shape[:2] == (448, round(rgb.shape[1] * 448 / rgb.shape[0]) + 8 + 448)
     assert np.array_equal(saved[:, -448:][3::7, 3::7], given)  # each pixel is 7x7
+
+
+def test_where_the_zoom_looks_is_framed_and_shown(tmp_path, small_model):
+    classifier, _ = model.load({'checkpoint': small_model, 'device': 'cpu', 'zoom': True}, 1.0)
+    rgb = put(ground(), thing(), 150, 240)
+    box = classifier.box(rgb)
+    finding = model.save_picture(str(tmp_path / 'seen.png'), rgb, classifier.data_config, box)
+    saved = decode_rgb(tmp_path / 'seen.png')
+    given = model.model_input(rgb, classifier.data_config, box)
+    assert np.array_equal(saved[:, -448:][3::7, 3::7], given)
+    assert 'where the zoom looks' in finding.message
+    inside = classifier.classify(rgb[box.slices], box=Region(0, 0, box.height, box.width))
+    answer = model.answers(classifier, rgb, 1.0)[0].message
+    assert answer.startswith(f'{inside.labels[0]} {inside.scores[0]:.2f}')
 
 
 def test_an_error_is_the_exit_code_and_a_warning_is_not(tmp_path, quick):

@@ -80,7 +80,8 @@ def test_mirrored_and_turned_pictures_have_their_boxes_mirrored_and_turned():
     assert (turned.top, turned.left) == pytest.approx((box.left, box.top), abs=2)
 
 
-@pytest.mark.parametrize('size', [(1, 1), (2, 900), (31, 40), (97, 1303), (2160, 3840)])
+@pytest.mark.parametrize('size', [(1, 1), (2, 900), (31, 40), (97, 1303), (2160, 3840), (40, 60_000),
+                                  (60_000, 40)])
 def test_pictures_of_any_size_are_looked_at(size):
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     zoom = Zoom(config_of(input_size=(16, 16)))

@@ -182,10 +182,10 @@ def films_table(head: Mapping[str, Any], rows: Rows) -> Table:
     title = 'films: {films} of {each} frames, half: {half}; {model}, {backend} {precision}'.format(
         **{**head, **first, 'each': zoom_films.FRAMES})
     table = Table(title=Text(plain(title)), box=box.SIMPLE_HEAD, padding=0, min_width=80, caption=(
-        'In percent, of the centre crop > with zoom. top-1: of the frames; flips: another best\n'
-        'class than in the frame before; held: mean share of the thing that the model saw;\n'
-        'moved: mean way of the fastest edge of what it saw, a frame, of the height; beyond\n'
-        'the way of the thing: 99th percentile and most'))
+        'percent, of the centre crop > with zoom; top-1: of the frames; flips: another\n'
+        'best class than in the frame before; held: mean share of the thing that was\n'
+        'seen; moved: mean way a frame, in heights, of the fastest edge of what zoom saw;\n'
+        'beyond the way of the thing: 99th percentile, most'))
     for name in ('kind', 'top-1', 'flips', 'held', 'moved', 'beyond: p99', 'most'):
         table.add_column(name, justify='left' if name == 'kind' else 'right', no_wrap=True)
     for row in rows:

@@ -75,10 +75,11 @@ def check_preprocessing(task: Task) -> None:
         here = Preprocessor(config, dtype).to(task.settings.device)
         there = Preprocessor(config)
         for size in sizes:
+            half = min(size) // 2
+            inner = Region(size[0] // 5, size[1] // 5, half, half)
             for name, picture in (('scene', scene(*size)), ('noise', noise(*size))):
                 rgb = torch.from_numpy(picture)
-                for part, box in (('crop', None), ('box', Region(*(side // 5 for side in size),
-                                                                  *2 * (min(size) // 2,)))):
+                for part, box in (('crop', None), ('box', inner)):
                     found = here(rgb.to(task.settings.device), box=box).cpu()
                     difference = (found.float() - there(rgb, box=box)).abs() / GREY
                     worst = max(worst, float(difference.max()))
