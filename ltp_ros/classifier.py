@@ -76,7 +76,7 @@ class Classifier:
 
     def __init__(self, config: ClassifierConfig, log: Optional[Log] = None,
                  progress: Callable[[], None] = lambda: None):
-        self.config = config
+        self.config, self._log = config, log
         opened = open_model(config, log, progress)
         self.backend, self.device = opened.backend, opened.device
         self.precision: str = opened.backend.precision
@@ -121,9 +121,13 @@ class Classifier:
                 the file cannot be read.
         """
         try:
-            return classes_file.read(Path(path), self.backbone, self.config.ladder)
+            classes = classes_file.read(Path(path), self.backbone, self.config.ladder)
         except classes_file.ClassesError as error:
             raise ClassifierError(str(error)) from error
+        if self._log and classes.zoom is not None and classes.zoom != self.config.zoom:
+            self._log(f'the classes of {path} were taught with zoom:={classes.zoom}'.lower()
+                      + ', and are asked otherwise; they are known best as they were taught')
+        return classes
 
     def _read_temperatures(self, path: str) -> Dict[float, float]:
         if not path:
@@ -222,7 +226,8 @@ class Classifier:
 
         Raises:
             ltp_ros.model.data_config.ImageSizeError: if `rgb` cannot be resized for the model.
-            ValueError: if `rgb` is not such an image, or another argument is out of range.
+            ValueError: if `rgb` is not such an image, `box` does not lie inside it, or another
+                argument is out of range.
             RuntimeError, OSError: if the device fails, or the answer is not finite.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
@@ -237,6 +242,9 @@ class Classifier:
         threshold = config.score_threshold if score_threshold is None else score_threshold
         if box is OWN:
             box = self.box(rgb)
+        if box is not None and not box.inside(*rgb.shape[:2]):
+            raise ValueError(f'{box} does not lie inside an image of {rgb.shape[1]}x'
+                             f'{rgb.shape[0]} pixels; give one that does, of at least 1x1 pixels')
         # At another temperature, a score depends on those of all classes
         top_own = min(MAX_CLASSES if self._temperatures else top_k, len(self.model_labels))
         answer = self.backend(rgb, keep_ratio, top_own, box)

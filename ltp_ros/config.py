@@ -102,9 +102,10 @@ class ClassifierConfig:
         'detail, never less than `input_size` pixels a side; the whole crop where the detail is '
         'spread over the image, or there is none', live=True)
     zoom_boxes: int = parameter(
-        0, 'besides the answer, one for each of so many regions that lie apart, on the topic '
-        'regions, the largest first, as many as the deadline and the next image leave time for. '
-        '0: none', live=True, minimum=0, maximum=32)
+        0, 'after the answer, one for each of so many regions that lie apart, on the topic '
+        'regions while somebody subscribes to it, the largest first. With a deadline as many as '
+        'it and the next image leave time for, else all. 0: none', live=True, minimum=0,
+        maximum=32)
     alpha: float = parameter(
         0.5, 'weight of the spatial term against redundancy in the SRB score', minimum=0.0,
         maximum=1.0)

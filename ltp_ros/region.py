@@ -24,6 +24,11 @@ class Region(NamedTuple):
         return (slice(self.top, self.top + self.height),
                 slice(self.left, self.left + self.width))
 
+    def inside(self, height: int, width: int) -> bool:
+        """Return whether it is part of an image of `height` x `width` pixels, and not empty."""
+        return all(0 <= first < first + size <= side for first, size, side in zip(
+            self[:2], self[2:], (height, width)))
+
     def moved(self, region: 'Region') -> 'Region':
         """Return it in the image that it lies in a region of."""
         return self._replace(top=self.top + region.top, left=self.left + region.left)
@@ -67,15 +72,16 @@ def region_of(roi: Sequence[float], height: int, width: int) -> Region:
 
 
 def pixels_of(box: Sequence[float], height: int, width: int) -> Region:
-    """Return the whole pixels of an image of `height` x `width` that lie in a box.
+    """Return the whole pixels of an image of `height` x `width` that lie in a box, at least one.
 
     Args:
         box: top, left, height, width in pixels; it may reach beyond the image.
         height: of the image.
         width: of the image.
     """
-    (top, bottom), (left, right) = ((max(round(first), 0), min(round(first + size), side))
-                                    for first, size, side in zip(box, box[2:], (height, width)))
+    (top, bottom), (left, right) = (
+        _ends(max(first, 0.0) / side, (min(first + size, side) - max(first, 0.0)) / side, side)
+        for first, size, side in zip(box, box[2:], (height, width)))
     return Region(top, left, bottom - top, right - left)
 
 

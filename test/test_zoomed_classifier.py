@@ -79,6 +79,22 @@ def test_pictures_to_teach_are_looked_at_through_the_zoom_where_that_is_on(make)
     assert not np.array_equal(plain.features(SCENE)[1.0], zoomed.features(SCENE)[1.0])
 
 
+@pytest.mark.parametrize('box', [
+    (100, 100, 5000, 50), (-5, 0, 50, 50), (0, 0, 0, 50), (119, 0, 2, 2), (300, 300, 10, 10)])
+def test_a_box_that_does_not_lie_inside_the_image_is_refused(make, box):
+    with pytest.raises(ValueError, match='does not lie inside an image of 160x120 pixels'):
+        make().classify(SCENE, box=Region(*box))
+
+
+def test_a_box_of_the_size_of_the_image_has_weights_of_its_own():
+    config = DataConfig((64, 64), (0.5,) * 3, (0.5,) * 3, crop_pct=0.8)
+    preprocessor, image = Preprocessor(config), torch.from_numpy(SCENE).permute(2, 0, 1)[None]
+    for each in (config, config.zoomed):
+        found = preprocessor.crop(preprocessor.resize_by_products(image, each))
+        expected = preprocessor.crop(preprocessor.resize(image, each)).float()
+        assert (found - expected).abs().max() <= 1
+
+
 def test_the_weights_on_a_gpu_are_kept_for_the_boxes_of_a_camera():
     config = DataConfig((64, 64), (0.5,) * 3, (0.5,) * 3)
     preprocessor = Preprocessor(config)

@@ -36,4 +36,4 @@ def put(rgb, part, top, left):
 def noisy(rgb, sigma, seed):
     """Return the picture as a camera with this noise has it."""
     noise = np.random.default_rng(seed).normal(0, sigma, rgb.shape)
-    return np.clip(rgb + noise, 0, 255).astype(np.uint8)
+    return np.clip(np.rint(rgb + noise), 0, 255).astype(np.uint8)

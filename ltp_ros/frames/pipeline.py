@@ -76,7 +76,8 @@ class Pipeline:
         self._publish_ms = 0.0  # typically
         self._gaps = Gaps()
         self._pictures: Dict[str, PictureWatch] = defaultdict(PictureWatch)  # by topic
-        self._gazes: Dict[str, Gaze] = defaultdict(lambda: Gaze(classifier.zoom))  # by topic
+        # By topic; of the classifier in use, so that none that was replaced is held
+        self._gazes: Dict[str, Gaze] = defaultdict(lambda: Gaze(self.classifier.zoom))
         self._manual: Deque[float] = deque(maxlen=1)  # set in another thread, not yet in use
         self._controller = KeepRatioController(costs, config.tuner, config.classifier.keep_ratio)
 

@@ -11,22 +11,22 @@ class RegionAnswers(NamedTuple):
     """Of one picture."""
 
     answers: List[Prediction]  # the largest region first
-    found: int  # regions; for those that have no answer there was no time
+    found: int  # regions; for those that have no answer there was no time, or
+    fault: str = ''  # why the model failed on one
 
 
 def answer_regions(pipeline: Pipeline, processed: ProcessedFrame) -> RegionAnswers:
     """Answer the regions of a frame that was answered, as many as there is time for.
 
     At the level of the frame's own answer, until the deadline of the frame or the next one is
-    near; without a deadline all of them. For the thread of the pipeline.
+    near; without a deadline all of them, while more images are dropped. For the pipeline's thread.
 
     Args:
         pipeline: that the frame has gone through.
         processed: the frame, published.
 
     Raises:
-        RuntimeError, OSError: if the model fails.
-        Abandoned: if it hangs and was given up.
+        Abandoned: if the model hangs and was given up.
     """
     rgb, prediction = processed.rgb[processed.region.slices], processed.prediction
     config = pipeline.config.classifier
@@ -35,7 +35,10 @@ def answer_regions(pipeline: Pipeline, processed: ProcessedFrame) -> RegionAnswe
     for box in boxes:
         if not _has_time(pipeline, processed):
             break
-        answers.append(pipeline.classify_part(rgb, prediction.keep_ratio, box))
+        try:
+            answers.append(pipeline.classify_part(rgb, prediction.keep_ratio, box))
+        except (RuntimeError, OSError, MemoryError) as error:
+            return RegionAnswers(answers, len(boxes), str(error) or type(error).__name__)
     return RegionAnswers(answers, len(boxes))
 
 

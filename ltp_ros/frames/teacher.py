@@ -225,6 +225,7 @@ class Teacher:
                 features[keep_ratio] = self._pipeline.classify_part(
                     rgb, keep_ratio, box).features
         self.classes.add(session.label, features)
+        self.classes.ways.add(self._pipeline.config.classifier.zoom)
         self._last[session.label] = features
         self._keep(session.label, processed, rgb)
         session.progress.taught += 1

@@ -12,7 +12,7 @@ from ltp_ros.region import Region
 
 # The antialiased resize of uint8 came with torch 2.1; Jetsons may run 2.0
 _HAS_INTEGER_RESIZE = tuple(int(n) for n in torch.__version__.split('.')[:2]) >= (2, 1)
-_MAX_SIZES = 64  # of cameras, and of boxes in their images, whose resize is remembered
+_MAX_SIZES = 16  # of cameras, and of boxes in their images, whose resize is remembered
 
 
 def resize_weights(size: int, resized: int, mode: str, device: torch.device) -> torch.Tensor:

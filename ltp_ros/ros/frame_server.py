@@ -180,7 +180,7 @@ class FrameServer:
         except RuntimeError as error:
             self._refused(error)
         self._recovery.answered()
-        if self.pipeline.config.classifier.zoom_boxes:
+        if self.pipeline.config.classifier.zoom_boxes and self._outputs.regions_wanted:
             self._answer_regions(processed)
         self.teacher.offer(processed)
         if self._collector is not None:
@@ -204,13 +204,11 @@ class FrameServer:
 
     def _answer_regions(self, processed: ProcessedFrame) -> None:
         """Answer and publish the regions of an image; the answer for the image stands anyway."""
-        try:
-            regions = answer_regions(self.pipeline, processed)
-        except (RuntimeError, OSError, MemoryError) as error:
+        regions = answer_regions(self.pipeline, processed)
+        if regions.fault:
             self._node.get_logger().warning(
-                f'{processed.frame.topic}: the regions of an image are not answered: {error}',
-                **THROTTLE)
-            return
+                f'{processed.frame.topic}: of the {regions.found} regions of an image '
+                f'{len(regions.answers)} are answered: {regions.fault}', **THROTTLE)
         try:
             self._outputs.publish_regions(processed, regions)
         except RuntimeError as error:

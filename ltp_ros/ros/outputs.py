@@ -92,6 +92,11 @@ class Outputs:
             self._classification, self._latency, self._regions, self._vision,
             self._debug_image))
 
+    @property
+    def regions_wanted(self) -> bool:
+        """Whether somebody listens to the answers for regions; they cost a run each."""
+        return bool(self._regions.is_activated and self._regions.get_subscription_count())
+
     def publish_prediction(self, processed: ProcessedFrame) -> bool:
         """Publish the answer to a frame, under its own header; return False while inactive."""
         if not self._classification.is_activated:

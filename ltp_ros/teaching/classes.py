@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The classes that were taught, at every level of the ladder."""
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, Set
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class Classes:
         self.levels: Dict[float, Examples] = {}  # by keep ratio; {} before the first picture
         self.heads: Mapping[float, Head] = {}  # as of the last `settle`; {}: there is no class
         self._fitted: Dict[float, Head] = {}  # of what was taught since, too
+        # How its pictures were seen: through the zoom, or not; None: that is not known
+        self.ways: Set[Optional[bool]] = set()
 
     @property
     def counts(self) -> Dict[str, int]:
@@ -40,6 +42,11 @@ class Classes:
         for examples in self.levels.values():
             return {label: moments.count for label, moments in sorted(examples.classes.items())}
         return {}
+
+    @property
+    def zoom(self) -> Optional[bool]:
+        """Whether all pictures were seen through the zoom; None: some, or it is not known."""
+        return next(iter(self.ways)) if len(self.ways) == 1 else None
 
     @property
     def labels(self) -> List[str]:

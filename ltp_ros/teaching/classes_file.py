@@ -7,7 +7,7 @@ For each level l and class c in the order of the card: `l.c.total` (D,) float64 
 """
 import json
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -28,26 +28,25 @@ class ClassesError(ValueError):
     """A file that is not one of taught classes, or not for this model; the message says why."""
 
 
-def write(path: Path, classes: Classes, backbone: Backbone, zoom: Optional[bool] = None) -> None:
+def write(path: Path, classes: Classes, backbone: Backbone) -> None:
     """Write the classes, whole or not at all: a file that is there stays until this one is.
 
     Args:
         path: the file; its folder must be there.
         classes: what was taught.
         backbone: of the features.
-        zoom: whether they were taught through the zoom, for the card; None: some, or not known.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    write_whole(path, content(classes, backbone, zoom))
+    write_whole(path, content(classes, backbone))
 
 
-def content(classes: Classes, backbone: Backbone, zoom: Optional[bool] = None) -> bytes:
+def content(classes: Classes, backbone: Backbone) -> bytes:
     """Return what `write` writes; ClassesError if that is too much."""
     counts = classes.counts
     card = {'format': FORMAT, 'backbone': dict(backbone), 'num_features': classes.num_features,
-            'keep_ratios': list(classes.levels), 'zoom': zoom,
+            'keep_ratios': list(classes.levels), 'zoom': classes.zoom,
             'classes': [{'label': label, 'count': count} for label, count in counts.items()]}
     tensors: Dict[str, np.ndarray] = {}
     for level, examples in enumerate(classes.levels.values()):
@@ -81,7 +80,10 @@ def read(path: Path, backbone: Backbone, keep_ratios: Sequence[float]) -> Classe
         with safe_open(str(path), framework='np') as file:
             card = json.loads((file.metadata() or {}).get(CARD, 'null'))
             _check_backbone(card, backbone)
-            return _Reader(card, file).classes(keep_ratios)
+            found = _Reader(card, file).classes(keep_ratios)
+            zoom = card.get('zoom')  # files of earlier releases do not say
+            found.ways = {zoom if isinstance(zoom, bool) else None}
+            return found
     except FileNotFoundError as error:
         raise ClassesError(f'{path} is not there; ltp_teach makes one') from error
     except (ClassesError, BackboneError, LabelError) as error:

@@ -51,7 +51,7 @@ OUTPUTS: Tuple[Topic, ...] = (
     Topic('latency', 'ltp_ros/FrameLatency', 'reliable, depth 10',
           'right after each classification'),
     Topic('regions', 'ltp_ros/ClassificationArray', 'reliable, depth 10',
-          'after each classification, while `zoom_boxes` is above 0'),
+          'after each classification, while `zoom_boxes` is above 0 and somebody subscribes'),
     Topic('vision_msgs/classification', 'vision_msgs/Classification', 'reliable, depth 10',
           'with each classification, where vision_msgs is installed'),
     Topic('debug_image', 'sensor_msgs/Image', 'reliable, depth 1',

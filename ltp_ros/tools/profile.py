@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         help='a folder of images to measure agreement with the unpruned model on')
     add_ladder_flags(parser, 'the ladder; 1.0, the unpruned model, is always included')
     add('--rounds', type=positive_int, default=100, help='timed runs of each level, interleaved')
-    add('--limit', type=positive_int, metavar='N', help='use only the first N images')
+    add('--limit', type=positive_int, metavar='N', help='use only N of the images, evenly spaced')
     add('--output', type=expand, default='ltp_profile.yaml', metavar='FILE',
         help='profile for the node')
     add('--plot', type=expand, metavar='FILE',
@@ -90,8 +90,9 @@ def measure(args: argparse.Namespace, bar: Progress, note: Note
         alpha=check('alpha', args.alpha),
         keep_ratios=check('keep_ratios', sorted({ALL_TOKENS, *args.keep_ratios}))))
     ladder = classifier.config.keep_ratios
-    pictures = zoom_effect.open_labelled(
-        args.images, classifier, args.limit) if args.images else zoom_effect.Labelled([], None)
+    pictures = zoom_effect.Labelled([], None)
+    if args.images:
+        pictures = zoom_effect.open_labelled(args.images, classifier, args.limit, note)
     images = pictures.images
     task = bar.add_task('warming up', total=len(ladder))
     classifier.warm_up(lambda keep_ratio: bar.advance(task))

@@ -13,7 +13,8 @@ SHARE = 0.9    # of the detail that a box holds
 MARGIN = 0.03  # about the cells that hold it, on each side, in shares of the largest box
 LEAST = 0.4    # side of the smallest box, in shares of the largest
 MOST = 0.95    # a box that is not smaller says that the detail is spread over the picture
-FEWEST_CELLS = 3  # a side that is looked for
+FIRM = 20.0    # grey levels of all cells; what has less detail in all has nothing to look at
+FEWEST_CELLS, LARGEST_CELLS = 3, int((MOST - 2 * MARGIN) * CELLS)  # a side that is looked for
 WEAK = 0.1     # of the strongest cell; what is weaker does not tie two regions together
 APART = np.ones((2, 2), np.uint8)  # one calm cell between two does not part them
 SPECK = 0.05   # of all detail; what has less is no region
@@ -33,33 +34,47 @@ class Box(NamedTuple):
 
 
 def _inside(centre: float, side: float, extent: float) -> float:
-    return min(max(centre, side / 2), extent - side / 2)
+    half = min(side, extent) / 2
+    return min(max(centre, half), extent - half)
 
 
 def find(detail: np.ndarray, least: float = LEAST) -> Optional[Box]:
     """Return the smallest box that holds SHARE of the detail; None if it would be about as large.
 
-    None as well where there is no detail at all.
+    None as well where there is hardly any detail.
 
     Args:
         detail: (rows, columns), of `detail_of`.
         least: side of the smallest box.
     """
     total = float(detail.sum())
-    if total <= 0 or least >= MOST:
+    if total < FIRM or least >= MOST:
         return None
-    table = cv2.integral(detail, sdepth=cv2.CV_64F)
-    for side in range(FEWEST_CELLS, CELLS):
-        high, wide = (min(side, extent) for extent in detail.shape)
-        held = (table[high:, wide:] - table[:-high, wide:] - table[high:, :-wide]
-                + table[:-high, :-wide])
-        places = np.argwhere(held >= SHARE * total)
-        if len(places):  # the middle of them: the first would lean to one corner
-            top, left = places.mean(axis=0)
-            box_side = max(side / CELLS + 2 * MARGIN, least)
-            return None if box_side >= MOST else Box(
-                (top + high / 2) / CELLS, (left + wide / 2) / CELLS, box_side)
-    return None
+    needed, table = SHARE * total, cv2.integral(detail, sdepth=cv2.CV_64F)
+    if _held(table, LARGEST_CELLS).max() < needed:
+        return None
+    enough, too_few = LARGEST_CELLS, FEWEST_CELLS - 1
+    while enough - too_few > 1:  # a larger window holds no less
+        side = (enough + too_few) // 2
+        if _held(table, side).max() >= needed:
+            enough = side
+        else:
+            too_few = side
+    half = np.minimum(enough, detail.shape) / 2
+    box_side = max(enough / CELLS + 2 * MARGIN, least)
+    places = np.argwhere(_held(table, enough) >= needed)
+    middle = places.mean(axis=0)  # the first would lean to one corner
+    nearest = places[np.square(places - middle).sum(axis=1).argmin()]
+    boxes = [Box(float(y), float(x), box_side)
+             for y, x in ((middle + half) / CELLS, (nearest + half) / CELLS)]
+    return next((box for box in boxes if share_in(detail, box) >= SHARE), boxes[-1])
+
+
+def _held(table: np.ndarray, side: int) -> np.ndarray:
+    """Return what a window of `side` cells holds at each place, from the detail's integral."""
+    high, wide = (min(side, length - 1) for length in table.shape)
+    return (table[high:, wide:] - table[:-high, wide:] - table[high:, :-wide]
+            + table[:-high, :-wide])
 
 
 def share_in(detail: np.ndarray, box: Box) -> float:

@@ -54,7 +54,10 @@ def detail_of(rgb: np.ndarray, frame: Frame) -> np.ndarray:
     shape = (columns * CELL, rows * CELL)
     # At least two pixels for one of the copy: a camera of 4K is not read whole
     step = max(1, min(width // (2 * shape[0]), height // (2 * shape[1])))
-    grey = cv2.cvtColor(np.ascontiguousarray(rgb[::step, ::step]), cv2.COLOR_RGB2GRAY)
+    to_grey = cv2.COLOR_RGB2GRAY
+    if rgb.strides[2] < 0:  # a camera's BGR, seen backwards: as it lies it needs no slow copy
+        rgb, to_grey = rgb[..., ::-1], cv2.COLOR_BGR2GRAY
+    grey = cv2.cvtColor(np.ascontiguousarray(rgb[::step, ::step]), to_grey)
     # By a whole number first: OpenCV is ten times as fast at that, and the rest is little
     times = max(1, min(grey.shape[1] // shape[0], grey.shape[0] // shape[1]))
     fewer = cv2.resize(grey, (grey.shape[1] // times, grey.shape[0] // times),

@@ -7,7 +7,7 @@ import numpy as np
 
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.region import Region
-from ltp_ros.zoom.box import LEAST, MOST, Box, find, in_pixels, separate, share_in
+from ltp_ros.zoom.box import FIRM, LEAST, MOST, Box, find, in_pixels, separate, share_in
 from ltp_ros.zoom.detail import CELLS, Frame, detail_of, largest_box
 
 SPEED = 0.01      # of an edge, a picture, in shares of the largest box, beside the scene's own
@@ -26,6 +26,7 @@ class View(NamedTuple):
     frame: Frame
     least: float  # side of the smallest box
     extent: Tuple[float, float]  # of the picture, in shares of the largest box, 1 or more
+    without: Box  # what the model sees where there is no box
 
 
 class Zoom:
@@ -41,18 +42,16 @@ class Zoom:
     def __init__(self, config: DataConfig):
         self._config = config
 
-    @property
-    def side_without(self) -> float:
-        """The side of what the model sees where there is no box."""
-        return self._config.crop_pct
-
     def view(self, shape: Tuple[int, ...]) -> Optional[View]:
         """Return how pictures (H, W, ...) are looked at; None: no box can be smaller than they."""
         config = self._config
         frame = largest_box(shape, config.input_size, config.crop_mode == 'squash')
         least = max(LEAST, *(pixels / unit for pixels, unit in zip(config.input_size, frame)))
         extent = shape[0] / frame.height, shape[1] / frame.width
-        return View(frame, least, extent) if least < MOST and max(extent) <= LONGEST else None
+        if least >= MOST or max(extent) > LONGEST:
+            return None
+        side = config.crop_pct * (max(extent) if config.crop_mode == 'border' else 1.0)
+        return View(frame, least, extent, Box(extent[0] / 2, extent[1] / 2, side))
 
     def box(self, rgb: np.ndarray) -> Optional[Region]:
         """Return where to look in a picture (H, W, 3) uint8; None: as without zoom."""
@@ -100,12 +99,12 @@ class Gaze:
             self._velocity = self._velocity + SMOOTHING * (step - self._velocity)
             # The less of the two: a cell more or less makes the centre jump
             moved = OWN * min(float(np.abs(each).max()) for each in (step, self._velocity))
-            self._move(detail, wanted, moved, view.extent)
+            self._move(detail, wanted, moved, view)
         self._shape, self._before, self._centre = rgb.shape, detail, centre
         return self._box and in_pixels(self._box, rgb.shape, view.frame)
 
-    def _move(self, detail: np.ndarray, wanted: Optional[Box], moved: float,
-              extent: Tuple[float, float]) -> None:
+    def _move(self, detail: np.ndarray, wanted: Optional[Box], moved: float, view: View
+              ) -> None:
         box = self._box
         if (wanted is None and box is None) or (box and wanted and _does(box, wanted, detail)):
             self._restless = 0
@@ -113,9 +112,8 @@ class Gaze:
         self._restless += 1
         if self._restless < PATIENCE and moved < SPEED:  # what is fast is soon out of the box
             return
-        whole = Box(extent[0] / 2, extent[1] / 2, self._zoom.side_without)
-        near = _towards(box or whole, wanted or whole, moved).within(*extent)
-        self._box = None if wanted is None and near == whole else near
+        near = _towards(box or view.without, wanted or view.without, moved).within(*view.extent)
+        self._box = None if wanted is None and near == view.without else near
 
 
 def _does(box: Box, wanted: Box, detail: np.ndarray) -> bool:
@@ -145,6 +143,8 @@ def _centre(detail: np.ndarray) -> np.ndarray:
 def _is_another(before: np.ndarray, now: np.ndarray) -> bool:
     """Return whether the detail lies elsewhere than in the picture before."""
     totals = float(before.sum()), float(now.sum())
-    if not all(totals):
-        return any(totals)
+    if max(totals) < FIRM:  # where there is nothing, noise lies elsewhere each time
+        return False
+    if min(totals) < FIRM / 4:
+        return True
     return float(np.minimum(before / totals[0], now / totals[1]).sum()) < CHANGED

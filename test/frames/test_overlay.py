@@ -188,3 +188,18 @@ def test_what_is_unknown_does_not_look_like_an_answer():
     pictures = [draw(black, each, GRID, config_of()) for each in (known, strange, nothing)]
     for index, picture in enumerate(pictures):
         assert not any(np.array_equal(picture, other) for other in pictures[index + 1:])
+
+
+def test_the_box_of_the_zoom_is_framed_and_its_patches_lie_in_it():
+    rgb = random_picture(480, 1280)
+    prediction = dataclasses.replace(prediction_of((0, 15)), box=Region(40, 60, 160, 160))
+    region = Region(200, 400, 280, 800)
+    picture = draw(rgb, prediction, GRID, config_of(), region)  # half as large
+    assert (picture[120, 230:310] == 255).all() and (picture[199, 230:310] == 255).all()
+    inside = picture[121:199, 231:309]
+    assert (inside != inside[..., :1]).any() and (
+        picture[60:118, 100:200] == picture[60:118, 100:200, :1]).all()
+    mask = kept_mask((480, 1280), np.array([0, 15]), GRID, config_of(), region, prediction.box)
+    expected = np.zeros((480, 1280), bool)
+    expected[240:280, 460:500] = expected[360:400, 580:620] = True
+    np.testing.assert_array_equal(mask, expected)

@@ -85,7 +85,21 @@ def test_they_lie_inside_the_region_of_interest():
 
 
 def test_where_nothing_stands_out_there_is_none():
-    assert Bench(rgb=ground()).run() == ([], 0)
+    assert Bench(rgb=ground()).run() == ([], 0, '')
+
+
+def test_where_the_model_fails_on_one_those_before_it_are_kept():
+    bench = Bench()
+    run = bench.classify
+
+    def classify(rgb, keep_ratio, box=None, **wanted):
+        if len(bench.boxes) == 2:
+            raise RuntimeError('device lost')
+        return run(rgb, keep_ratio, box, **wanted)
+
+    bench.classify = classify
+    regions = bench.run()
+    assert (len(regions.answers), regions.found, regions.fault) == (1, 3, 'device lost')
 
 
 def test_each_camera_has_a_gaze_of_its_own_that_ends_with_the_zoom():

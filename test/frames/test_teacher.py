@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ltp_ros.config import Config
 from ltp_ros.frames.mailbox import Frame
 from ltp_ros.frames.teacher import (
     INTERVAL_NS,
@@ -25,6 +26,7 @@ from ltp_ros.teaching.examples import NONE
 from ltp_ros.tuner.levels import LevelCost
 
 LEVELS = (1.0, 0.5)
+BOX = Region(1, 2, 4, 4)  # where the stream looked
 
 
 class Taught:
@@ -44,7 +46,7 @@ class Bench:
     def __init__(self):
         self.costs = {ratio: LevelCost(ratio, 10.0 * ratio, 12.0 * ratio) for ratio in LEVELS}
         self.classifier = Taught()
-        self.keep_ratio = 1.0
+        self.keep_ratio, self.config, self.looked = 1.0, Config(), []
         self.asked, self.waiting, self.changes, self.count = [], [], 0, 0
         self.kept = []
         self.teacher = Teacher(self, self.spare_time, self.changed,
@@ -52,9 +54,10 @@ class Bench:
                                    (label, processed.frame.message, rgb.shape[:2])))
 
     def box(self, rgb):
-        return None
+        return Region(0, 0, *rgb.shape[:2])
 
     def classify_part(self, rgb, keep_ratio, box):
+        self.looked.append(box)
         self.asked.append((rgb.shape[:2], keep_ratio))
         return SimpleNamespace(features=self.features(rgb, keep_ratio))
 
@@ -84,7 +87,7 @@ class Bench:
         self.count += 1
         rgb = np.full((*size, 3), value, np.uint8)
         prediction = SimpleNamespace(
-            keep_ratio=keep_ratio, features=self.features(rgb, keep_ratio), box=None)
+            keep_ratio=keep_ratio, features=self.features(rgb, keep_ratio), box=BOX)
         self.asked.clear()
         processed = SimpleNamespace(
             frame=Frame(topic, self.count, self.count * apart_ns, 0.0), rgb=rgb,
@@ -97,7 +100,7 @@ def test_a_picture_is_run_at_the_levels_that_its_answer_did_not_take():
     bench.teacher.begin(Session('mug', '/image', frames=1))
     bench.see(keep_ratio=0.5)
     costs = bench.work()
-    assert bench.asked == [((8, 8), 1.0)] and costs[0] == 12.0
+    assert bench.asked == [((8, 8), 1.0)] and costs[0] == 12.0 and bench.looked == [BOX]
     assert bench.classifier.taught.counts == {'mug': 1}
     assert set(bench.classifier.taught.heads) == set(LEVELS)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from zoom_scenes import config_of, ground, noisy, put, thing
 
-from ltp_ros.zoom.box import LEAST, find, separate, share_in
+from ltp_ros.zoom.box import LEAST, SHARE, find, separate, share_in
 from ltp_ros.zoom.detail import CELLS, detail_of, largest_box
 from ltp_ros.zoom.gaze import Zoom
 
@@ -80,21 +80,26 @@ def test_mirrored_and_turned_pictures_have_their_boxes_mirrored_and_turned():
     assert (turned.top, turned.left) == pytest.approx((box.left, box.top), abs=2)
 
 
-@pytest.mark.parametrize('size', [(1, 1), (2, 900), (31, 40), (97, 1303), (2160, 3840), (40, 60_000),
-                                  (60_000, 40)])
+@pytest.mark.parametrize('size', [
+    (1, 1), (2, 900), (31, 40), (97, 1303), (2160, 3840), (40, 60_000), (60_000, 40)])
 def test_pictures_of_any_size_are_looked_at(size):
-    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    side = min(size) // 3
+    rgb = np.full((*size, 3), 90, np.uint8)
+    rgb[size[0] - side:, size[1] - side:] = np.random.default_rng(0).integers(
+        0, 256, (side, side, 3))
     zoom = Zoom(config_of(input_size=(16, 16)))
-    box = zoom.box(rgb)
-    assert box is None or (box.top + box.height <= size[0] and box.left + box.width <= size[1])
-    zoom.boxes(rgb, 3)
+    found = [box for box in (zoom.box(rgb), *zoom.boxes(rgb, 3)) if box]
+    assert all(box.inside(*size) and box.height == box.width >= 16 for box in found)
+    assert len(found) == 2 * (side >= 10 and max(size) < 20 * min(size))
 
 
 def test_a_view_that_is_not_contiguous_is_looked_at_as_it_is():
     scene = put(ground(), thing(), 150, 240)
     wide = np.zeros((480, 800, 3), np.uint8)
     wide[:, 80:720] = scene
-    assert Zoom(config_of()).box(wide[:, 80:720]) == Zoom(config_of()).box(scene)
+    bgr = scene[..., ::-1].copy()
+    boxes = [Zoom(config_of()).box(rgb) for rgb in (scene, wide[:, 80:720], bgr[..., ::-1])]
+    assert boxes[0] is not None and boxes == [boxes[0]] * 3
 
 
 def test_detail_is_the_laplacian_above_the_median_cell():
@@ -113,7 +118,7 @@ def test_detail_is_the_laplacian_above_the_median_cell():
 
 def test_the_share_in_a_box_counts_parts_of_cells():
     detail = np.ones((CELLS, CELLS), np.float32)
-    box = find(np.pad(np.ones((4, 4), np.float32), 5))
+    box = find(np.pad(np.full((4, 4), 9.0, np.float32), 5))
     assert share_in(detail, box) == pytest.approx(box.side ** 2, rel=1e-3)
 
 
@@ -130,9 +135,17 @@ def test_regions_that_lie_apart_have_boxes_of_their_own_the_largest_first():
 
 def test_the_strongest_regions_are_taken_where_there_are_more():
     detail = np.zeros((CELLS, CELLS), np.float32)
-    detail[1, 1], detail[1, 12], detail[12, 1] = 5.0, 9.0, 7.0
+    detail[1, 1], detail[1, 12], detail[12, 1] = 50.0, 90.0, 70.0
     kept = separate(detail, 2)
     only = [np.zeros_like(detail) for _ in range(3)]
     for each, place in zip(only, ((1, 1), (1, 12), (12, 1))):
         each[place] = 1.0
     assert [sum(share_in(each, box) > 0.9 for box in kept) for each in only] == [0, 1, 1]
+
+
+def test_a_box_holds_its_share_wherever_the_detail_lies():
+    rng = np.random.default_rng(4)
+    for _ in range(2000):
+        detail = np.where(rng.random((14, 19)) < 0.04, rng.exponential(60.0, (14, 19)), 0.0)
+        box = find(detail.astype(np.float32))
+        assert box is None or share_in(detail, box) >= SHARE - 1e-6

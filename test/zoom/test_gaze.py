@@ -3,6 +3,7 @@
 """Where a model looks in the pictures of a camera, one after the other."""
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 from zoom_scenes import config_of, ground, noisy, put, thing
@@ -126,3 +127,36 @@ def test_a_camera_that_changes_its_size_begins_anew():
 def test_a_model_that_needs_all_pixels_of_the_camera_has_no_box():
     gaze = Gaze(Zoom(config_of(input_size=(480, 480))))
     assert gaze.follow(put(ground(), thing(), 20, 20)) is None
+
+
+@pytest.mark.parametrize('strength, sigma', [(0.6, 0.3), (0.8, 0.3), (0.9, 0.3), (1.2, 1.0)])
+def test_what_is_nearly_too_faint_to_see_does_not_make_the_box_flicker(strength, sigma):
+    texture = cv2.GaussianBlur(np.random.default_rng(5).normal(0, 1, (160, 160)), (0, 0), 1.5)
+    grey = np.full((480, 640), 90.0)
+    grey[150:310, 240:400] += strength * texture / texture.std()
+    scene, gaze = np.repeat(grey[..., None], 3, axis=2), Gaze(Zoom(config_of()))
+    boxes = [gaze.follow(noisy(scene, sigma, number)) for number in range(40)]
+    changes = sum(now != then for now, then in zip(boxes, boxes[1:]))
+    assert changes <= 2
+
+
+@pytest.mark.parametrize('crop_mode', ['center', 'squash', 'border'])
+def test_a_box_comes_and_goes_at_a_bounded_speed_in_every_crop_mode(crop_mode):
+    config = config_of(crop_mode)
+    gaze = Gaze(Zoom(config))
+    alone = put(ground(), thing(160), 150, 240)
+    crowd = put(put(alone, thing(150, 20), 0, 0), thing(150, 21), 320, 480)
+    seen = []
+    for rgb in [crowd] * 3 + [alone] * 90 + [crowd] * 90:
+        top, left, height, width = config.crop_box(480, 640, gaze.follow(rgb))
+        seen.append((top, left, top + height, left + width))
+    steps = np.abs(np.diff(np.array(seen), axis=0))
+    assert steps.max() <= 0.02 * 640 + 2 and len(set(seen)) > 10
+    assert seen[-1] == seen[0]
+
+
+def test_a_box_that_is_far_too_large_shrinks():
+    gaze = Gaze(Zoom(config_of()))
+    large = gaze.follow(put(ground(), thing(260), 100, 180))
+    small = [gaze.follow(put(ground(), thing(100), 180, 260)) for _ in range(60)]
+    assert small[-1].height < large.height - 60

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_evaluate --classes`: what classes that were taught are worth, at each level."""
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -22,7 +21,6 @@ from ltp_ros.research.accuracy.taught_features import features_of
 from ltp_ros.research.accuracy.taught_plot import draw
 from ltp_ros.research.datasets import DatasetError, ImageSet, open_image_set, open_images
 from ltp_ros.teaching.classes import Classes
-from ltp_ros.teaching.classes_file import card_of
 from ltp_ros.teaching.examples import NONE, whole
 from ltp_ros.tools.reports.taught import make_tables
 from ltp_ros.tools.support.device import select_device
@@ -140,8 +138,8 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress, note:
     classifier = Classifier(config)
     head = provenance(classifier.device.type)
     classes = classifier.read_classes(args.classes)
-    zoom = card_of(Path(args.classes)).get('zoom')  # files of earlier releases do not say
-    if zoom in (True, False) and zoom != config.zoom:
+    zoom = classes.zoom
+    if zoom is not None and zoom != config.zoom:
         note(f'{args.classes} was taught {WITH_ZOOM[zoom]}, and is asked '
              f'{WITH_ZOOM[config.zoom]}; --zoom decides that')
     labels = labels_of(image_set, classes, args.images)

@@ -3,7 +3,7 @@
 """`ltp_teach FOLDER`: class folders of pictures become a file of classes."""
 import argparse
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Tuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -39,17 +39,15 @@ ERRORS = (ClassifierError, ConfigError, ImageFileError, LabelError, ModelError, 
 
 
 def begin(args: argparse.Namespace, classifier: Classifier, note: Note
-          ) -> Tuple[Classes, Optional[bool]]:
+          ) -> Classes:
     """Return what is taught before the first picture: nothing, or with --add that of the file.
-
-    And whether all will then be taught through the zoom; None: some, or it is not known.
 
     Raises:
         ClassifierError, ConfigError, NotTaughtError: if the file cannot be gone on with.
     """
     ladder = classifier.config.ladder
     if not args.add:
-        return Classes(ladder), args.zoom
+        return Classes(ladder)
     classes = classifier.read_classes(args.output)
     card = classes_file.card_of(Path(args.output))
     ratios = card['keep_ratios']
@@ -59,11 +57,11 @@ def begin(args: argparse.Namespace, classifier: Classifier, note: Note
                           'now would be lost; give all of them to --keep-ratios')
     for name in args.forget:
         classes.forget(label_of(name))
-    before = card.get('zoom')  # files of earlier releases do not say
-    if before in (True, False) and before != args.zoom:
+    before = classes.zoom
+    if before is not None and before != args.zoom:
         note(f'the classes of {args.output} were taught {WITH_ZOOM[before]}, and these pictures '
              f'are taught {WITH_ZOOM[args.zoom]}; better is one way for all')
-    return classes, args.zoom if before == args.zoom else None
+    return classes
 
 
 def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifier, Lesson]:
@@ -87,7 +85,8 @@ def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifi
         **{name: getattr(args, name) for name in CLASSIFIER_FLAGS},
         zoom=args.zoom, alpha=check('alpha', args.alpha),
         keep_ratios=check('keep_ratios', args.keep_ratios)))
-    classes, zoom = begin(args, classifier, note)
+    classes = begin(args, classifier, note)
+    classes.ways.add(args.zoom)
     lesson = Lesson(classes)
     if not {*labels, *lesson.classes.labels} - {NONE}:
         raise DatasetError(f'{args.images!r} has pictures of none of the classes alone; expected '
@@ -97,7 +96,7 @@ def teach(args: argparse.Namespace, bar: Progress, note: Note) -> Tuple[Classifi
                                        lambda done: bar.update(task, completed=done)):
         lesson.add(labels[index], features, names[index])
     lesson.classes.settle()
-    classes_file.write(output, lesson.classes, classifier.backbone, zoom)
+    classes_file.write(output, lesson.classes, classifier.backbone)
     return classifier, lesson
 
 

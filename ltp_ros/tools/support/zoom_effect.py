@@ -1,15 +1,16 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_profile IMAGES`: what the zoom does to the answers on a user's own pictures."""
+from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.images import EncodedImage, Note, read_images
+from ltp_ros.images import EncodedImage, Note, read_images, spread
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.accuracy.rows import paired_interval
-from ltp_ros.research.datasets import DatasetError, open_image_set, open_images
+from ltp_ros.research.datasets import LABELS_CSV, DatasetError, open_image_set, open_images
 from ltp_ros.tuner.ladder_profile import ALL_TOKENS
 
 
@@ -54,8 +55,11 @@ class ZoomEffect(NamedTuple):
         return f'{right}: so many images show no difference; leave it off'
 
 
-def open_labelled(source: str, classifier: Classifier, limit: Optional[int]) -> Labelled:
-    """Return the pictures of a folder, with their classes where it tells them.
+def open_labelled(source: str, classifier: Classifier, limit: Optional[int],
+                  note: Note) -> Labelled:
+    """Return pictures of a folder, evenly spread over it, with their classes where it tells them.
+
+    `note`: called with the reason where it was meant to tell them and cannot.
 
     Raises:
         DatasetError: if there are no pictures.
@@ -63,9 +67,19 @@ def open_labelled(source: str, classifier: Classifier, limit: Optional[int]) -> 
     try:
         image_set = open_image_set(source)
         classes = model_classes(image_set, classifier.model_labels, source)
-        return Labelled(image_set.images[:limit], classes[:limit])
-    except DatasetError:
-        return Labelled(open_images(source)[:limit], None)
+        return Labelled(*_some(image_set.images, limit, classes))
+    except DatasetError as error:
+        images = open_images(source)
+        if (Path(source) / LABELS_CSV).is_file() or Path(source).suffix == '.npz':
+            note(f'without labels, since {error}')
+        return Labelled(*_some(images, limit))
+
+
+def _some(images: Sequence[EncodedImage], limit: Optional[int],
+          classes: Optional[np.ndarray] = None
+          ) -> Tuple[List[EncodedImage], Optional[np.ndarray]]:
+    chosen = spread(len(images), limit)
+    return [images[index] for index in chosen], None if classes is None else classes[chosen]
 
 
 def measure(classifier: Classifier, pictures: Labelled, progress: Callable[[], None],
