@@ -13,7 +13,6 @@ SHARE = 0.9    # of the detail that a box holds
 MARGIN = 0.03  # about the cells that hold it, on each side, in shares of the largest box
 LEAST = 0.4    # side of the smallest box, in shares of the largest
 MOST = 0.95    # a box that is not smaller says that the detail is spread over the picture
-FIRM = 20.0    # grey levels of all cells; what has less detail in all has nothing to look at
 FEWEST_CELLS, LARGEST_CELLS = 3, int((MOST - 2 * MARGIN) * CELLS)  # a side that is looked for
 WEAK = 0.1     # of the strongest cell; what is weaker does not tie two regions together
 APART = np.ones((2, 2), np.uint8)  # one calm cell between two does not part them
@@ -41,14 +40,14 @@ def _inside(centre: float, side: float, extent: float) -> float:
 def find(detail: np.ndarray, least: float = LEAST) -> Optional[Box]:
     """Return the smallest box that holds SHARE of the detail; None if it would be about as large.
 
-    None as well where there is hardly any detail.
+    None as well where there is no detail.
 
     Args:
-        detail: (rows, columns), of `detail_of`.
+        detail: (rows, columns), of `detail_of`, or in any other unit.
         least: side of the smallest box.
     """
     total = float(detail.sum())
-    if total < FIRM or least >= MOST:
+    if total <= 0 or least >= MOST:
         return None
     needed, table = SHARE * total, cv2.integral(detail, sdepth=cv2.CV_64F)
     if _held(table, LARGEST_CELLS).max() < needed:

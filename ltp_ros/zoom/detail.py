@@ -14,6 +14,7 @@ import numpy as np
 CELLS = 14  # a side of the largest box: as a model of 16-pixel patches sees 224 pixels
 CELL = 16   # pixels of the small copy that a cell has
 FAINT = 2.0  # grey levels; what is fainter is noise, or the steps of a gradient
+FIRM = 20.0  # of all cells together; a picture with less has nothing to look at
 
 
 class Frame(NamedTuple):

@@ -7,8 +7,8 @@ import numpy as np
 
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.region import Region
-from ltp_ros.zoom.box import FIRM, LEAST, MOST, Box, find, in_pixels, separate, share_in
-from ltp_ros.zoom.detail import CELLS, Frame, detail_of, largest_box
+from ltp_ros.zoom.box import LEAST, MOST, Box, find, in_pixels, separate, share_in
+from ltp_ros.zoom.detail import CELLS, FIRM, Frame, detail_of, largest_box
 
 SPEED = 0.01      # of an edge, a picture, in shares of the largest box, beside the scene's own
 OWN = 0.7         # of what the scene seems to move; less than all, as it may seem too much
@@ -56,14 +56,20 @@ class Zoom:
     def box(self, rgb: np.ndarray) -> Optional[Region]:
         """Return where to look in a picture (H, W, 3) uint8; None: as without zoom."""
         view = self.view(rgb.shape)
-        box = view and find(detail_of(rgb, view.frame), view.least)
-        return in_pixels(box, rgb.shape, view.frame) if view and box else None
+        if view is None:
+            return None
+        detail = detail_of(rgb, view.frame)
+        box = find(detail, view.least) if detail.sum() >= FIRM else None
+        return box and in_pixels(box, rgb.shape, view.frame)
 
     def boxes(self, rgb: np.ndarray, most: int) -> List[Region]:
         """Return up to `most` boxes for regions that lie apart, the largest first."""
         view = self.view(rgb.shape)
-        return [in_pixels(box, rgb.shape, view.frame) for box in separate(
-            detail_of(rgb, view.frame), most, view.least)] if view else []
+        if view is None:
+            return []
+        detail = detail_of(rgb, view.frame)
+        found = separate(detail, most, view.least) if detail.sum() >= FIRM else []
+        return [in_pixels(box, rgb.shape, view.frame) for box in found]
 
 
 class Gaze:
@@ -90,7 +96,7 @@ class Gaze:
         if view is None:
             return None
         detail = detail_of(rgb, view.frame)
-        wanted = find(detail, view.least)
+        wanted = find(detail, view.least) if detail.sum() >= FIRM else None
         centre = _centre(detail)
         if self._before is None or rgb.shape != self._shape or _is_another(self._before, detail):
             self._box, self._restless, self._velocity = wanted, 0, np.zeros(2)

@@ -143,6 +143,11 @@ def test_the_strongest_regions_are_taken_where_there_are_more():
     assert [sum(share_in(each, box) > 0.9 for box in kept) for each in only] == [0, 1, 1]
 
 
+def test_a_box_is_found_whatever_the_unit_of_the_detail():
+    detail = np.pad(np.random.default_rng(0).random((4, 5)).astype(np.float32), 5)
+    assert find(detail * 1e-3) == find(detail) == find(detail * 1e3) is not None
+
+
 def test_a_box_holds_its_share_wherever_the_detail_lies():
     rng = np.random.default_rng(4)
     for _ in range(2000):
