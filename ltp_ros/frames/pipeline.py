@@ -38,11 +38,6 @@ class ProcessedFrame:
     tuner: TunerConfig  # in force when it was taken
     faults: PictureFault = PictureFault(0)
 
-    @property
-    def seen(self) -> Region:
-        """The pixels of the whole image that the model saw."""
-        return self.prediction.seen.moved(self.region)
-
 
 class Pipeline:
     """The work on one frame after the other, in the thread that calls it.

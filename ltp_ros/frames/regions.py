@@ -11,8 +11,8 @@ class RegionAnswers(NamedTuple):
     """Of one picture."""
 
     answers: List[Prediction]  # the largest region first
-    found: int  # regions; for those that have no answer there was no time, or
-    fault: str = ''  # why the model failed on one
+    found: int  # regions; those without an answer found no time, or the model failing
+    fault: str = ''  # of the model
 
 
 def answer_regions(pipeline: Pipeline, processed: ProcessedFrame) -> RegionAnswers:

@@ -26,10 +26,10 @@ class Device:
             monkeypatch.setattr(backend, '__call__', self._wrap(backend, backend.__call__))
 
     def _wrap(self, backend, run):
-        def call(instance, rgb, keep_ratio, top_k):
+        def call(instance, *image):
             if backend in self.failing:
                 raise RuntimeError('out of memory')
-            return run(instance, rgb, keep_ratio, top_k)
+            return run(instance, *image)
         return call
 
 

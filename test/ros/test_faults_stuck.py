@@ -58,11 +58,11 @@ class Driver:
         self.hangs, self.thread, self.go_on = False, None, threading.Event()
         run = EagerBackend.__call__
 
-        def call(backend, rgb, keep_ratio, top_k):
+        def call(backend, *image):
             if self.hangs:
                 self.hangs, self.thread = False, threading.current_thread()
                 self.go_on.wait()
-            return run(backend, rgb, keep_ratio, top_k)
+            return run(backend, *image)
 
         monkeypatch.setattr(EagerBackend, '__call__', call)
 
