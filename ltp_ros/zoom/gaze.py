@@ -26,7 +26,7 @@ class View(NamedTuple):
     frame: Frame
     least: float  # side of the smallest box
     extent: Tuple[float, float]  # of the picture, in shares of the largest box, 1 or more
-    without: Box  # what the model sees where there is no box
+    without: Box  # what the model sees where there is no box, about
 
 
 class Zoom:
@@ -51,7 +51,7 @@ class Zoom:
         if least >= MOST or max(extent) > LONGEST:
             return None
         side = config.crop_pct * (max(extent) if config.crop_mode == 'border' else 1.0)
-        return View(frame, least, extent, Box(extent[0] / 2, extent[1] / 2, side))
+        return View(frame, least, extent, Box(extent[0] / 2, extent[1] / 2, max(side, least)))
 
     def box(self, rgb: np.ndarray) -> Optional[Region]:
         """Return where to look in a picture (H, W, 3) uint8; None: as without zoom."""

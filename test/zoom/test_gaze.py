@@ -160,3 +160,12 @@ def test_a_box_that_is_far_too_large_shrinks():
     large = gaze.follow(put(ground(), thing(260), 100, 180))
     small = [gaze.follow(put(ground(), thing(100), 180, 260)) for _ in range(60)]
     assert small[-1].height < large.height - 60
+
+
+def test_not_even_on_its_way_is_a_box_finer_than_the_camera():
+    gaze = Gaze(Zoom(config_of(input_size=(224, 224))))
+    alone = put(ground((240, 320)), thing(60), 40, 60)
+    crowd = put(put(alone, thing(60, 20), 170, 250), thing(60, 21), 170, 0)
+    boxes = [gaze.follow(rgb) for rgb in [alone] * 5 + [crowd] * 60 + [alone] * 60]
+    sides = {min(box.height, box.width) for box in boxes if box}
+    assert sides and min(sides) >= 224
