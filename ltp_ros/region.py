@@ -29,6 +29,10 @@ class Region(NamedTuple):
         return all(0 <= first < first + size <= side for first, size, side in zip(
             self[:2], self[2:], (height, width)))
 
+    def side_of(self, shape: Sequence[int]) -> float:
+        """Return its shorter side as a share of that of the image (H, W, ...) it lies in."""
+        return min(self.height, self.width) / min(shape[:2])
+
     def moved(self, region: 'Region') -> 'Region':
         """Return it in the image that it lies in a region of."""
         return self._replace(top=self.top + region.top, left=self.left + region.left)

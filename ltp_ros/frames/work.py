@@ -33,8 +33,7 @@ class WorkInHand:
             Abandoned: if it was taken away meanwhile.
         """
         with self._lock:
-            if self._work is not work:
-                raise Abandoned
+            self._check(work)
             self._in_model = True
 
     def end(self, work: object) -> None:
@@ -44,9 +43,12 @@ class WorkInHand:
             Abandoned: if it was taken away meanwhile.
         """
         with self._lock:
-            if self._work is not work:
-                raise Abandoned
+            self._check(work)
             self._work = None
+
+    def _check(self, work: object) -> None:
+        if self._work is not work:
+            raise Abandoned
 
     def take(self, since_ns: Optional[int]) -> Optional[object]:
         """Take away and return what has not left the model yet; None if there is nothing.

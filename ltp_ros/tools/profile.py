@@ -184,7 +184,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             more = {name: value for name, value in about.items() if name != 'versions'}
             write_json(args.json, {
                 'program': 'ltp_profile', **about['versions'], **asdict(profile.setup), **more,
-                'break_even': profile.break_even, 'zoom': zoom_effect.as_json(effect),
+                'break_even': profile.break_even, 'zoom': effect and effect._asdict(),
                 'rows': [asdict(level) for level in profile.levels]})
         if figure:
             draw(figure, profile, about['num_patches'])

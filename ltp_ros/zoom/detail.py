@@ -39,6 +39,12 @@ def largest_box(shape: Sequence[int], input_size: Tuple[int, int], squash: bool)
     return Frame(scale * input_size[0], scale * input_size[1])
 
 
+def cells_of(shape: Sequence[int], frame: Frame) -> Tuple[int, int]:
+    """Return how many rows and columns of cells a picture (H, W, ...) has."""
+    rows, columns = (max(1, round(CELLS * side / unit)) for side, unit in zip(shape, frame))
+    return rows, columns
+
+
 def detail_of(rgb: np.ndarray, frame: Frame) -> np.ndarray:
     """Return how much detail stands out in each cell, (rows, columns) float32.
 
@@ -50,8 +56,7 @@ def detail_of(rgb: np.ndarray, frame: Frame) -> np.ndarray:
         frame: what `CELLS` x `CELLS` cells cover.
     """
     height, width = rgb.shape[:2]
-    rows, columns = (max(1, round(CELLS * side / unit))
-                     for side, unit in ((height, frame.height), (width, frame.width)))
+    rows, columns = cells_of(rgb.shape, frame)
     shape = (columns * CELL, rows * CELL)
     # At least two pixels for one of the copy: a camera of 4K is not read whole
     step = max(1, min(width // (2 * shape[0]), height // (2 * shape[1])))

@@ -58,8 +58,7 @@ class Zoom:
         view = self.view(rgb.shape)
         if view is None:
             return None
-        detail = detail_of(rgb, view.frame)
-        box = find(detail, view.least) if detail.sum() >= FIRM else None
+        box = _box_of(detail_of(rgb, view.frame), view)
         return box and in_pixels(box, rgb.shape, view.frame)
 
     def boxes(self, rgb: np.ndarray, most: int) -> List[Region]:
@@ -96,7 +95,7 @@ class Gaze:
         if view is None:
             return None
         detail = detail_of(rgb, view.frame)
-        wanted = find(detail, view.least) if detail.sum() >= FIRM else None
+        wanted = _box_of(detail, view)
         centre = _centre(detail)
         if self._before is None or rgb.shape != self._shape or _is_another(self._before, detail):
             self._box, self._restless, self._velocity = wanted, 0, np.zeros(2)
@@ -120,6 +119,10 @@ class Gaze:
             return
         near = _towards(box or view.without, wanted or view.without, moved).within(*view.extent)
         self._box = None if wanted is None and near == view.without else near
+
+
+def _box_of(detail: np.ndarray, view: View) -> Optional[Box]:
+    return find(detail, view.least) if detail.sum() >= FIRM else None
 
 
 def _does(box: Box, wanted: Box, detail: np.ndarray) -> bool:

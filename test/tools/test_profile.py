@@ -160,6 +160,12 @@ def flags(small_model):
             '--precision', 'float32', '--quiet']
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_known(tmp_path, monkeypatch):
+    """Give each test a cache of its own: times that a node has left would be taken for timing."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+
+
 def classifier(small_model, **more):
     return Classifier(ClassifierConfig(
         checkpoint=small_model, device='cpu', backend='eager',

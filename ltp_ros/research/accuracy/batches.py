@@ -52,8 +52,7 @@ class Pixels(Dataset):
         if box is None:
             return torch.stack((pixels, pixels)), '', 1.0
         zoomed = self._preprocessor(torch.from_numpy(rgb), box=box)[0]
-        return (torch.stack((pixels, zoomed)), '',
-                min(box.height, box.width) / min(rgb.shape[:2]))
+        return torch.stack((pixels, zoomed)), '', box.side_of(rgb.shape)
 
 
 def batches(images: Sequence[EncodedImage], config: DataConfig, batch: int, workers: int,

@@ -92,13 +92,8 @@ def scenes_of(images: Sequence[EncodedImage], labels: np.ndarray, composites: Se
 
 def own_rows(scene: Scene, rivals: Sequence[Rival], note: Note, advance: Advance) -> List[Row]:
     """Return a row for each rival: how often the model's own classes are right."""
-    seen: List[List[Seen]] = []
-    truth = []
-    for index, rgb in scene.pictures(note, rivals[0].classifier):
-        seen.append(see(rivals, rgb))
-        truth.append(scene.labels[index])
-        advance()
-    hits = [[bool(each.best == label) for each, label in zip(column, truth)]
+    seen, labels = _see_all(scene, rivals, note, advance)
+    hits = [[bool(each.best == label) for each, label in zip(column, labels)]
             for column in zip(*seen)]
     return rows_of(scene.name, rivals, hits, _sides(seen))
 
@@ -120,13 +115,7 @@ def taught_rows(scene: Scene, rivals: Sequence[Rival], photos: int, draws: int, 
     Raises:
         BenchmarkError: if there are fewer than two classes, or one of them has one picture.
     """
-    seen: List[List[Seen]] = []
-    read = []
-    for index, rgb in scene.pictures(note, rivals[0].classifier):
-        seen.append(see(rivals, rgb))
-        read.append(scene.labels[index])
-        advance()
-    labels = np.array(read, np.int64)
+    seen, labels = _see_all(scene, rivals, note, advance)
     counts = np.unique(labels, return_counts=True)[1]
     if len(counts) < 2 or counts.min() < 2:
         raise BenchmarkError(f'{scene.name}: expected two classes at least, and two pictures of '
@@ -197,6 +186,17 @@ def rows_of(scene: str, rivals: Sequence[Rival], hits: Sequence[Sequence[bool]],
             **gain('gain', torch.tensor(right), torch.tensor(hits[place])
                    if rival.name != CENTRE else None), 'box_side': side})
     return found
+
+
+def _see_all(scene: Scene, rivals: Sequence[Rival], note: Note, advance: Advance
+             ) -> Tuple[List[List[Seen]], np.ndarray]:
+    """Return what each rival makes of each picture that can be read, and the labels (n,)."""
+    seen, labels = [], []
+    for index, rgb in scene.pictures(note, rivals[0].classifier):
+        seen.append(see(rivals, rgb))
+        labels.append(scene.labels[index])
+        advance()
+    return seen, np.array(labels, np.int64)
 
 
 def _sides(seen: Sequence[Sequence[Seen]]) -> List[float]:

@@ -19,8 +19,9 @@ from ltp_ros.model.host_preprocessing import HostPreprocessor
 from ltp_ros.opening import trial_frame
 from ltp_ros.reduction.ltp import redundancy
 from ltp_ros.region import Region
-from ltp_ros.zoom.box import LEAST, Box, find, in_pixels
-from ltp_ros.zoom.detail import CELLS, largest_box
+from ltp_ros.zoom.box import Box, find, in_pixels
+from ltp_ros.zoom.detail import cells_of, largest_box
+from ltp_ros.zoom.gaze import Zoom
 
 CENTRE, WHOLE, ZOOM = 'centre crop', 'whole square', 'zoom'
 FINER, ATTENTION = 'finer picture', 'attention box'
@@ -59,17 +60,16 @@ class Finder:
     """
 
     def __init__(self, config: DataConfig, map_of: Map):
-        self._config, self._map_of = config, map_of
+        self._zoom, self._map_of = Zoom(config), map_of
 
     def __call__(self, rgb: np.ndarray) -> Optional[Region]:
         """Return where to look in a picture (H, W, 3) uint8; None: the centre crop."""
-        config = self._config
-        frame = largest_box(rgb.shape, config.input_size, config.crop_mode == 'squash')
-        rows, columns = (max(1, round(CELLS * side / unit))
-                         for side, unit in zip(rgb.shape, frame))
-        least = max(LEAST, *(pixels / unit for pixels, unit in zip(config.input_size, frame)))
-        box = find(above_median(self._map_of(rgb, (rows, columns))), least)
-        return box and in_pixels(box, rgb.shape, frame)
+        view = self._zoom.view(rgb.shape)
+        if view is None:
+            return None
+        values = self._map_of(rgb, cells_of(rgb.shape, view.frame))
+        box = find(above_median(values), view.least)
+        return box and in_pixels(box, rgb.shape, view.frame)
 
 
 def centre(rgb: np.ndarray) -> Optional[Region]:
@@ -246,7 +246,7 @@ def see(rivals: Sequence[Rival], rgb: np.ndarray) -> List[Seen]:
         key = id(rival.classifier), box
         if key not in known:
             answer = rival.classifier.classify(rgb, top_k=1, score_threshold=0.0, box=box)
-            side = min(answer.seen.height, answer.seen.width) / min(rgb.shape[:2])
-            known[key] = Seen(answer.class_ids[0], side, answer.features)
+            known[key] = Seen(answer.class_ids[0], answer.seen.side_of(rgb.shape),
+                              answer.features)
         found.append(known[key])
     return found

@@ -12,7 +12,7 @@ import os
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -158,13 +158,12 @@ def make_table(head: Mapping[str, Any], rows: Rows) -> Table:
     first = rows[0]
     title = '{scene}: {n} answers, half: {half}; {model}, {backend} {precision}'.format(
         **{**head, **first})
-    table = Table(title=Text(plain(title)), box=box.SIMPLE_HEAD, padding=0, min_width=80, caption=(
+    table = _empty_table(
+        title, ('rival', 'px', 'tokens', 'top-1', '95 %', 'gain', '95 % of it', 'box', 'ms', 'x'),
         'top-1 in percent; gain: over the centre crop of the same size; box: mean\n'
         "side of what the model saw, in shares of the picture's shorter one; ms: median\n"
         'at 640x480, with finding the box; x: over the centre crop at '
-        f'{first["input_size"]}, per round'))
-    for name in ('rival', 'px', 'tokens', 'top-1', '95 %', 'gain', '95 % of it', 'box', 'ms', 'x'):
-        table.add_column(name, justify='left' if name == 'rival' else 'right', no_wrap=True)
+        f'{first["input_size"]}, per round')
     for row in rows:
         table.add_row(
             row['rival'], str(row['input_size']), str(row['num_tokens']), f'{row["top1"]:.1f}',
@@ -181,18 +180,25 @@ def films_table(head: Mapping[str, Any], rows: Rows) -> Table:
     first = rows[0]
     title = 'films: {films} of {each} frames, half: {half}; {model}, {backend} {precision}'.format(
         **{**head, **first, 'each': zoom_films.FRAMES})
-    table = Table(title=Text(plain(title)), box=box.SIMPLE_HEAD, padding=0, min_width=80, caption=(
+    table = _empty_table(
+        title, ('kind', 'top-1', 'flips', 'held', 'moved', 'beyond: p99', 'most'),
         'percent, of the centre crop > with zoom; top-1: of the frames; flips: another\n'
         'best class than in the frame before; held: mean share of the thing that was\n'
         'seen; moved: mean way a frame, in heights, of the fastest edge of what zoom saw;\n'
-        'beyond the way of the thing: 99th percentile, most'))
-    for name in ('kind', 'top-1', 'flips', 'held', 'moved', 'beyond: p99', 'most'):
-        table.add_column(name, justify='left' if name == 'kind' else 'right', no_wrap=True)
+        'beyond the way of the thing: 99th percentile, most')
     for row in rows:
         table.add_row(
             row['kind'], *(f'{row[name + "_centre"]:.1f} > {row[name]:.1f}'
                            for name in ('top1', 'flips', 'held')),
             *(f'{row[name]:.2f}' for name in ('moved', 'beyond_p99', 'beyond_max')))
+    return table
+
+
+def _empty_table(title: str, headings: Sequence[str], caption: str) -> Table:
+    table = Table(title=Text(plain(title)), box=box.SIMPLE_HEAD, padding=0, min_width=80,
+                  caption=caption)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify='right' if place else 'left', no_wrap=True)
     return table
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_profile IMAGES`: what the zoom does to the answers on a user's own pictures."""
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def measure(classifier: Classifier, pictures: Labelled, progress: Callable[[], N
             rgb, ALL_TOKENS, top_k=1, score_threshold=0.0, box=box)
         answers.append((plain.class_ids[0], zoomed.class_ids[0]))
         scores.append((plain.scores[0], zoomed.scores[0]))
-        sides.append(min(box.height, box.width) / min(rgb.shape[:2]) if box else 1.0)
+        sides.append(box.side_of(rgb.shape) if box else 1.0)
         used.append(index)
         progress()
     before, after = np.array(answers).T
@@ -117,7 +117,3 @@ def _hits(truth: np.ndarray, *answers: np.ndarray) -> List[Any]:
     import torch  # noqa: PLC0415  the interval is one of tensors
     return [torch.from_numpy(each == truth) for each in answers]
 
-
-def as_json(effect: Optional[ZoomEffect]) -> Optional[Dict[str, Any]]:
-    """Return it for the JSON file; None if nothing was measured."""
-    return effect._asdict() if effect else None
