@@ -3,60 +3,31 @@
 """`Classifier`: one RGB image in, one `Prediction` out."""
 import math
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ltp_ros.backends import kept_choice
-from ltp_ros.backends.protocol import MAX_CLASSES, BackendAnswer, Log
+from ltp_ros import rungs
+from ltp_ros.backends.kept_choice import Kept
+from ltp_ros.backends.protocol import MAX_CLASSES, Backend, BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
-from ltp_ros.opening import ClassifierError, open_model, trial_frame
+from ltp_ros.opening import ClassifierError, trial_frame
+from ltp_ros.prediction import NotFiniteError, Prediction, Released
 from ltp_ros.reduction.keep_ratio import check_keep_ratio
-from ltp_ros.region import NOTHING, Region, pixels_of
+from ltp_ros.region import Region, pixels_of
+from ltp_ros.rungs import open_rungs
+from ltp_ros.settings import with_ladder
 from ltp_ros.teaching import classes_file, temperatures
-from ltp_ros.teaching.backbone import Backbone
+from ltp_ros.teaching.backbone import FEATURES, Backbone
 from ltp_ros.teaching.classes import Classes
+from ltp_ros.tuner.levels import LevelCost
 from ltp_ros.zoom.gaze import Zoom
 
 WARM_UP_RUNS = 3
 Ranked = Tuple[np.ndarray, np.ndarray]  # class ids and scores, best first
 OWN: Any = object()  # the box that `config.zoom` finds in the image by itself
-
-
-class NotFiniteError(RuntimeError):
-    """The model gave NaN for an answer."""
-
-
-class Released:
-    """What is left of a backend whose memory is needed; see `Backend`."""
-
-    def __init__(self, name: str, precision: str):
-        self.name, self.precision = name, precision
-
-    def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int,
-                 box: Optional[Region] = None) -> BackendAnswer:
-        """Raise RuntimeError."""
-        raise RuntimeError('the model is being loaded anew')
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The classes of one image, best first, and the input they came from."""
-
-    class_ids: Tuple[int, ...]
-    labels: Tuple[str, ...]
-    scores: Tuple[float, ...]  # probabilities, 0..1
-    keep_ratio: float
-    num_keep: int
-    num_patches: int
-    keep_indices: np.ndarray  # int64, of the patches seen in full, row by row over the grid
-    unknown: float = math.nan  # 0..1, how strange it is to the taught classes; NaN: there are none
-    known: bool = True  # False: none of the classes; those above are the nearest
-    features: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # (D,)
-    box: Optional[Region] = None  # of the image, that was chosen; None: the crop mode's part
-    seen: Region = NOTHING  # the pixels of the image that the model saw
 
 
 class Classifier:
@@ -76,23 +47,36 @@ class Classifier:
 
     def __init__(self, config: ClassifierConfig, log: Optional[Log] = None,
                  progress: Callable[[], None] = lambda: None):
-        self.config, self._log = config, log
-        opened = open_model(config, log, progress)
-        self.backend, self.device = opened.backend, opened.device
-        self.precision: str = opened.backend.precision
-        self.num_threads = opened.num_threads
-        self.kept = opened.kept  # what is known from an earlier start
-        self.choice_file, self._choice_read = opened.choice_file, opened.read
-        found = opened.summary
+        self.config, self._log = config, log = with_ladder(config), log
+        models, self.rungs = open_rungs(config, log, progress)
+        self._backends = [opened.backend for opened in models]
+        # What is known of them, without what takes memory
+        self._models = [replace(opened, backend=Released(opened.backend.name,
+                                                         opened.backend.precision))
+                        for opened in models]
+        first = models[0]
+        self.device, self.num_threads = first.device, first.num_threads
+        self.precision: str = first.backend.precision
+        self.choice_file = first.choice_file
+        found = first.summary
         self.model_labels = list(found.labels)
         self.model_name, self.model_hash = found.name, found.model_hash
         self.data_config = found.data_config
-        self.zoom = Zoom(found.data_config)
         self.num_patches, self.grid_size = found.num_patches, found.grid_size
-        self._sizes = found.sizes
+        inputs = [opened.summary.data_config for opened in models]
+        self.zoom = Zoom(max(inputs, key=lambda each: each.input_size[0] * each.input_size[1]))
         self.taught = self.read_classes(config.classes) if config.classes else Classes(
-            config.ladder)
+            config.levels)
         self._temperatures = self._read_temperatures(config.temperatures)
+
+    @property
+    def backend(self) -> Backend:
+        """What runs the model; of several, the first."""
+        return self._backends[0]
+
+    @backend.setter
+    def backend(self, backend: Backend) -> None:
+        self._backends[0] = backend
 
     @property
     def labels(self) -> List[str]:
@@ -108,10 +92,7 @@ class Classifier:
     @property
     def backbone(self) -> Backbone:
         """What features depend on; classes that were taught fit no other."""
-        config = self.config
-        details = {'score': config.score, 'alpha': config.alpha} if config.method == 'ltp' else {}
-        return {'model': self.model_name, 'model_hash': self.model_hash, 'method': config.method,
-                **details, **asdict(self.data_config)}
+        return {**rungs.seal_of(self.rungs, self.config), **FEATURES}
 
     def read_classes(self, path: str) -> Classes:
         """Return classes that were taught to this model, from a file.
@@ -121,7 +102,7 @@ class Classifier:
                 the file cannot be read.
         """
         try:
-            classes = classes_file.read(Path(path), self.backbone, self.config.ladder)
+            classes = classes_file.read(Path(path), self.backbone, self.config.levels)
         except classes_file.ClassesError as error:
             raise ClassifierError(str(error)) from error
         if self._log and classes.zoom is not None and classes.zoom != self.config.zoom:
@@ -133,7 +114,9 @@ class Classifier:
         if not path:
             return {}
         try:
-            return temperatures.read(Path(path), self.backbone, self.config.ladder)
+            # Scores do not depend on features
+            scored = {name: value for name, value in self.backbone.items() if name not in FEATURES}
+            return temperatures.read(Path(path), scored, self.config.levels)
         except temperatures.TemperaturesError as error:
             raise ClassifierError(str(error)) from error
 
@@ -141,28 +124,46 @@ class Classifier:
         """Return what `taught.add` needs of an image: its features (D,) at every level."""
         box = self.box(rgb)
         return {keep_ratio: self.classify(rgb, keep_ratio, box=box).features
-                for keep_ratio in self.config.ladder}
+                for keep_ratio in self.config.levels}
 
     def box(self, rgb: np.ndarray) -> Optional[Region]:
         """Return where to look in an image (H, W, 3) by itself; None: `config.zoom` is off."""
-        return self.zoom.box(rgb) if self.config.zoom else None
+        return self.zoom.box(rgb) if self.may_zoom(self.config.zoom) else None
 
-    def keep_choice(self, levels: Sequence[Tuple[float, float, float]]) -> None:
+    def may_zoom(self, wanted: bool) -> bool:
+        """Return whether any level looks at a box; `wanted`: those that leave it open do."""
+        return any(self.zooms(name, wanted) for name in self.rungs)
+
+    def zooms(self, keep_ratio: float, wanted: bool) -> bool:
+        """Return whether the level of this name looks at a box; `wanted`: see `may_zoom`."""
+        zoom = self.rungs[keep_ratio].zoom
+        return wanted if zoom is None else zoom
+
+    @property
+    def model_configs(self) -> List[ClassifierConfig]:
+        """The config of each model by itself, with its levels."""
+        return [opened.config for opened in self._models]
+
+    @property
+    def kept(self) -> Optional[Kept]:
+        """What is known of the first model from an earlier start; None: nothing."""
+        return self._models[0].kept
+
+    @property
+    def kept_costs(self) -> List[LevelCost]:
+        """The costs of the levels as an earlier start timed them; [] if it did not time all."""
+        return rungs.kept_costs(self._models, self.rungs)
+
+    def keep_choice(self, costs: Sequence[LevelCost]) -> None:
         """Keep which backend was the fastest, for the next start, unless int8 was chosen since.
 
         Args:
-            levels: keep ratio, median and 99th percentile in ms, as they were timed.
+            costs: of the levels, as they were timed.
 
         Raises:
             OSError: if the choice cannot be kept.
         """
-        if self.choice_file is None:
-            return
-        now = kept_choice.read(self.choice_file)
-        if now == self._choice_read or not (now and now.check):  # else made beside this program
-            kept = self.kept or kept_choice.Kept(self.backend.name, self.precision)
-            self._choice_read = replace(kept, levels=tuple(levels), threads=self.num_threads)
-            kept_choice.write(self.choice_file, self._choice_read)
+        self._models = rungs.keep_choices(self._models, self.rungs, costs)
 
     def warm_up(self, progress: Optional[Callable[[float], None]] = None) -> None:
         """Run every level of the ladder until its caches are filled; call `progress` after each.
@@ -171,7 +172,7 @@ class Classifier:
             ClassifierError: if the device cannot run the model at this precision.
         """
         frame = trial_frame()
-        for keep_ratio in self.config.ladder:
+        for keep_ratio in self.config.levels:
             try:
                 for _ in range(WARM_UP_RUNS):
                     self.classify(frame, keep_ratio, score_threshold=0.0, box=None)
@@ -195,7 +196,7 @@ class Classifier:
         is called after each turn.
         """
         frame = trial_frame()
-        times_ms: Dict[float, List[float]] = {ratio: [] for ratio in self.config.ladder}
+        times_ms: Dict[float, List[float]] = {ratio: [] for ratio in self.config.levels}
         for _ in range(num_rounds):
             for keep_ratio, times in times_ms.items():
                 start = time.perf_counter()
@@ -207,7 +208,7 @@ class Classifier:
 
     def release(self) -> None:
         """Give back the memory of the model; it cannot classify any more."""
-        self.backend = Released(self.backend.name, self.precision)
+        self._backends = [opened.backend for opened in self._models]
 
     def classify(self, rgb: np.ndarray, keep_ratio: Optional[float] = None,
                  top_k: Optional[int] = None, score_threshold: Optional[float] = None,
@@ -235,19 +236,20 @@ class Classifier:
                              'supported; expected (height, width, 3) uint8 RGB')
         config = self.config
         keep_ratio = snap(check_keep_ratio(
-            config.keep_ratio if keep_ratio is None else keep_ratio), config.ladder)
+            config.keep_ratio if keep_ratio is None else keep_ratio), config.levels)
         top_k = config.top_k if top_k is None else top_k
         if top_k < 1:
             raise ValueError(f'top_k {top_k} is not allowed; it must be at least 1')
         threshold = config.score_threshold if score_threshold is None else score_threshold
         if box is OWN:
-            box = self.box(rgb)
+            box = self.zoom.box(rgb) if self.zooms(keep_ratio, config.zoom) else None
         if box is not None and not box.inside(*rgb.shape[:2]):
             raise ValueError(f'{box} does not lie inside an image of {rgb.shape[1]}x'
                              f'{rgb.shape[0]} pixels; give one that does, of at least 1x1 pixels')
         # At another temperature, a score depends on those of all classes
         top_own = min(MAX_CLASSES if self._temperatures else top_k, len(self.model_labels))
-        answer = self.backend(rgb, keep_ratio, top_own, box)
+        rung = self.rungs[keep_ratio]
+        answer = self._backends[rung.model](rgb, rung.keep_ratio, top_own, box)
         # NaN is above no threshold, and not among the best: it would look like nothing recognised
         if len(answer.scores) < top_own or not (
                 np.isfinite(answer.scores).all() and np.isfinite(answer.features).all()):
@@ -259,13 +261,15 @@ class Classifier:
         confident = int((scores >= threshold).sum())  # scores descend
         ids, labels = tuple(class_ids[:confident].tolist()), self.labels
         height, width = rgb.shape[:2]
+        found = rung.summary
         return Prediction(
             class_ids=ids, labels=tuple(labels[i] for i in ids),
             scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
-            num_keep=self._sizes[keep_ratio].num_keep, num_patches=self.num_patches,
+            num_keep=rung.size.num_keep, num_patches=found.num_patches, model=found.name,
+            grid_size=found.grid_size, data_config=found.data_config,
             keep_indices=answer.keep_indices, unknown=unknown, known=known,
             features=answer.features, box=box,
-            seen=pixels_of(self.data_config.crop_box(height, width, box), height, width))
+            seen=pixels_of(found.data_config.crop_box(height, width, box), height, width))
 
     def _chosen(self, answer: BackendAnswer, keep_ratio: float, top_k: int,
                 unknown_threshold: float) -> Tuple[Ranked, float, bool]:

@@ -5,15 +5,13 @@
 The ROS parameters, their descriptors, the refusals, the launch arguments and the table in the
 documentation are derived from these dataclasses.
 """
-import dataclasses
-import difflib
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple, Union
+from typing import Sequence, Tuple, Union
 
-from ltp_ros.files import short
-from ltp_ros.parameter import ConfigError, checked, parameter
+from ltp_ros.parameter import parameter
 
-METHODS = ('ltp', 'mixed', 'papr', 'tome', 'none')
+METHODS = ('ltp', 'mixed', 'papr', 'tome', 'resize', 'none')
+REDUCTIONS = tuple(method for method in METHODS if method != 'resize')  # at one input size
 SCORES = ('srb', 'redundancy', 'spatial', 'random')
 
 # Topic names as rcl has them. image_transport adds the transport to the name of a camera's topic.
@@ -49,8 +47,8 @@ class ClassifierConfig:
 
     model: str = parameter(
         'vit_small_patch16_224.augreg_in21k_ft_in1k',
-        "any timm VisionTransformer with absolute positions; 'demo' is the model inside the "
-        'package')
+        'any timm VisionTransformer with absolute positions, and with the methods resize and none '
+        "any timm classifier; 'demo' is the model inside the package")
     checkpoint: str = parameter(
         '', 'a .safetensors file, or a .pth that holds weights only; empty: the pretrained '
         'weights of the model', path=True)
@@ -59,7 +57,8 @@ class ClassifierConfig:
         'object; empty: the names of the model', path=True)
     input_size: int = parameter(
         0, 'pixels a side of the image that the model is given; 0: as the checkpoint was trained, '
-        'else as the model', minimum=0, maximum=2048)
+        'else as the model. More than those with a lower keep_ratio looks closer at the same cost',
+        minimum=0, maximum=2048)
     crop_mode: str = parameter(
         'auto', "how an image is brought to the model's shape: 'center' cuts off the ends of the "
         "longer side (44 % of a 16:9 frame), 'squash' squeezes it, 'border' adds bars; 'auto': as "
@@ -90,7 +89,8 @@ class ClassifierConfig:
     method: str = parameter(
         'ltp', 'token reduction: ltp drops the least important tokens; mixed merges quads of '
         'patches without detail; papr and tome are the peers, tome with as much work as ltp at '
-        'the same keep_ratio; none', choices=METHODS)
+        'the same keep_ratio; resize gives the model a smaller image, with as many tokens; none',
+        choices=METHODS)
     score: str = parameter(
         'srb', "token-ranking criterion of ltp: the paper's score, one of its two terms alone, or "
         'chance, for comparison', choices=SCORES)
@@ -119,6 +119,10 @@ class ClassifierConfig:
     keep_ratio: float = parameter(
         0.7, 'share of the patch tokens kept; snapped to the nearest level of the ladder',
         live=True, minimum=0.0, maximum=1.0, above_minimum=True)
+    ladder: str = parameter(
+        '', 'a file of levels, each a whole description (model, method, input size, precision and '
+        'more), in place of keep_ratios; ltp_profile IMAGES finds one for a scene. keep_ratio '
+        'then names the level nearest to it in work', path=True)
     top_k: int = parameter(
         5, 'maximum number of classes published', live=True, minimum=1, maximum=100)
     score_threshold: float = parameter(
@@ -137,9 +141,19 @@ class ClassifierConfig:
         maximum=1.0)
 
     @property
-    def ladder(self) -> Tuple[float, ...]:
-        """The available keep ratios: `keep_ratios`, or 1 alone if nothing reduces the tokens."""
-        return self.keep_ratios if self.method != 'none' else (1.0,)
+    def image_sides(self) -> Tuple[int, int]:
+        """Height and width of the model's input in pixels; 0: the model's own."""
+        return self.input_size, self.input_size
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels a side of a patch, which levels of a ladder may set; 0: the model's own."""
+        return 0
+
+    @property
+    def levels(self) -> Tuple[float, ...]:
+        """The available keep ratios: `keep_ratios`, or 1 alone if nothing reduces the work."""
+        return self.keep_ratios if self.ladder or self.method != 'none' else (1.0,)
 
 
 @dataclass(frozen=True)
@@ -247,59 +261,7 @@ class Config:
     output: OutputConfig = OutputConfig()
 
 
-def fields() -> Iterator[Tuple[str, dataclasses.Field]]:
-    """Yield (group, field) of every parameter."""
-    defaults = Config()
-    for group in dataclasses.fields(Config):
-        for field in dataclasses.fields(getattr(defaults, group.name)):
-            yield group.name, field
-
-
-_FIELDS = {field.name: (group, field) for group, field in fields()}
-
-
-def check(name: str, value: Any) -> Any:
-    """Return `value` as parameter `name` has it; see `ltp_ros.parameter.checked`.
-
-    Raises:
-        ConfigError: if there is no such parameter, or the value's type or range is not allowed.
-    """
-    if name not in _FIELDS:
-        near = difflib.get_close_matches(name[:80], _FIELDS, n=1)
-        hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(_FIELDS)}'
-        raise ConfigError(f'there is no parameter {short(name)}; {hint}')
-    return checked(_FIELDS[name][1], value)
-
-
 def snap(keep_ratio: float, keep_ratios: Sequence[float]) -> float:
     """Return the level of the ladder nearest to `keep_ratio`; the higher one of two as near."""
     # Rounded, because 0.95 lies a little nearer to 0.9 than to 1.0 in binary
     return min(keep_ratios, key=lambda level: (round(abs(level - keep_ratio), 9), -level))
-
-
-def update(config: Config, changes: Mapping[str, object]) -> Config:
-    """Return `config` with parameters changed by name: checked, then keep_ratio snapped.
-
-    Raises:
-        ConfigError: as `check`, or if no level of the ladder lies within the tuner's bounds.
-    """
-    grouped: Dict[str, Dict[str, Value]] = {}
-    for name, value in changes.items():
-        value = check(name, value)
-        grouped.setdefault(_FIELDS[name][0], {})[name] = value
-    for group, values in grouped.items():
-        config = dataclasses.replace(
-            config, **{group: dataclasses.replace(getattr(config, group), **values)})
-    low, high = config.tuner.min_keep_ratio, config.tuner.max_keep_ratio
-    ladder = config.classifier.ladder
-    if not any(low <= level <= high for level in ladder):
-        raise ConfigError(f'min_keep_ratio {low:g} and max_keep_ratio {high:g} are not allowed '
-                          f'together; a level of keep_ratios {list(ladder)} must lie between')
-    level = snap(config.classifier.keep_ratio, ladder)
-    return dataclasses.replace(
-        config, classifier=dataclasses.replace(config.classifier, keep_ratio=level))
-
-
-def value_of(config: Config, name: str) -> Value:
-    """Return the value of parameter `name` in `config`."""
-    return getattr(getattr(config, _FIELDS[name][0]), name)

@@ -1,10 +1,12 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What this machine is, as far as the speed of a model depends on it."""
+import os
 import platform
 import re
 import subprocess
 from pathlib import Path
+from typing import Union
 
 CPU_FOLDER, CPU_INFO = Path('/sys/devices/system/cpu'), Path('/proc/cpuinfo')
 GPU_FOLDER = Path('/sys/class/devfreq')
@@ -41,6 +43,12 @@ def power_mode(cpu_folder: Path = CPU_FOLDER, gpu_folder: Path = GPU_FOLDER) -> 
         (_read(folder / name).strip() for name in ('governor', 'min_freq', 'max_freq'))
         for folder in sorted(gpu_folder.glob('*')) if GPU_NAMES.search(folder.name)) if governor]
     return ', '.join(modes + sorted(governors - {''}) + gpus)
+
+
+def resident_mib(pid: Union[int, str] = 'self') -> float:
+    """Return the resident memory of a process in MiB; by default, of this one."""
+    pages = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 2 ** 20
 
 
 def _read(path: Path) -> str:

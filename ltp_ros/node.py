@@ -32,12 +32,13 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import ClassifierConfig, ConfigError
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.recovery import ModelLostError
 from ltp_ros.frames.startup import prepare
 from ltp_ros.frames.status import Status
 from ltp_ros.frames.steps import Steps
 from ltp_ros.frames.worker import PATIENCE_S, Worker, at_work
+from ltp_ros.parameter import ConfigError
 from ltp_ros.ros import arguments, bond
 from ltp_ros.ros.cameras import Cameras
 from ltp_ros.ros.classify_service import ClassifyService

@@ -40,6 +40,7 @@ class Opened:
     kept: Optional[Kept]         # what an earlier start chose, if that is used
     read: Optional[Kept]         # what it chose, used or not
     choice_file: Optional[Path]  # where the choice is kept; None: nowhere
+    config: ClassifierConfig
 
 
 def open_model(config: ClassifierConfig, log: Optional[Log],
@@ -83,12 +84,12 @@ class _Opening:
         def make(name: str, precision: str) -> Backend:
             backend = choice.reopen(name, precision, found, folder, threads, self._log,
                                     self._favourite)
-            for keep_ratio in config.ladder:  # one that is lost is noticed while torch may help
+            for keep_ratio in config.levels:  # one that is lost is noticed while torch may help
                 backend(trial_frame(), keep_ratio, 1)
             return backend
 
         backend = self._as_before(kept, HOST, make, path)
-        return Opened(found, backend, HOST, threads, kept, kept, path) if backend else None
+        return Opened(found, backend, HOST, threads, kept, kept, path, config) if backend else None
 
     def loaded(self, progress: Callable[[], None]) -> Opened:
         import torch  # noqa: PLC0415  seconds, and half a gigabyte
@@ -120,10 +121,10 @@ class _Opening:
             raise ClassifierError(f'backend {config.backend} cannot run {found.name}: '
                                   f'{error}') from error
         threads = torch.get_num_threads() if device.type == 'cpu' else 0
-        return Opened(found, backend, device, threads, kept, read, path)
+        return Opened(found, backend, device, threads, kept, read, path, config)
 
     def _load(self, progress: Callable[[], None]) -> 'Tuple[torch.nn.Module, ModelSummary]':
-        from ltp_ros.model import vit  # noqa: PLC0415  torch
+        from ltp_ros.model import input_sizes, vit  # noqa: PLC0415  torch
         config = self._config
         weights = weights_of(config.model, config.checkpoint)
         names: List[str] = []
@@ -134,7 +135,7 @@ class _Opening:
 
         model = vit.create_vit(config.model, config.checkpoint, method=config.method,
                                score=config.score, alpha=config.alpha,
-                               input_size=config.input_size,
+                               input_size=config.image_sides, patch_size=config.patch_size,
                                papr_checkpoint=config.papr_checkpoint, judge=name_classes,
                                progress=progress, log=self._given_log)
         reducer = model.patch_drop
@@ -143,8 +144,9 @@ class _Opening:
             model_hash=model_hash(vit.tensors_of(model)),
             labels=tuple(names or vit.label_names(model, weights)),
             data_config=vit.data_config(model, config.crop_mode),
-            num_patches=reducer.num_patches, grid_size=tuple(model.patch_embed.grid_size),
-            sizes={ratio: summary.size_of(reducer, ratio) for ratio in config.ladder})
+            num_patches=reducer.num_patches, grid_size=input_sizes.grid_of(model),
+            sizes={ratio: summary.size_of(reducer, ratio) for ratio in config.levels},
+            step=input_sizes.step_of(model), patch_sizes=input_sizes.patch_sizes_of(model))
 
     def _keep(self, found: ModelSummary) -> None:
         # The files may have been replaced while they were read
@@ -162,15 +164,15 @@ class _Opening:
         """Return where the model's exported levels belong."""
         config = self._config
         return choice.model_folder(config.cache, found.name, found.model_hash, config.method,
-                                   config.score, config.alpha)
+                                   config.score, config.alpha, config.image_sides)
 
     @property
     def _favourite(self) -> float:
-        return snap(self._config.keep_ratio, self._config.ladder)
+        return snap(self._config.keep_ratio, self._config.levels)
 
     @property
     def _trial(self) -> Tuple[np.ndarray, float]:
-        return trial_frame(), snap(TRIAL_LEVEL, self._config.ladder)
+        return trial_frame(), snap(TRIAL_LEVEL, self._config.levels)
 
     def _as_before(self, kept: Kept, device: Device, make: Make,
                    path: Path) -> Optional[Backend]:

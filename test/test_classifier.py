@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from ltp_ros import opening
-from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
+from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
+from ltp_ros.prediction import NotFiniteError
 from ltp_ros.research.training.built_model import training_precision as training_precision
 
 MEAN = STD = 0.5  # of the small model, as timm has it

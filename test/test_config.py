@@ -6,10 +6,12 @@ import math
 
 import pytest
 
-from ltp_ros import config
-from ltp_ros.config import Config, ConfigError, check, snap, update, value_of
+from ltp_ros import config, settings
+from ltp_ros.config import Config, snap
+from ltp_ros.parameter import ConfigError
+from ltp_ros.settings import check, update, value_of
 
-FIELDS = {field.name: field for _, field in config.fields()}
+FIELDS = {field.name: field for _, field in settings.fields()}
 NUMBERS = [name for name, field in FIELDS.items() if field.type in (int, float)]
 
 
@@ -27,7 +29,7 @@ def test_every_parameter_says_what_it_means(name):
 
 
 def test_no_name_stands_in_two_groups():
-    names = [field.name for _, field in config.fields()]
+    names = [field.name for _, field in settings.fields()]
     assert len(names) == len(set(names))
 
 
@@ -160,7 +162,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one():
 
 def test_without_a_method_there_is_nothing_to_choose():
     config = update(Config(), {'method': 'none', 'keep_ratio': 0.5})
-    assert config.classifier.ladder == (1.0,) and config.classifier.keep_ratio == 1.0
+    assert config.classifier.levels == (1.0,) and config.classifier.keep_ratio == 1.0
     assert update(config, {'method': 'ltp', 'keep_ratio': 0.5}).classifier.keep_ratio == 0.53
     with pytest.raises(ConfigError, match='max_keep_ratio 0.9 are not allowed together'):
         update(config, {'max_keep_ratio': 0.9})
@@ -209,7 +211,7 @@ def test_a_gpu_may_be_named_by_its_number(device):
 
 
 def test_by_default_the_tuner_stops_where_the_model_still_recognises_something():
-    lowest = min(level for level in Config().classifier.ladder
+    lowest = min(level for level in Config().classifier.levels
                  if level >= Config().tuner.min_keep_ratio)
     assert lowest == 0.45  # DeiT-tiny: 66 % right; at the next, 57 % (docs/accuracy.md)
 
@@ -243,3 +245,38 @@ def test_a_region_of_interest_is_in_shares_if_no_number_is_above_1(roi, shares):
 def test_a_ladder_below_the_lower_bound_is_refused_with_what_to_change():
     with pytest.raises(ConfigError, match=r'min_keep_ratio 0.45 .*\[0.35, 0.25\] must lie '):
         update(Config(), {'keep_ratios': [0.35, 0.25]})
+
+
+@pytest.fixture
+def ladder(tmp_path):
+    path = tmp_path / 'ladder.yaml'
+    path.write_text('levels:\n- {work: 1.0, input_size: 320}\n- {work: 0.4}\n- {work: 0.1}\n')
+    return str(path)
+
+
+def test_a_ladder_has_its_own_levels_and_the_tuner_may_use_them_all(ladder):
+    config = update(Config(), {'ladder': ladder, 'keep_ratio': 0.3, 'method': 'none'})
+    assert config.classifier.levels == (1.0, 0.4, 0.1) == config.classifier.keep_ratios
+    assert config.classifier.keep_ratio == 0.4 and config.tuner.min_keep_ratio == 0.1
+    assert update(Config(), {'ladder': ladder, 'min_keep_ratio': 0.3}).tuner.min_keep_ratio == 0.3
+    # The default is no wish
+    assert update(Config(), {'ladder': ladder, 'keep_ratios': list(
+        Config().classifier.keep_ratios)}).classifier.levels == (1.0, 0.4, 0.1)
+
+
+def test_without_its_file_everything_is_as_before(ladder):
+    config = update(update(Config(), {'ladder': ladder}), {'ladder': ''})
+    assert config.classifier.levels == Config().classifier.levels
+    assert config.tuner == Config().tuner
+
+
+def test_a_ladder_and_keep_ratios_exclude_each_other(ladder):
+    with pytest.raises(ConfigError, match='are not allowed together; the levels are those of the'):
+        update(Config(), {'ladder': ladder, 'keep_ratios': [1.0, 0.5]})
+
+
+def test_a_ladder_with_a_value_that_no_parameter_has_is_refused(tmp_path):
+    path = tmp_path / 'ladder.yaml'
+    path.write_text('levels:\n- {work: 1.0, precision: int4}\n')
+    with pytest.raises(ConfigError, match="ladder.yaml': precision 'int4' is not allowed"):
+        update(Config(), {'ladder': str(path)})

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from ltp_ros.config import Config, update
+from ltp_ros.config import Config
+from ltp_ros.settings import update
 from ltp_ros.tools.benchmark import build_parser
 
 README = (Path(__file__).parents[1] / 'README.md').read_text(encoding='utf-8')

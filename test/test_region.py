@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 
-from ltp_ros.config import ConfigError, check
+from ltp_ros.parameter import ConfigError
 from ltp_ros.region import Region, RegionError, region_of
+from ltp_ros.settings import check
 
 
 @pytest.mark.parametrize('roi, size, region', [

@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
+from ltp_ros.classifier import Classifier, ClassifierError
 from ltp_ros.config import ClassifierConfig
-from ltp_ros.teaching import classes_file
+from ltp_ros.prediction import NotFiniteError
+from ltp_ros.teaching import classes_file, temperatures
 
 LADDER = (1.0, 0.5)
 
@@ -77,6 +78,22 @@ def test_classes_taught_with_another_method_or_preprocessing_are_refused(
     classes_file.write(path, classifier.taught, classifier.backbone)
     with pytest.raises(ClassifierError, match=f'another model: {named}'):
         make(small_model, classes=str(path), **change)
+
+
+def test_classes_taught_with_the_features_of_another_release_are_refused(
+        classifier, small_model, tmp_path):
+    path, backbone = tmp_path / 'classes', dict(classifier.backbone)
+    del backbone['features']
+    classes_file.write(path, classifier.taught, backbone)
+    with pytest.raises(ClassifierError, match='features of another release.*Teach the pictures'):
+        make(small_model, classes=str(path))
+
+
+def test_temperatures_of_an_earlier_release_are_read(classifier, small_model, tmp_path):
+    path, backbone = tmp_path / 'temperatures', dict(classifier.backbone)
+    del backbone['features']
+    temperatures.write(path, dict.fromkeys(LADDER, 2.0), backbone)
+    assert make(small_model, temperatures=str(path)).classify(view('down', 0)).scores
 
 
 def test_a_level_that_was_not_taught_is_refused(classifier, small_model, tmp_path):

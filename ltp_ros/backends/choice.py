@@ -82,7 +82,9 @@ def create(name: str, precision: str, model: 'nn.Module', data_config: DataConfi
     from ltp_ros.backends.eager import EagerBackend  # noqa: PLC0415
     from ltp_ros.backends.graph import GraphBackend  # noqa: PLC0415
     from ltp_ros.backends.onnx_gpu import OnnxGpuBackend  # noqa: PLC0415
+    from ltp_ros.model import last_block  # noqa: PLC0415
     model = copy.deepcopy(model)
+    last_block.attach(model)
     if name in EXPORTED:
         make = OnnxGpuBackend if (name, device.type) == ('onnx', 'cuda') else EXPORTED[name]
         return make(model, data_config, device, precision, folder, log, None,
@@ -219,7 +221,7 @@ def cache_folder(cache: str) -> Optional[Path]:
 
 
 def model_folder(cache: str, model: str, model_hash: str, method: str, score: str,
-                 alpha: float) -> Optional[Path]:
+                 alpha: float, sides: Tuple[int, int] = (0, 0)) -> Optional[Path]:
     """Return where the exported levels of a model belong; None where there is no home folder.
 
     Args:
@@ -229,10 +231,13 @@ def model_folder(cache: str, model: str, model_hash: str, method: str, score: st
         method: that its levels are reduced by.
         score: of the method 'ltp'.
         alpha: of the score 'srb'.
+        sides: that its input was given; 0: its own.
     """
     base = cache_folder(cache)
     if base is None:
         return None
     how = f'{method}_{score}_{alpha:g}' if method == 'ltp' else method
+    if sides[0]:  # which the weights of a ConvNet do not tell
+        how += f'_{sides[0]}x{sides[1]}'
     name = re.sub(r'[^\w.-]', '_', model)  # 'hf_hub:user/name' too is one folder
     return base / f'{name}-{model_hash[:12]}' / how

@@ -13,6 +13,7 @@ from torch import nn
 
 from ltp_ros.backends.protocol import MAX_CLASSES
 from ltp_ros.model.features import logits_and_features
+from ltp_ros.model.input_sizes import sides_of
 
 # The last without LayerNormalization, which the TensorRT of JetPack 5 (8.5) does not know;
 # ONNX Runtime fuses it again
@@ -58,7 +59,7 @@ def export_level(model: nn.Module, keep_ratio: float, path: Path, batch: int = 1
     descending, class_ids (B, C) int64, keep_indices (B, K) int64, features (B, D) float32.
     """
     with _traced_at(model.patch_drop, keep_ratio):
-        export(_Level(model), {'pixels': torch.zeros(batch, 3, *model.patch_embed.img_size)},
+        export(_Level(model), {'pixels': torch.zeros(batch, 3, *sides_of(model))},
                OUTPUTS, path, int8)
 
 
@@ -72,7 +73,7 @@ def export_ladder(model: nn.Module, path: Path, int8: bool = False) -> None:
     with _traced_at(reducer, TRACED_AT):
         slots = {f'slot_{index}': torch.zeros(count)
                  for index, count in enumerate(reducer.counts)}
-        export(_Ladder(model), {'pixels': torch.zeros(1, 3, *model.patch_embed.img_size), **slots},
+        export(_Ladder(model), {'pixels': torch.zeros(1, 3, *sides_of(model)), **slots},
                OUTPUTS, path, int8,
                {**{name: {0: name} for name in slots}, 'keep_indices': {1: 'kept'}})
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ltp_ros.backends import cache
-from ltp_ros.backends.exported import ExportedBackend
+from ltp_ros.backends.exported import ExportedBackend, Level
 from ltp_ros.backends.level_files import calibrated_file, ladder_file, origin
 from ltp_ros.backends.protocol import Device, Log
 from ltp_ros.backends.summary import LevelSize
@@ -50,14 +50,15 @@ def _core() -> 'openvino.Core':
 
 
 def compile_file(path: Path, precision: str, num_threads: int = 0,
-                 counts: Sequence[int] = ()) -> 'openvino.CompiledModel':
+                 counts: Optional[Sequence[int]] = None) -> 'openvino.CompiledModel':
     """Return an ONNX file compiled for the processor.
 
     Args:
         path: the file.
         precision: one of FORMATS.
         num_threads: 0: as many as OpenVINO likes.
-        counts: of one level, to compile of a ladder that alone, for a size that is fixed.
+        counts: of one level, to compile of a ladder that alone, for a size that is fixed; ():
+            the file has no other. None: sizes are left open.
 
     Raises:
         ImportError: if openvino is missing.
@@ -71,7 +72,7 @@ def compile_file(path: Path, precision: str, num_threads: int = 0,
         raise RuntimeError(f'OpenVINO has no {precision} on this processor, but '
                            f'{" and ".join(possible)}')
     model, rest = core.read_model(str(path)), FORMATS[precision][1]
-    if counts:
+    if counts is not None:
         model.reshape({model.inputs[0].any_name: model.inputs[0].get_partial_shape(),
                        **{value.any_name: [count]
                           for value, count in zip(model.inputs[1:], counts)}})
@@ -134,20 +135,29 @@ class OpenvinoBackend(ExportedBackend):
         if device.type != 'cpu':
             raise RuntimeError(f'OpenVINO runs on the CPU here, not on {device.type}; use '
                                'device:=cpu, or another backend')
-        if precision == 'int8' and model is not None and not model.patch_drop.counts:
-            raise RuntimeError('int8 in OpenVINO comes with the methods ltp, mixed and papr; use '
-                               'backend:=onnx')
+        if precision == 'int8' and model is not None and not (
+                model.patch_drop.counts or model.patch_drop.one_level):
+            raise RuntimeError('int8 in OpenVINO does not come with tome; use backend:=onnx')
         super().__init__(model, data_config, device, precision, folder, log, *opened)
         self._fixed: Dict[Tuple[int, ...], openvino.CompiledModel] = {}  # by counts
         if precision == 'int8' and not calibrated_file(self._folder).is_file():
             _not_calibrated(calibrated_file(self._folder))
 
+    def _load(self, keep_ratio: float) -> Level:
+        if self.precision != 'int8' or self._size(keep_ratio).counts:
+            return super()._load(keep_ratio)
+        return CompiledLevel(compile_file(self._calibrated(), 'int8', self._num_threads, ()),
+                             self._pixels)  # it has one level
+
+    def _calibrated(self) -> Path:
+        path = calibrated_file(self._folder)
+        cache.ensure(path, origin(int8=False), _not_calibrated, self._log)
+        return path
+
     def _open_ladder(self) -> 'openvino.CompiledModel':
         if self.precision != 'int8':
             return self._with_file(ladder_file(self._folder), self._open_both)
-        path = calibrated_file(self._folder)
-        cache.ensure(path, origin(int8=False), _not_calibrated, self._log)
-        return self._open_both(path)
+        return self._open_both(self._calibrated())
 
     def _open_both(self, path: Path) -> 'openvino.CompiledModel':
         """Open a ladder, and its level of `favourite` in a fixed size as well."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FOLDER = 'summaries'  # in the cache
 MOST = 50  # of them; one takes 40 kB with the labels of ImageNet
 # Parameters that what is known of a model depends on; its files by their content
-ASKED = ('model', 'input_size', 'crop_mode', 'method', 'score', 'alpha', 'ladder')
+ASKED = ('model', 'image_sides', 'patch_size', 'crop_mode', 'method', 'score', 'alpha', 'levels')
 
 
 class LevelSize(NamedTuple):
@@ -45,6 +45,29 @@ class ModelSummary:
     num_patches: int
     grid_size: Tuple[int, int]
     sizes: Mapping[float, LevelSize]  # by keep ratio
+    step: Tuple[int, int] = (0, 0)      # pixels by which its input can be smaller; 0: not at all
+    patch_sizes: Tuple[int, ...] = ()   # that it can be run with; (): one alone
+
+    def smaller_input(self, keep_ratio: float) -> Tuple[Tuple[int, int], int]:
+        """Return the input with about the keep ratio's share of the cells: its sides, its patch.
+
+        The shape stays what it was. Patches of another size, where the model takes them, leave
+        every pixel in the input; 0: those of the model.
+        """
+        sides, (rows, columns) = self.data_config.input_size, self.grid_size
+        if keep_ratio == 1.0 or not self.step[0]:
+            return sides, 0
+        if self.patch_sizes:
+            wanted = keep_ratio * rows * columns
+            own = sides[0] // rows
+            patch = min(self.patch_sizes, key=lambda size: abs(
+                (sides[0] // size) * (sides[1] // size) - wanted))
+            return sides, 0 if patch == own else patch
+        rows, columns = sides[0] // self.step[0], sides[1] // self.step[1]
+        grids = [(high, max(1, round(high * columns / rows))) for high in range(1, rows + 1)]
+        high, wide = min(grids, key=lambda grid: abs(
+            grid[0] * grid[1] - keep_ratio * rows * columns))
+        return (high * self.step[0], wide * self.step[1]), 0
 
 
 def size_of(reducer: 'nn.Module', keep_ratio: float) -> LevelSize:
@@ -98,7 +121,9 @@ def read(path: Path) -> Optional[ModelSummary]:
             labels=tuple(map(str, found['labels'])), data_config=DataConfig(**config),
             num_patches=int(found['num_patches']), grid_size=(int(rows), int(columns)),
             sizes={float(ratio): LevelSize(int(keep), int(whole), tuple(map(int, counts)))
-                   for ratio, (keep, whole, counts) in found['sizes'].items()})
+                   for ratio, (keep, whole, counts) in found['sizes'].items()},
+            step=(int(found['step'][0]), int(found['step'][1])),
+            patch_sizes=tuple(map(int, found['patch_sizes'])))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

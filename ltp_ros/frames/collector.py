@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from ltp_ros.backends.protocol import Log
-from ltp_ros.classifier import Prediction
 from ltp_ros.files import plain, write_whole
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.pipeline import ProcessedFrame
+from ltp_ros.prediction import Prediction
 from ltp_ros.teaching.classes import NONE_NAME
 
 WHEN = ('never', 'unsure', 'unknown', 'changed')

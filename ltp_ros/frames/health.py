@@ -186,7 +186,7 @@ def floor_reason(config: Config, keep_ratio: float) -> str:
         config: in force.
         keep_ratio: the lowest that the tuner finds useful.
     """
-    ladder, bound = config.classifier.ladder, config.tuner.min_keep_ratio
+    ladder, bound = config.classifier.levels, config.tuner.min_keep_ratio
     below = [f'{level:g}' for level in ladder if level < keep_ratio]
     no_faster = [f'{level:g}' for level in ladder if bound - 1e-6 <= level < keep_ratio]
     if no_faster:

@@ -10,8 +10,8 @@ from typing import Optional, Tuple
 import cv2
 import numpy as np
 
-from ltp_ros.classifier import Prediction
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.prediction import Prediction
 from ltp_ros.region import Region, pixels_of
 
 MAX_WIDTH = 640  # pixels: the picture is for people, and publishing costs by the byte
@@ -52,17 +52,15 @@ def _kept_mask(shape: Tuple[int, int], keep_indices: np.ndarray, grid_size: Tupl
                          columns.clip(0, grid_size[1] - 1)[None]]
 
 
-def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
-         data_config: DataConfig, region: Optional[Region] = None) -> np.ndarray:
+def draw(rgb: np.ndarray, prediction: Prediction, region: Optional[Region] = None) -> np.ndarray:
     """Return a new (H, W, 3) uint8 RGB picture, at most `MAX_WIDTH` wide.
 
     Args:
         rgb: the image, (H, W, 3) uint8.
         prediction: its answer.
-        grid_size: rows and columns of the model's patches.
-        data_config: how the model cuts its input out of the region.
         region: the part of the image that was classified; None: the whole.
     """
+    data_config = prediction.data_config
     region, box = region or Region(0, 0, *rgb.shape[:2]), prediction.box
     if rgb.shape[1] > MAX_WIDTH:
         height = max(1, round(rgb.shape[0] * MAX_WIDTH / rgb.shape[1]))
@@ -70,7 +68,8 @@ def draw(rgb: np.ndarray, prediction: Prediction, grid_size: Tuple[int, int],
         box = box and box.scaled(region[2:], small[2:])
         region = small
         rgb = cv2.resize(rgb, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
-    mask = kept_mask(rgb.shape[:2], prediction.keep_indices, grid_size, data_config, region, box)
+    mask = kept_mask(rgb.shape[:2], prediction.keep_indices, prediction.grid_size,
+                     data_config, region, box)
     picture = np.where(mask[..., None], rgb, (rgb * DIMMED).astype(np.uint8))
     _frame_seen(picture, pixels_of(data_config.crop_box(*region[2:], box), *region[2:]
                                    ).moved(region))

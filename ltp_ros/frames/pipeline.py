@@ -3,12 +3,13 @@
 """The work on one frame: take, process, (publish,) finish. No ROS."""
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Any, Callable, Deque, Dict, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Deque, Dict, Optional, Sequence
 
 import numpy as np
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config, TunerConfig
+from ltp_ros.frames.beside import Beside, wanted
 from ltp_ros.frames.drops import FrameDropped, check_age
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.gaps import Gaps
@@ -17,12 +18,12 @@ from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault, PictureWatch
 from ltp_ros.frames.work import WorkInHand
 from ltp_ros.model.data_config import ImageSizeError
+from ltp_ros.prediction import Prediction
 from ltp_ros.region import Region, RegionError, region_of
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
 from ltp_ros.zoom.gaze import Gaze
 
-T = TypeVar('T')
 PUBLISH_WEIGHT = 0.1  # of the newest frame in the time that publishing typically takes
 
 
@@ -44,7 +45,7 @@ class Pipeline:
 
     For each frame: `take`, `process`, publish the prediction by whatever means, then `finish`,
     or `give_up` where it could not be published. Where the model hangs, another thread may
-    `abandon` the work and go on in place of the first.
+    `abandon` the work and go on in place of the first. What belongs to no stream: `beside`.
 
     Args:
         classifier: warmed up.
@@ -65,7 +66,8 @@ class Pipeline:
         self.stuck_s = 0.0  # for how long the watchdog has seen it, where that is too long
         self.trouble = ''  # a sentence, while the model fails or another than wanted runs
         self.costs = {cost.keep_ratio: cost for cost in costs}
-        self._decode = decode
+        self.decode = decode
+        self.beside = Beside(self)
         self.now_ns = now_ns
         self._num_finished = 0
         self._publish_ms = 0.0  # typically
@@ -102,7 +104,7 @@ class Pipeline:
     def lowest_keep_ratio(self) -> float:
         """The fewest tokens that the parameters allow."""
         config = self.config
-        return min(level for level in config.classifier.ladder
+        return min(level for level in config.classifier.levels
                    if config.tuner.min_keep_ratio <= level <= config.tuner.max_keep_ratio)
 
     def replace_classifier(self, classifier: Classifier, costs: Sequence[LevelCost]) -> None:
@@ -182,16 +184,18 @@ class Pipeline:
         if self._manual:
             self._controller.set_keep_ratio(self._manual.pop())
         try:
-            rgb = self._decode(frame.message)
+            rgb = self.decode(frame.message)
             region = region_of(config.input.roi, *rgb.shape[:2])
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
-            if not config.classifier.zoom:
+            zoom = config.classifier.zoom
+            if not classifier.may_zoom(zoom):
                 self._gazes.clear()  # switched on again, they begin with the scene of then
-            box = self._gazes[frame.topic].follow(seen) if config.classifier.zoom else None
+            box = self._gazes[frame.topic].follow(seen) if classifier.may_zoom(zoom) else None
             timer.mark('decode')
             keep_ratio = self._level_for(frame, timer, config)
             self.work.enter_model(frame)
+            box = box if classifier.zooms(keep_ratio, zoom) else None
             prediction = classifier.classify(seen, keep_ratio, box=box, **wanted(config))
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
@@ -245,59 +249,7 @@ class Pipeline:
         self.work.since_ns = None
         return latency
 
-    def classify(self, message: object, keep_ratio: float) -> Tuple[Prediction, PictureFault]:
-        """Classify an image beside the stream: it is neither counted, nor timed, nor tuned by.
-
-        Returns:
-            The prediction for the whole image, and the faults of the picture.
-
-        Raises:
-            ltp_ros.frames.encodings.ImageError: if the message is not an image.
-            ltp_ros.model.data_config.ImageSizeError: if it cannot be resized for the model.
-            Abandoned: if it was given up meanwhile.
-        """
-        def run() -> Tuple[Prediction, PictureFault]:
-            rgb = self._decode(message)
-            box = self.box(rgb)
-            self.work.enter_model(message)
-            return self.classifier.classify(rgb, keep_ratio, box=box, **wanted(self.config)), (
-                PictureWatch().judge(rgb, self.now_ns()))
-
-        return self._beside(message, run)
-
-    def box(self, rgb: np.ndarray) -> Optional[Region]:
-        """Return where to look in an image (H, W, 3) that belongs to no stream."""
-        return self.classifier.zoom.box(rgb) if self.config.classifier.zoom else None
-
-    def classify_part(self, rgb: np.ndarray, keep_ratio: float,
-                      box: Optional[Region]) -> Prediction:
-        """Classify what the model sees of an image (H, W, 3) in a box, beside the stream.
-
-        Raises:
-            RuntimeError, OSError, ValueError: as `Classifier.classify`.
-            Abandoned: if it was given up meanwhile.
-        """
-        def run() -> Prediction:
-            self.work.enter_model(rgb)
-            return self.classifier.classify(rgb, keep_ratio, box=box, **wanted(self.config))
-
-        return self._beside(rgb, run)
-
-    def _beside(self, work: object, run: Callable[[], T]) -> T:
-        self.work.begin(work)
-        try:
-            return run()
-        finally:
-            self.work.end(work)
-            self.work.since_ns = None
-
     def give_up(self, processed: ProcessedFrame, reason: str = 'inactive') -> None:
         """Count a frame that was not published, as where the node was deactivated meanwhile."""
         self.mailbox.mark_dropped(processed.frame, reason)
         self.work.since_ns = None
-
-
-def wanted(config: Config) -> Dict[str, Any]:
-    """Return what an answer is to hold now, as `Classifier.classify` takes it."""
-    return {name: getattr(config.classifier, name)
-            for name in ('top_k', 'score_threshold', 'unknown_threshold')}

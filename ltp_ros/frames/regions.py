@@ -3,8 +3,8 @@
 """Answers for the parts of a picture that lie apart, after the one for the picture."""
 from typing import List, NamedTuple
 
-from ltp_ros.classifier import Prediction
 from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
+from ltp_ros.prediction import Prediction
 
 
 class RegionAnswers(NamedTuple):
@@ -36,7 +36,7 @@ def answer_regions(pipeline: Pipeline, processed: ProcessedFrame) -> RegionAnswe
         if not _has_time(pipeline, processed):
             break
         try:
-            answers.append(pipeline.classify_part(rgb, prediction.keep_ratio, box))
+            answers.append(pipeline.beside.classify_part(rgb, prediction.keep_ratio, box))
         except (RuntimeError, OSError, MemoryError) as error:
             return RegionAnswers(answers, len(boxes), str(error) or type(error).__name__)
     return RegionAnswers(answers, len(boxes))

@@ -15,7 +15,9 @@ from ltp_ros.config import ClassifierConfig
 from ltp_ros.machine import hardware, power_mode
 from ltp_ros.model.card import model_name
 from ltp_ros.model.labels import names_shared, numbered_names
+from ltp_ros.settings import read_ladder
 from ltp_ros.tuner import ladder_profile
+from ltp_ros.tuner.ladder_file import Machine
 from ltp_ros.tuner.ladder_profile import ProfileError, Setup
 from ltp_ros.tuner.levels import LevelCost, costs_of, useless_levels
 
@@ -112,11 +114,12 @@ def level_costs(classifier: Classifier, log: Log, warn: Log,
     Raises:
         ClassifierError: if the profile cannot be read.
     """
-    costs = profiled(classifier, warn) or kept_costs(classifier)
+    costs = costs_in_ladder(classifier, warn) or profiled(classifier, warn) or (
+        classifier.kept_costs)
     if not costs:
         costs = time_ladder(classifier, log, progress)
         try:
-            classifier.keep_choice([dataclasses.astuple(cost) for cost in costs])
+            classifier.keep_choice(costs)
         except OSError as error:
             log(f'the choice of the backend cannot be kept ({error}); the next start makes it '
                 'again')
@@ -141,19 +144,36 @@ def profiled(classifier: Classifier, warn: Log) -> List[LevelCost]:
     if not config.profile:
         return []
     found = read_profile(config.profile)
-    clauses = ladder_profile.mismatches(found, setup_of(classifier), config.ladder)
+    clauses = ladder_profile.mismatches(found, setup_of(classifier), config.levels)
     if clauses:
         warn(f'profile {config.profile!r} does not fit: {"; ".join(clauses)}. Timing the ladder '
              'instead; run ltp_profile here')
         return []
-    return [cost for cost in found.costs if cost.keep_ratio in config.ladder]
+    return [cost for cost in found.costs if cost.keep_ratio in config.levels]
 
 
-def kept_costs(classifier: Classifier) -> List[LevelCost]:
-    """Return the costs of the ladder as an earlier start timed them; [] if it did not time all."""
-    kept = classifier.kept.levels if classifier.kept else ()
-    costs = [LevelCost(*level) for level in kept if level[0] in classifier.config.ladder]
-    return costs if len(costs) == len(classifier.config.ladder) else []
+def costs_in_ladder(classifier: Classifier, warn: Log) -> List[LevelCost]:
+    """Return the costs of the ladder by its file; [] if it has none, or they are not of here.
+
+    Args:
+        classifier: warmed up.
+        warn: called with the reason if the file was made elsewhere.
+    """
+    if not classifier.config.ladder:
+        return []
+    ladder, here = read_ladder(classifier.config.ladder), machine_of(classifier)
+    costs = ladder.costs_on(here)
+    if ladder.machine and not costs:
+        warn(f'ladder {classifier.config.ladder!r} was timed on {ladder.machine}, and this is '
+             f'{here}. Timing its levels instead; run ltp_profile here')
+    return costs
+
+
+def machine_of(classifier: Classifier) -> Machine:
+    """Return what the times of a ladder depend on here."""
+    device = str(classifier.device)
+    return Machine(device=classifier.device.type, hardware=hardware(device),
+                   power_mode=power_mode(), threads=classifier.num_threads)
 
 
 def read_profile(path: str) -> ladder_profile.Profile:

@@ -141,7 +141,7 @@ class Teacher:
         """
         rgb, features = _part(processed, session.region)
         # Its own region was looked at with the eyes of the stream; another is a picture by itself
-        box = processed.prediction.box if features else self._pipeline.box(rgb)
+        box = processed.prediction.box if features else self._pipeline.beside.box(rgb)
         session.asked += 1
         return self._spare_time(self._steps(session, processed, rgb, box, features))
 
@@ -222,7 +222,7 @@ class Teacher:
         for keep_ratio in self.classes.keep_ratios:
             if keep_ratio not in features:
                 yield costs[keep_ratio].p99_ms if keep_ratio in costs else 0.0
-                features[keep_ratio] = self._pipeline.classify_part(
+                features[keep_ratio] = self._pipeline.beside.classify_part(
                     rgb, keep_ratio, box).features
         self.classes.add(session.label, features)
         self.classes.ways.add(self._pipeline.config.classifier.zoom)

@@ -26,7 +26,7 @@ def model_name(model: str, checkpoint: str = '') -> str:
 
 
 def read_model_card(checkpoint: str) -> Dict[str, Any]:
-    """Return the .json beside a checkpoint (architecture, labels, data config); {} if none.
+    """Return the .json beside a checkpoint (architecture, labels, data config, base); {} if none.
 
     Raises:
         ModelError: if it is not a JSON object, or a value in it is of another type.

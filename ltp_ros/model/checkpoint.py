@@ -84,7 +84,10 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     if not tensors:
         raise ModelError(f'checkpoint {checkpoint!r} holds no weights, but '
                          f'{some_of(map(str, content))}; save the state dict as .safetensors')
-    return Checkpoint(checkpoint, _without_shared_prefix(tensors), read_model_card(checkpoint))
+    card = read_model_card(checkpoint)
+    if 'base' not in card:  # an adapted level may have tensors of the blocks alone
+        tensors = _without_shared_prefix(tensors)
+    return Checkpoint(checkpoint, tensors, card)
 
 
 def _content_of(path: Path) -> object:

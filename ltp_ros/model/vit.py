@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Create a Vision Transformer with timm and put the pruner in its slot."""
-from typing import Callable, Iterator, List, Mapping, Optional, Tuple
+"""Create a classifier with timm, of a Vision Transformer with the pruner in its slot."""
+from typing import Callable, Iterator, List, Mapping, Optional, Tuple, Union
 
 import timm
 import torch
@@ -17,10 +17,12 @@ from torch import nn
 
 from ltp_ros.config import METHODS
 from ltp_ros.files import is_control, short
+from ltp_ros.model import adapted, input_sizes
 from ltp_ros.model.card import ModelError, read_model_card, weights_of
 from ltp_ros.model.checkpoint import misfit, read_checkpoint
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.model.hub import Log
+from ltp_ros.model.input_sizes import Sides
 from ltp_ros.model.labels import names_in, names_of_timm, numbered_names, read_labels
 from ltp_ros.model.names import DEMO
 from ltp_ros.model.timm_models import create, outline, vit_demo
@@ -30,6 +32,7 @@ from ltp_ros.reduction.mixed import QuadMerger
 from ltp_ros.reduction.papr import PaPrPruner
 from ltp_ros.reduction.tome import TokenMerger
 
+WHOLE = ('resize', 'none')  # methods that take any classifier: they leave the tokens alone
 MULTI_LABEL = 'multi_label_classification'  # transformers' word in a card
 PAPR_CONV_NET = 'mobileone_s0'
 
@@ -40,23 +43,28 @@ def _go_on() -> None:
 
 def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: str = 'srb',
                alpha: float = 0.5, keep_ratio: float = 1.0, pretrained: bool = True,
-               input_size: int = 0, papr_checkpoint: str = '', any_head: bool = False,
+               input_size: Union[int, Sides] = 0, patch_size: int = 0,
+               papr_checkpoint: str = '', any_head: bool = False,
                judge: Callable[[VisionTransformer], None] = lambda outline: None,
                progress: Callable[[], None] = _go_on, log: Optional[Log] = None,
-               **model_args: object) -> VisionTransformer:
-    """Create a timm Vision Transformer in eval mode with a `TokenReducer` in `patch_drop`.
+               **model_args: object) -> nn.Module:
+    """Create a timm classifier in eval mode with a `TokenReducer` in `patch_drop`.
+
+    With the methods of WHOLE any will do; the others take Vision Transformers.
 
     Args:
         model: a timm model name, or 'demo' for the model inside this package.
         checkpoint: a .safetensors file, or a .pth that holds weights only. If a .json of the
             same name lies beside it (`ltp_train` writes one), that names the architecture and
-            `model` is not asked. 'demo': the packaged weights. Empty: timm's pretrained weights.
+            `model` is not asked; it may also name a base, see `adapted`. 'demo': the packaged
+            weights. Empty: timm's pretrained weights.
         method: one of METHODS.
         score: one of SCORES, for the method 'ltp'.
         alpha: weight of the spatial term in the score, LTP-ViT, eq. (4).
         keep_ratio: share of the patch tokens kept, (0, 1].
-        input_size: pixels a side, to which the positions are resampled; 0: the size that the
-            checkpoint was trained at, or the model's own.
+        input_size: pixels a side, or height and width, to which the positions are resampled; 0:
+            the size that the checkpoint was trained at, or the model's own.
+        patch_size: pixels a side of a patch, for a FlexiViT; 0: its own.
         papr_checkpoint: weights of the ConvNet of method 'papr'; empty: timm's.
         pretrained: with no checkpoint, whether to take timm's weights rather than random ones.
         any_head: whether also to take a model without classes, whose head is to be replaced.
@@ -74,14 +82,17 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
     checkpoint = weights_of(model, checkpoint)
     if model == DEMO:
         model = vit_demo.__name__
-    if input_size:
-        model_args['img_size'] = input_size
     weights = read_checkpoint(checkpoint) if checkpoint else None
     if weights:
         model = weights.card.get('architecture', model)
         model_args = {**weights.model_args, **model_args}
     # Whatever can be refused is refused before the weights, which may be a download of minutes
-    judged = outline(model, model_args, progress)
+    trained = judged = outline(model, model_args, progress)
+    sized = input_sizes.arguments(input_size, judged)
+    if sized:
+        model_args = {**model_args, **sized}
+        judged = outline(model, model_args, progress)
+    input_sizes.check(judged, model, input_sizes.both(input_size), patch_size)
     check_supported(judged, model, method)
     if not any_head:
         check_classes(judged, model, checkpoint)
@@ -90,18 +101,31 @@ def create_vit(model: str, checkpoint: str = '', *, method: str = 'ltp', score: 
         method == 'papr') else None
     vit = create(model, pretrained and not weights, model_args, progress, log)
     if weights:
-        _load(vit, weights.tensors, checkpoint)
+        _load(vit, adapted.whole(weights, progress, log), checkpoint)
         vit.pretrained_cfg = {**(getattr(vit, 'pretrained_cfg', None) or {}),
                               **weights.card.get('pretrained_cfg', {})}
+    input_sizes.resize(vit, input_size)
+    input_sizes.remember(vit, input_size)
+    input_sizes.strengthen_positions(vit, trained)
+    if patch_size:
+        input_sizes.set_patch_size(vit, patch_size)
+    if weights:
+        adapted.change(vit, weights)
+    if not isinstance(vit, VisionTransformer) and hasattr(vit, 'patch_drop'):
+        vit = input_sizes.Enclosed(vit)
     if method == 'ltp':
         attach_pruner(vit, alpha, keep_ratio, score)
     else:
         _attach_other(vit, method, keep_ratio, conv_net)
+    if weights:
+        adapted.fill_reducer(vit.patch_drop, weights)
     return vit.eval()
 
 
 def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp') -> None:
     """Raise ModelError, saying why, if `method` cannot reduce the tokens of `vit`."""
+    if method in WHOLE and not isinstance(vit, VisionTransformer):
+        return
     if not isinstance(vit, VisionTransformer):
         reason = f'it is a {type(vit).__name__}, not a timm VisionTransformer'
     elif 0 in vit.patch_embed.grid_size:
@@ -123,7 +147,7 @@ def check_supported(vit: nn.Module, name: str = 'the model', method: str = 'ltp'
         return
     raise ModelError(f'{name} cannot be pruned by {method.upper()}: {reason}. Choose a '
                      'VisionTransformer with learned or fixed absolute positions, such as '
-                     'vit_small_patch16_224')
+                     'vit_small_patch16_224, or the method resize, which takes any classifier')
 
 
 def check_classes(vit: nn.Module, model: str, checkpoint: str = '') -> None:
@@ -172,8 +196,8 @@ def _papr_conv_net(papr_checkpoint: str, pretrained: bool, progress: Callable[[]
 
 def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float,
                   conv_net: Optional[nn.Module]) -> None:
-    num_patches, prefix = vit.patch_embed.num_patches, vit.num_prefix_tokens
-    grid_size = tuple(vit.patch_embed.grid_size)
+    grid_size, prefix = input_sizes.grid_of(vit), getattr(vit, 'num_prefix_tokens', 0)
+    num_patches = grid_size[0] * grid_size[1]
     if method == 'mixed':
         vit.patch_drop = QuadMerger(_patch_positions(vit), grid_size, prefix, keep_ratio)
         vit.patch_drop.attach(vit.patch_embed)
@@ -188,7 +212,7 @@ def _attach_other(vit: VisionTransformer, method: str, keep_ratio: float,
         vit.patch_drop = TokenMerger(num_patches, prefix, len(vit.blocks),
                                      mlp.out_features / mlp.in_features, keep_ratio)
         vit.patch_drop.attach(vit.blocks)
-    elif method == 'none':
+    elif method in WHOLE:
         vit.patch_drop = TokenReducer(num_patches, prefix)
     else:
         raise ModelError(f'{method!r} is not a method; expected one of {", ".join(METHODS)}')
@@ -204,7 +228,7 @@ def data_config(vit: VisionTransformer, crop_mode: str = 'auto') -> DataConfig:
     config = resolve_model_data_config(vit)
     try:
         return DataConfig(
-            input_size=tuple(vit.patch_embed.img_size), mean=tuple(config['mean']),
+            input_size=input_sizes.sides_of(vit), mean=tuple(config['mean']),
             std=tuple(config['std']), interpolation=config['interpolation'],
             crop_pct=config['crop_pct'],
             crop_mode=config['crop_mode'] if crop_mode == 'auto' else crop_mode)

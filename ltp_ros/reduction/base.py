@@ -80,6 +80,11 @@ class TokenReducer(nn.Module):
         """The counts of the keep ratio set now."""
         return ()
 
+    @property
+    def one_level(self) -> bool:
+        """Whether all keep ratios are one, since no token is ever dropped."""
+        return type(self) is TokenReducer
+
     @contextmanager
     def counted(self, counts: Tuple[int, ...]) -> Iterator[None]:
         """Keep so many tokens, whatever the keep ratio: sizes that an export may leave open."""

@@ -9,9 +9,13 @@ before the first block, without training or a second network, with static shapes
 over LTP, and how it was found: docs/accuracy.md. Related: Ronen et al., "Vision Transformers with
 Mixed-Resolution Tokenization", CVPR Workshops 2023, who train a model for it.
 
+A model that was adapted to a level may have one layer more, as in Choudhury et al., "Accelerating
+Vision Transformers with Adaptive Patch Sizes" (2025): what the four tokens of a quad would have
+said is added to the one that replaces them.
+
 B images, N patches, Q = N / 4 quads, D channels.
 """
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +69,7 @@ class QuadMerger(PixelReader):
 
     coarse_pos_embed: torch.Tensor
     patches_of_quad: torch.Tensor
+    last_merged: torch.Tensor
 
     def __init__(self, patch_pos_embed: torch.Tensor, grid_size: Tuple[int, int],
                  num_prefix_tokens: int = 1, keep_ratio: float = 1.0):
@@ -75,6 +80,7 @@ class QuadMerger(PixelReader):
         self.register_buffer('coarse_pos_embed', POSITION_GAIN * positions, persistent=False)
         self.register_buffer('patches_of_quad', quads(indices, grid_size)[0, :, :, 0],
                              persistent=False)
+        self.fuse: Optional[nn.Linear] = None  # (4 D) -> D
         self._embed: Tuple[nn.Module, ...] = ()  # a tuple, lest it become a submodule
 
     @property
@@ -101,6 +107,17 @@ class QuadMerger(PixelReader):
         patch_embed.strict_img_size = False  # timm's word for: refuse any other size
         self._embed = (patch_embed,)
 
+    def add_fuse(self, weight: Optional[torch.Tensor] = None) -> None:
+        """Add to each merged token a linear map of the four that it replaces.
+
+        Args:
+            weight: (D, 4 D); None: zeros, with which the output is that without the layer.
+        """
+        channels = self.coarse_pos_embed.shape[1]
+        self.fuse = nn.Linear(4 * channels, channels, bias=False).to(self.coarse_pos_embed)
+        with torch.no_grad():
+            self.fuse.weight.copy_(torch.zeros(()) if weight is None else weight)
+
     def read(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the tokens (B, Q, D) of the image at half its resolution, without positions."""
         return self._embed[0].forward(F.avg_pool2d(pixels, 2))  # a call would come back here
@@ -109,7 +126,8 @@ class QuadMerger(PixelReader):
         """Merge quads of (B, P + N, D) with their positions added; return (B, P + K, D).
 
         With `trace` set, `last_keep_indices` holds the patches that stay tokens of their own, in
-        the order of these tokens, which come first.
+        the order of these tokens, which come first, and `last_merged` (B, n) the quads of the
+        tokens that follow.
         """
         if self.num_keep == self.num_patches:
             return super().forward(tokens)
@@ -129,4 +147,8 @@ class QuadMerger(PixelReader):
             self.last_keep_indices = (
                 self.patches_of_quad[in_full].flatten(1) if num_fine else
                 torch.zeros(len(tokens), 0, dtype=torch.int64, device=tokens.device))
-        return torch.cat([*parts, gather_tokens(coarse, merged)], dim=1)
+            self.last_merged = merged
+        replaced = gather_tokens(coarse, merged)
+        if self.fuse is not None:
+            replaced = replaced + self.fuse(gather_tokens(fine.flatten(2), merged))
+        return torch.cat([*parts, replaced], dim=1)

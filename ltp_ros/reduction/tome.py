@@ -150,9 +150,14 @@ class MergingBlock(nn.Module):
         self._merger = (merger,)  # a tuple: the merger is not a part of this module
         self._index = index
 
+    @property
+    def merger(self) -> TokenMerger:
+        """What merges its tokens."""
+        return self._merger[0]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the block's output for (B, T, D), with fewer tokens."""
-        merger = self._merger[0]
+        merger = self.merger
         attended, keys = attention(self.attn, self.norm1(x), merger.sizes)
         x = x + self.drop_path1(self.ls1(attended))
         num_merged = merger.schedule[self._index]
@@ -177,4 +182,5 @@ def attention(attn: nn.Module, x: torch.Tensor,
     else:
         similarity = (q * attn.scale) @ k.transpose(-2, -1)
         mixed = (similarity if bias is None else similarity + bias).softmax(dim=-1) @ v
-    return attn.proj(mixed.transpose(1, 2).flatten(2)), k.mean(dim=1)
+    mixed = mixed.transpose(1, 2).flatten(2)
+    return attn.proj(attn.norm(mixed) if hasattr(attn, 'norm') else mixed), k.mean(dim=1)

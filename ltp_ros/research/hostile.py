@@ -13,9 +13,9 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, 
 import cv2
 import numpy as np
 
-from ltp_ros.config import fields
 from ltp_ros.frames.decoding import CompressedImage, RawImage
 from ltp_ros.frames.encodings import LAYOUTS, SUPPORTED_ENCODINGS
+from ltp_ros.settings import fields
 
 EDGES = (0, 1, 2, 3, 255, 256, 32767, 32768, 65535, 65536, 2 ** 24, 2 ** 31 - 1, 2 ** 31,
          2 ** 32 - 1)

@@ -13,8 +13,9 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 import yaml
 from rclpy.utilities import remove_ros_args
 
-from ltp_ros.config import ConfigError, fields
 from ltp_ros.files import expand, read_text, short
+from ltp_ros.parameter import ConfigError
+from ltp_ros.settings import fields
 
 HELP = argparse.ArgumentParser(
     'ltp_classifier', formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -3,7 +3,7 @@
 """The cameras of an active node, listened to only on demand where it is `lazy`."""
 from typing import List
 
-from ltp_ros.config import ConfigError
+from ltp_ros.parameter import ConfigError
 from ltp_ros.ros.configured_node import ConfiguredNode
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.managed_node import STEADY

@@ -6,9 +6,9 @@ from typing import Any, Callable, Optional
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 
-from ltp_ros.config import check
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.managed_node import ManagedNode
+from ltp_ros.settings import check
 from ltp_ros.srv import Classify
 
 ALL_TOKENS = 1.0

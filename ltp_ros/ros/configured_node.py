@@ -6,9 +6,11 @@ from typing import Any, Collection, List
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
-from ltp_ros.config import ConfigError, Value, value_of
+from ltp_ros.config import Value
+from ltp_ros.parameter import ConfigError
 from ltp_ros.ros import parameters
 from ltp_ros.ros.managed_node import ManagedNode, undone
+from ltp_ros.settings import value_of
 
 
 class ConfiguredNode(ManagedNode):

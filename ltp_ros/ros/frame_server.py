@@ -148,7 +148,7 @@ class FrameServer:
         def work() -> Classification:
             return messages.from_prediction(
                 image.header, '', self.pipeline.classifier.model_name,
-                *self.pipeline.classify(image, keep_ratio))
+                *self.pipeline.beside.classify(image, keep_ratio))
 
         return self._worker.request(work)
 

@@ -11,13 +11,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from ltp_ros.classifier import Prediction
 from ltp_ros.frames import decoding as image
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.regions import RegionAnswers
 from ltp_ros.frames.status import Status
 from ltp_ros.msg import Classification, ClassificationArray, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
+from ltp_ros.prediction import Prediction
 from ltp_ros.region import NOTHING, Region
 
 try:  # not in the wheels
@@ -54,7 +54,8 @@ def from_prediction(header: Header, topic: str, model: str, prediction: Predicti
     """
     seen = prediction.seen.moved(region)
     return Classification(
-        header=header, image_topic=topic, model=model, labels=list(prediction.labels),
+        header=header, image_topic=topic, model=prediction.model or model,
+        labels=list(prediction.labels),
         class_ids=list(prediction.class_ids), scores=list(prediction.scores),
         keep_ratio=prediction.keep_ratio, tokens_kept=prediction.num_keep,
         tokens_total=prediction.num_patches, unknown=prediction.unknown, known=prediction.known,

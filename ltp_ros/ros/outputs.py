@@ -10,7 +10,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import Config, ConfigError
+from ltp_ros.config import Config
 from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.latency import FrameLatency
@@ -18,6 +18,7 @@ from ltp_ros.frames.pipeline import ProcessedFrame
 from ltp_ros.frames.regions import RegionAnswers
 from ltp_ros.msg import Classification, ClassificationArray, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
+from ltp_ros.parameter import ConfigError
 from ltp_ros.ros import images, messages
 from ltp_ros.ros.managed_node import THROTTLE, ManagedNode
 
@@ -40,7 +41,6 @@ class Outputs:
         self._node = node
         # Not the classifier, which may be replaced, and is to be forgotten then
         self._model_name = classifier.model_name
-        self._grid_size, self._data_config = classifier.grid_size, classifier.data_config
         self.config = config
 
         topics: Dict[str, str] = {}
@@ -135,8 +135,7 @@ class Outputs:
                 message, self.config.classifier.score_threshold))
 
     def _publish_debug_image(self, processed: ProcessedFrame) -> None:
-        picture = overlay.draw(processed.rgb, processed.prediction, self._grid_size,
-                               self._data_config, processed.region)
+        picture = overlay.draw(processed.rgb, processed.prediction, processed.region)
         self._debug_image.publish(images.from_pixels(processed.frame.message.header, picture))
 
     def _tell(self, error: Exception) -> None:

@@ -10,7 +10,9 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ltp_ros.config import Config, ConfigError, Value, fields, update, value_of
+from ltp_ros.config import Config, Value
+from ltp_ros.parameter import ConfigError
+from ltp_ros.settings import fields, update, value_of
 
 # Declared by rclpy itself, or read by it for every node.
 _NOT_OURS = ('use_sim_time', 'start_type_description_service')

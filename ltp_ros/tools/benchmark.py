@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ltp_ros.classifier import ClassifierError
-from ltp_ros.config import ConfigError
 from ltp_ros.images import ImageFileError
 from ltp_ros.model.card import ModelError
+from ltp_ros.parameter import ConfigError
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import PlotError
 from ltp_ros.tools.support.processes import ProcessError
@@ -34,7 +34,7 @@ from ltp_ros.tools.support.progress import shown
 # describes the measurement, PARENTS, add_arguments(parser), and run(args, bar), which shows its
 # progress in `bar` and returns an exit code, or None for 0
 COMMANDS = ('choose', 'deadline', 'tuner', 'overload', 'soak', 'fuzz', 'node', 'methods',
-            'teaching', 'zoom', 'gpu')
+            'teaching', 'scenes', 'zoom', 'gpu')
 
 
 def build_parser(command: str = '') -> argparse.ArgumentParser:

@@ -21,12 +21,13 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in the node, whose tim
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ltp_ros.config import METHODS, SCORES, ConfigError
+from ltp_ros.config import REDUCTIONS, SCORES
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError, Note
 from ltp_ros.model import vit
 from ltp_ros.model.card import model_name
 from ltp_ros.opening import ClassifierError
+from ltp_ros.parameter import ConfigError
 from ltp_ros.research.accuracy.answers import (
     AnswerFileError,
     Variant,
@@ -70,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
         'it is (sharp), or its mean colour (flat)')
     add('--zoom', action='store_true', help='evaluate each variant through the zoom too, as with '
         'the parameter zoom of the node; with --classes or --calibrate, through the zoom alone')
-    add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['ltp'],
+    add('--methods', nargs='+', choices=(*REDUCTIONS, 'all'), default=['ltp'],
         help='token reduction methods; the unpruned model is always included')
     add('--scores', nargs='+', choices=(*SCORES, 'all'), default=['srb'],
         help='token-ranking criteria of the ltp method')

@@ -34,10 +34,12 @@ from ltp_ros.backends.onnx import OnnxBackend
 from ltp_ros.backends.onnx_export import export_ladder, export_level
 from ltp_ros.backends.protocol import HOST, Backend
 from ltp_ros.classifier import Classifier, ClassifierError
-from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError
 from ltp_ros.model.card import ModelError
+from ltp_ros.parameter import ConfigError
+from ltp_ros.settings import check
 from ltp_ros.tools.support import int8
 from ltp_ros.tools.support.flags import add_ladder_flags, program_parser
 from ltp_ros.tools.support.frame_sources import panned_samples
@@ -63,6 +65,7 @@ class Comparison(TypedDict):
 class LevelRow(Comparison):
     """One exported level, compared with torch."""
 
+    input_size: int  # pixels, the longer side
     keep_ratio: float
     file: str
     mib: float
@@ -101,27 +104,41 @@ def export_levels(args: argparse.Namespace
     config.update(device='cpu', precision='float32', alpha=check('alpha', args.alpha),
                   keep_ratios=check('keep_ratios', args.keep_ratios))
     classifier = Classifier(ClassifierConfig(backend='eager', **config))
-    folder = Path(args.output) if args.output else choice.model_folder(
-        args.cache, classifier.model_name, classifier.model_hash, classifier.config.method,
-        classifier.config.score, classifier.config.alpha)
-    if folder is None:
-        raise ConfigError('there is no home folder for the files; give --output FOLDER, or '
-                          '--cache FOLDER for the onnx backend to find them in')
-    head = {'program': 'ltp_export', **provenance('cpu'), 'model': classifier.model_name,
-            'method': classifier.config.method, 'model_hash': classifier.model_hash,
-            'folder': str(folder)}
     pictures = int8.pictures_in(args.calibration, print) if args.int8 else []
-    if args.once and int8.was_done(classifier, folder, pictures):
-        return head, [], []
+    folders: List[str] = []
+    rows: List[LevelRow] = []
+    checked: List[int8.Row] = []
+    for each in classifier.model_configs:  # several, if they differ in the size of their input
+        model = Classifier(each)
+        folder = Path(args.output) if args.output else choice.model_folder(
+            args.cache, model.model_name, model.model_hash, each.method, each.score, each.alpha,
+            each.image_sides)
+        if folder is None:
+            raise ConfigError('there is no home folder for the files; give --output FOLDER, or '
+                              '--cache FOLDER for the onnx backend to find them in')
+        if args.output and len(classifier.model_configs) > 1:
+            folder = folder / '{}x{}'.format(*model.data_config.input_size)
+        folders.append(str(folder))
+        if not (args.once and int8.was_done(model, folder, pictures)):
+            _export_model(args, model, folder, pictures, rows, checked)
+    return {'program': 'ltp_export', **provenance('cpu'), 'model': classifier.model_name,
+            'method': classifier.config.method, 'model_hash': classifier.model_hash,
+            'folder': ', '.join(folders)}, rows, checked
+
+
+def _export_model(args: argparse.Namespace, classifier: Classifier, folder: Path,
+                  pictures: Sequence[np.ndarray], rows: List[LevelRow],
+                  checked: List[int8.Row]) -> None:
+    """Export the levels of one model, and append to `rows` and `checked`."""
     # As a node here reads them: TensorRT wants each size in a file of its own
     one_file = not (args.output or torch.cuda.is_available())
     if args.output:  # what is there may be of another model
         for each in [ladder_file(folder), *(level_file(folder, keep_ratio)
-                                            for keep_ratio in classifier.config.ladder)]:
+                                            for keep_ratio in classifier.config.levels)]:
             each.unlink(missing_ok=True)
-    rows = export_all(classifier, folder, one_file, args.quiet)
-    return head, rows, int8.make(classifier, folder, pictures, print, alone=not args.once
-                                 ) if args.int8 else []
+    rows += export_all(classifier, folder, one_file, args.quiet)
+    if args.int8:
+        checked += int8.make(classifier, folder, pictures, print, alone=not args.once)
 
 
 def export_all(classifier: Classifier, folder: Path, one_file: bool,
@@ -142,7 +159,7 @@ def export_all(classifier: Classifier, folder: Path, one_file: bool,
     images = [rgb for _, rgb in zip(range(NUM_FRAMES), frames())]
     rows: List[LevelRow] = []
     path = ladder_file(folder)
-    for keep_ratio in tracked(classifier.config.ladder, 'exporting', Progress(
+    for keep_ratio in tracked(classifier.config.levels, 'exporting', Progress(
             console=Console(stderr=True), disable=quiet)):
         if not onnx.one_file:
             path = level_file(folder, keep_ratio)
@@ -151,7 +168,8 @@ def export_all(classifier: Classifier, folder: Path, one_file: bool,
         elif not rows:
             cache.ensure(path, origin(int8=False),
                          functools.partial(export_ladder, eager.model), print)
-        rows.append({'keep_ratio': keep_ratio, 'file': str(path),
+        rows.append({'input_size': max(classifier.data_config.input_size),
+                     'keep_ratio': keep_ratio, 'file': str(path),
                      'mib': path.stat().st_size / 2 ** 20,
                      **compare(eager, onnx, images, keep_ratio)})
     return rows
@@ -177,10 +195,10 @@ def compare(eager: Backend, onnx: Backend, images: List[np.ndarray],
 def make_table(head: Mapping[str, str], rows: Sequence[LevelRow]) -> Table:
     """Return the exported levels as a table."""
     table = Table(title='{model}, {method}'.format(**head), caption=head['folder'])
-    for heading in ('keep ratio', 'MiB', 'largest difference', 'label', 'patches'):
+    for heading in ('pixels', 'keep ratio', 'MiB', 'largest difference', 'label', 'patches'):
         table.add_column(heading, justify='right')
     for row in rows:
-        table.add_row(f'{row["keep_ratio"]:g}', f'{row["mib"]:.1f}',
+        table.add_row(str(row['input_size']), f'{row["keep_ratio"]:g}', f'{row["mib"]:.1f}',
                       f'{row["max_difference"]:.1e}',
                       'same' if row['same_label'] else 'DIFFERENT',
                       'same' if row['same_patches'] else 'DIFFERENT')

@@ -31,13 +31,13 @@ from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ltp_ros.config import check
 from ltp_ros.files import expand
 from ltp_ros.images import ImageFileError, Note
 from ltp_ros.ros.images import from_pixels
 from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.transport import use_large_images
+from ltp_ros.settings import check
 from ltp_ros.tools.support.flags import number, positive_int, whole_number
 from ltp_ros.tools.support.frame_sources import SAMPLES, NamedImage, is_camera, open_source
 from ltp_ros.tools.support.telling import teller

@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`python -m ltp_ros.tools.parameter_table`: generate docs/parameters.md from the config."""
-from ltp_ros.config import fields
+from ltp_ros.settings import fields
 
 HEAD = """# Parameters of `/ltp/classifier`
 

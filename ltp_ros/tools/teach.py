@@ -17,8 +17,9 @@ from typing import Any, List, Optional
 
 from rich.console import Console
 
-from ltp_ros.config import ClassifierConfig, ConfigError
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import expand
+from ltp_ros.parameter import ConfigError
 from ltp_ros.tools.support.flags import (
     CLASSIFIER_FLAGS,
     add_ladder_flags,

@@ -44,7 +44,6 @@ class LevelTime:
     p50_ms: float
     p95_ms: float
     p99_ms: float
-    agreement: Optional[float] = None  # percent of images classified as without pruning
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _levels(entries: List[object]) -> Tuple[LevelTime, ...]:
         for name, number in numbers.items():
             if not 0 < number < math.inf or name == 'keep_ratio' and number > 1:
                 raise ProfileError(f'{name} {number} in levels is not allowed')
-        levels.append(LevelTime(agreement=entry.get('agreement'), **numbers))
+        levels.append(LevelTime(**numbers))
     ratios = [level.keep_ratio for level in levels]
     if ALL_TOKENS not in ratios or len(set(ratios)) < len(ratios):
         raise ProfileError(f'its levels {ratios} must hold 1.0, and none of them twice')

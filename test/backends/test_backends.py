@@ -406,7 +406,7 @@ def test_every_method_goes_down_its_ladder(method, monkeypatch, tmp_path):
     classifier = Classifier(ClassifierConfig(
         model='demo', device='cpu', backend='eager', precision='float32', method=method,
         cache=str(tmp_path)))
-    found = [classifier.classify(RGB, keep_ratio) for keep_ratio in classifier.config.ladder]
+    found = [classifier.classify(RGB, keep_ratio) for keep_ratio in classifier.config.levels]
     left = [prediction.num_keep for prediction in found]
     assert left == sorted(left, reverse=True) and left[0] == classifier.num_patches
     assert method == 'none' or left[-1] <= 0.25 * classifier.num_patches

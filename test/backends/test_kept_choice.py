@@ -13,6 +13,7 @@ from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.startup import prepare
 from ltp_ros.opening import choice_file
+from ltp_ros.tuner.levels import LevelCost
 
 
 def test_other_conditions_have_another_file(tmp_path):
@@ -86,11 +87,11 @@ def test_int8_that_was_chosen_while_the_ladder_was_timed_is_not_overwritten(conf
     classifier, _, _ = start(config)
     checked = Kept('onnx', 'int8', 'checked')
     kept_choice.write(classifier.choice_file, checked)
-    classifier.keep_choice([(1.0, 2.0, 3.0)])
+    classifier.keep_choice([LevelCost(1.0, 2.0, 3.0)])
     assert kept_choice.read(classifier.choice_file) == checked
     kept_choice.write(classifier.choice_file, Kept('onnx', 'float32'))  # which is nothing special
     for level in ((1.0, 2.0, 3.0), (1.0, 4.0, 5.0)):
-        classifier.keep_choice([level])
+        classifier.keep_choice([LevelCost(*level)])
         assert kept_choice.read(classifier.choice_file).levels == (level,)
 
 

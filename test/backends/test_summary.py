@@ -22,12 +22,13 @@ import json, sys
 import numpy as np
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
+from ltp_ros.tuner.levels import LevelCost
 told = []
 classifier = Classifier(ClassifierConfig(**json.loads(sys.argv[1])), told.append)
 rgb = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 classifier.warm_up()
-levels = [classifier.classify(rgb, ratio, 5) for ratio in classifier.config.ladder]
-classifier.keep_choice([(ratio, 2.0, 3.0) for ratio in classifier.config.ladder])
+levels = [classifier.classify(rgb, ratio, 5) for ratio in classifier.config.levels]
+classifier.keep_choice([LevelCost(ratio, 2.0, 3.0) for ratio in classifier.config.levels])
 print(json.dumps({
     'torch': 'torch' in sys.modules, 'told': told, 'backend': classifier.backend.name,
     'facts': [classifier.labels, classifier.model_name, classifier.model_hash,

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ltp_ros.config import ClassifierConfig, Config, update
+from ltp_ros.config import ClassifierConfig, Config
 from ltp_ros.frames import advice
+from ltp_ros.settings import update
 
 
 def told(monkeypatch, backend='eager', precision='float32', device='cpu', cores=4, onnx=True,

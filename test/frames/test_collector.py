@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 
-from ltp_ros.classifier import Prediction
 from ltp_ros.config import TunerConfig
 from ltp_ros.frames import background, collector
 from ltp_ros.frames.collector import (
@@ -28,6 +27,7 @@ from ltp_ros.frames.latency import StageTimer
 from ltp_ros.frames.mailbox import Frame
 from ltp_ros.frames.pipeline import ProcessedFrame
 from ltp_ros.images import decode_rgb
+from ltp_ros.prediction import Prediction
 from ltp_ros.region import Region
 
 TIMEOUT_S = 30.0

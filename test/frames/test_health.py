@@ -7,12 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from ltp_ros.config import Config, update
+from ltp_ros.config import Config
 from ltp_ros.frames.camera_health import CameraFeed
 from ltp_ros.frames.health import Health, floor_reason
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.status import Severity
+from ltp_ros.settings import update
 from ltp_ros.tuner.controller import Decision
 
 SECOND = 1_000_000_000

@@ -6,9 +6,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ltp_ros.classifier import Prediction
-from ltp_ros.frames.overlay import DIMMED, MAX_WIDTH, draw, kept_mask
+from ltp_ros.frames import overlay
+from ltp_ros.frames.overlay import DIMMED, MAX_WIDTH, kept_mask
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.prediction import Prediction
 from ltp_ros.region import Region
 
 GRID = (4, 4)
@@ -23,6 +24,11 @@ def config_of(crop_mode='center', crop_pct=1.0):
 def prediction_of(keep_indices=(), label='cat'):
     return Prediction((3,), (label,), (0.9,), 0.5, len(keep_indices), 16,
                       np.array(keep_indices, np.int64))
+
+
+def draw(rgb, prediction, grid_size, data_config, region=None):
+    return overlay.draw(rgb, dataclasses.replace(prediction, grid_size=grid_size,
+                                                 data_config=data_config), region)
 
 
 def random_picture(*size):

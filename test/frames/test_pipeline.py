@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from ltp_ros.classifier import Prediction
-from ltp_ros.config import Config, update
+from ltp_ros.config import Config
 from ltp_ros.frames.drops import Abandoned, FrameDropped
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import NS_PER_MS
@@ -15,6 +14,8 @@ from ltp_ros.frames.mailbox import DROP_REASONS, Frame, Mailbox
 from ltp_ros.frames.picture import PictureFault
 from ltp_ros.frames.pipeline import Pipeline
 from ltp_ros.model.data_config import ImageSizeError
+from ltp_ros.prediction import Prediction
+from ltp_ros.settings import update
 from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
@@ -48,6 +49,12 @@ class Bench:
         self.mailbox.put(Frame('image', 'message', int(receive_ms * NS_PER_MS), age_ms,
                                simulated))
         return self.pipeline.process(self.pipeline.take())
+
+    def may_zoom(self, wanted):
+        return wanted
+
+    def zooms(self, keep_ratio, wanted):
+        return wanted
 
     def decode(self, message):
         self._work('decode', message)
@@ -188,7 +195,7 @@ def test_a_new_config_holds_from_the_next_frame_on():
 def test_a_dark_picture_is_answered_and_told():
     bench = Bench()
     assert bench.process().faults == 0
-    bench.pipeline._decode = lambda message: np.zeros_like(RGB)
+    bench.pipeline.decode = lambda message: np.zeros_like(RGB)
     bench.classify = lambda *_, **__: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
     assert bench.process().faults == PictureFault.UNDEREXPOSED
 
@@ -199,7 +206,7 @@ def test_the_part_that_is_classified_is_what_is_judged(roi, faults):
     bench = Bench(roi=roi)
     half_dark = RGB.copy()
     half_dark[:, :3] = 0
-    bench.pipeline._decode = lambda message: half_dark
+    bench.pipeline.decode = lambda message: half_dark
     bench.classify = lambda *_, **__: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
     assert bench.process().faults == faults
 
@@ -258,14 +265,14 @@ def test_the_lowest_keep_ratio_is_that_of_the_ladder_in_the_bounds():
 def test_an_image_beside_the_stream_is_answered_and_leaves_no_trace():
     bench = Bench(keep_ratio=1.0, top_k=2, score_threshold=0.1)
     before = bench.pipeline.keep_ratio
-    prediction, faults = bench.pipeline.classify('one message', 0.25)
+    prediction, faults = bench.pipeline.beside.classify('one message', 0.25)
     assert bench.calls == [('decode', 'one message'), ('classify', 0.25, 2, 0.1)]
     assert prediction.labels == ('cat',) and faults == 0
     assert bench.pipeline.keep_ratio == before
     assert not (bench.mailbox.published or bench.mailbox.dropped or bench.mailbox.received)
-    bench.pipeline._decode = lambda message: np.zeros_like(RGB)
+    bench.pipeline.decode = lambda message: np.zeros_like(RGB)
     bench.classify = lambda *_, **__: Prediction((3,), ('cat',), (0.9,), 1.0, 8, 16, np.arange(8))
-    assert bench.pipeline.classify('dark', 0.25)[1] == PictureFault.UNDEREXPOSED
+    assert bench.pipeline.beside.classify('dark', 0.25)[1] == PictureFault.UNDEREXPOSED
     assert bench.run().frame_index == 0
 
 
@@ -277,7 +284,7 @@ def test_a_change_while_a_frame_is_in_work_does_not_touch_that_frame():
         bench.pipeline.config = update(bench.pipeline.config, {'top_k': 1})
         return decode(message)
 
-    bench.pipeline._decode = decode_while_the_config_changes
+    bench.pipeline.decode = decode_while_the_config_changes
     bench.run()
     assert bench.calls[1][2] == 5
 
@@ -325,7 +332,7 @@ def test_the_frame_in_work_tells_since_when():
     bench = Bench()
     seen = []
     decode = bench.decode
-    bench.pipeline._decode = lambda message: seen.append(
+    bench.pipeline.decode = lambda message: seen.append(
         bench.pipeline.busy_since_ns) or decode(message)
     bench.run()
     assert seen == [100 * NS_PER_MS] and bench.pipeline.busy_since_ns is None
@@ -391,7 +398,7 @@ def test_the_watchdog_gives_up_what_it_has_seen_in_the_model_alone(stage, later_
 
 def test_a_thread_that_was_given_up_does_not_touch_the_next_classifier():
     bench, other = Bench(), Bench()
-    bench.pipeline._decode = lambda message: (
+    bench.pipeline.decode = lambda message: (
         bench.pipeline.abandon(), bench.pipeline.replace_classifier(other, COSTS)) and RGB
     with pytest.raises(Abandoned):
         bench.process()
@@ -400,9 +407,9 @@ def test_a_thread_that_was_given_up_does_not_touch_the_next_classifier():
 
 def test_a_picture_beside_the_stream_is_given_up_without_being_counted():
     bench = Bench()
-    bench.pipeline._decode = lambda message: bench.pipeline.abandon() and RGB
+    bench.pipeline.decode = lambda message: bench.pipeline.abandon() and RGB
     with pytest.raises(Abandoned):
-        bench.pipeline.classify('message', 1.0)
+        bench.pipeline.beside.classify('message', 1.0)
     assert not bench.mailbox.dropped and bench.pipeline.busy_since_ns is None
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from zoom_scenes import config_of, ground, put, thing
 
-from ltp_ros.classifier import Prediction
-from ltp_ros.config import Config, update
+from ltp_ros.config import Config
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import Pipeline
 from ltp_ros.frames.regions import answer_regions
+from ltp_ros.prediction import Prediction
+from ltp_ros.settings import update
 from ltp_ros.tuner.levels import LevelCost
 from ltp_ros.zoom.gaze import Zoom
 
@@ -31,6 +32,12 @@ class Bench:
             self, [LevelCost(1.0, 10.0, 11.0)], self.mailbox, lambda message: self.rgb,
             lambda: int(self.now_ms * NS_PER_MS),
             update(Config(), {'method': 'none', 'zoom_boxes': 5, **changes}))
+
+    def may_zoom(self, wanted):
+        return wanted
+
+    def zooms(self, keep_ratio, wanted):
+        return wanted
 
     def classify(self, rgb, keep_ratio, box=None, **wanted):
         self.boxes.append(box)

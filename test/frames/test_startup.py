@@ -127,13 +127,13 @@ class Timed:
     """A classifier whose every run takes what `time_ms(run, keep_ratio)` says; no clock."""
 
     def __init__(self, time_ms):
-        self.config = SimpleNamespace(profile='', ladder=tuple(TRUTH_MS))
-        self.rounds, self.kept = 0, None
+        self.config = SimpleNamespace(profile='', ladder='', levels=tuple(TRUTH_MS))
+        self.rounds, self.kept_costs = 0, []
         self._time_ms = time_ms
         self._runs = itertools.count()
 
     def time_levels(self, num_rounds, progress):
-        times_ms = {ratio: [] for ratio in self.config.ladder}
+        times_ms = {ratio: [] for ratio in self.config.levels}
         for _ in range(num_rounds):
             for ratio, times in times_ms.items():
                 times.append(self._time_ms(next(self._runs), ratio))

@@ -53,6 +53,10 @@ class Bench:
                                lambda label, processed, rgb: self.kept.append(
                                    (label, processed.frame.message, rgb.shape[:2])))
 
+    @property
+    def beside(self):
+        return self
+
     def box(self, rgb):
         return Region(0, 0, *rgb.shape[:2])
 

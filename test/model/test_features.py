@@ -29,15 +29,31 @@ def test_every_way_to_pool_has_features_and_the_logits_stay_as_they_were(args, s
     torch.testing.assert_close(parts, torch.ones_like(parts))
 
 
-def test_beside_the_class_token_stands_the_mean_of_the_patches_that_are_left():
-    model = vit.create_vit('deit_tiny_distilled_patch16_224', pretrained=False, keep_ratio=0.25)
+@pytest.mark.parametrize('method', ['ltp', 'tome'])
+def test_beside_the_class_token_stands_the_mean_of_the_patches_that_the_last_attention_reads(
+        method):
+    model = vit.create_vit('deit_tiny_distilled_patch16_224', pretrained=False, keep_ratio=0.25,
+                           method=method, depth=3)
     with torch.inference_mode():
         pixels = torch.randn(1, 3, 224, 224)
         _, features = logits_and_features(model, pixels)
-        tokens = model.forward_features(pixels)
-    assert tokens.shape[1] == 2 + 49  # the distillation token is not a patch
-    mean = tokens[0, 2:].mean(dim=0)
+        tokens = model.patch_drop(model._pos_embed(model.patch_embed(pixels)))
+        tokens = model.blocks[-1].norm1(model.blocks[:-1](tokens))
+        read = model.forward_head(model.forward_features(pixels), pre_logits=True)[0]
+    mean = tokens[0, 2:].mean(dim=0)  # the distillation token is not a patch
     torch.testing.assert_close(features[0, 192:], mean / mean.norm())
+    torch.testing.assert_close(features[0, :192], read / read.norm())
+    assert not model.blocks[-1].norm1._forward_hooks
+
+
+def test_a_last_block_of_another_kind_has_the_patches_behind_it_for_features():
+    torch.manual_seed(0)
+    model = timm.create_model('vit_small_patch16_18x2_224', num_classes=3, depth=2).eval()
+    pixels = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        _, features = logits_and_features(model, pixels)
+        mean = model.forward_features(pixels)[0, 1:].mean(dim=0)
+    torch.testing.assert_close(features[0, 384:], mean / mean.norm())
 
 
 @pytest.mark.parametrize('name', ['vit_tiny_patch16_224', 'deit_tiny_distilled_patch16_224',

@@ -171,3 +171,61 @@ def test_an_embedding_that_takes_one_size_only_is_refused():
     from ltp_ros.model.vit import check_supported
     with pytest.raises(ModelError, match='takes no smaller images'):
         check_supported(model, method='mixed')
+
+
+def fused(keep_ratio=0.5, weight=None):
+    model = vit(keep_ratio)
+    model.patch_drop.add_fuse(weight)
+    return model
+
+
+@pytest.mark.parametrize('keep_ratio', [0.2, 0.25, 0.5])
+def test_a_layer_of_zeros_changes_nothing(keep_ratio):
+    pixels = torch.randn(2, 3, 64, 64)
+    model, plain = fused(keep_ratio), vit(keep_ratio)
+    plain.load_state_dict(model.state_dict(), strict=False)
+    plain.patch_drop.coarse_pos_embed.copy_(model.patch_drop.coarse_pos_embed)
+    with torch.no_grad():
+        assert torch.equal(model(pixels), plain(pixels))
+
+
+def test_the_layer_adds_a_map_of_the_four_to_the_token_that_replaces_them():
+    pixels, weight = torch.randn(1, 3, 64, 64), torch.randn(32, 128)
+    model = fused(0.25, torch.zeros(32, 128))
+    model.patch_drop.trace = True
+    before = tokens_into_blocks(model, pixels)
+    model.patch_drop.add_fuse(weight)
+    added = (tokens_into_blocks(model, pixels) - before)[0, 1:]
+    with torch.no_grad():
+        fine = model.patch_embed(pixels) + model.pos_embed[:, 1:]
+    for token, quad in zip(added, model.patch_drop.last_merged[0]):
+        four = fine[0, model.patch_drop.patches_of_quad[quad]]
+        torch.testing.assert_close(token, weight @ four.flatten(), rtol=1e-3, atol=1e-3)
+
+
+def test_without_it_there_is_nothing_more_in_the_state_dict():
+    assert set(fused().state_dict()) - set(vit().state_dict()) == {'patch_drop.fuse.weight'}
+
+
+def test_the_layer_follows_the_model_in_a_copy():
+    model = copy.deepcopy(fused(0.5, torch.randn(32, 128))).half()
+    assert model.patch_drop.fuse.weight.dtype == torch.float16
+
+
+@pytest.mark.parametrize('whole_ladder', [False, True])
+def test_the_layer_is_exported(tmp_path, whole_ladder):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    from ltp_ros.backends.onnx_export import export_ladder, export_level
+    model, pixels = fused(0.5, 0.1 * torch.randn(32, 128)), torch.randn(1, 3, 64, 64)
+    if whole_ladder:
+        export_ladder(model, tmp_path / 'level.onnx')
+    else:
+        export_level(model, 0.5, tmp_path / 'level.onnx')
+    session = onnxruntime.InferenceSession(str(tmp_path / 'level.onnx'))
+    given = {'pixels': pixels.numpy(), **{
+        f'slot_{index}': torch.zeros(count).numpy() for index, count in enumerate(
+            model.patch_drop.counts if whole_ladder else ())}}
+    with torch.no_grad():
+        expected = model(pixels).softmax(dim=-1).sort(descending=True).values
+    torch.testing.assert_close(torch.from_numpy(session.run(['scores'], given)[0]), expected,
+                               rtol=1e-3, atol=1e-4)

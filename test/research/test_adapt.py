@@ -3,6 +3,7 @@
 """`ltp_adapt`: what it learns, when it ends, and what it writes."""
 import copy
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,20 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ltp_ros.model.preprocessing import Preprocessor
 from ltp_ros.model.vit import create_vit, data_config
 from ltp_ros.research.accuracy.answers import Variant
 from ltp_ros.research.datasets import DatasetError
-from ltp_ros.research.training.adaptation import (
-    Adapter,
-    ModelOutput,
-    Recipe,
-    answer,
-    cosine,
-    cut_mix,
-    distance,
-    gains,
-)
+from ltp_ros.research.training.adaptation import Adapter, Recipe, Seer, cosine, cut_mix
+from ltp_ros.research.training.distances import ModelOutput, answer, beside, distance
+from ltp_ros.research.training.gains import gains
 from ltp_ros.tools.adapt import main
 
 LADDER = [Variant('ltp', 1.0, 'srb', 0.5), Variant('ltp', 0.3, 'srb', 0.5)]
@@ -38,12 +31,19 @@ def pixels():
         for _ in range(32)]))
 
 
-def adapter(pixels, method='ltp', **recipe):
+def seer(method='none', size=0):
+    """Return the model inside the package, which takes images of 32 pixels unless told."""
+    model = create_vit('demo', method=method, input_size=size)
+    return Seer(model, data_config(model), torch.device('cpu'))
+
+
+def adapter(pixels, method='ltp', size=0, ratios=(1.0, 0.3), trained='all', fuse=False, **recipe):
     """Return an adapter of the model inside the package."""
-    model = create_vit('demo', method=method)
-    ladder = [Variant(method, each.keep_ratio) for each in LADDER]
-    return Adapter(model, ladder, Preprocessor(data_config(model)), pixels[:24], pixels[24:],
-                   Recipe(**{'batch': 8, **recipe}))
+    student = seer(method, size)
+    if fuse:
+        student.vit.patch_drop.add_fuse()
+    return Adapter(student, seer(), [Variant(method, ratio) for ratio in ratios], pixels[:24],
+                   pixels[24:], Recipe(**{'batch': 8, **recipe}), trained=trained)
 
 
 def test_the_distance_is_nothing_to_itself_and_something_to_others():
@@ -62,13 +62,17 @@ def test_logits_and_features_are_those_of_the_model(small_model):
     assert (found.features.shape, found.tokens.shape) == ((2, 48), (2, 17, 48))
 
 
-@pytest.mark.parametrize('method', ['ltp', 'mixed'])
-def test_the_pruned_model_comes_nearer_to_its_unpruned_self(method, pixels):
-    learner = adapter(pixels, method)
+@pytest.mark.parametrize('method, level', [
+    ('ltp', {}), ('mixed', {}), ('mixed', {'ratios': [0.3], 'fuse': True}),
+    ('none', {'size': 24, 'ratios': [1.0]}), ('ltp', {'size': 48, 'ratios': [0.49]}),
+    ('ltp', {'trained': 'norms', 'lr': 1e-3})])
+def test_the_model_comes_nearer_to_the_original(method, level, pixels):
+    learner = adapter(pixels, method, **level)
+    learner._held = pixels[:24]  # a few noise images say nothing of others
     before = learner.held_distance()
     for step in range(20):
         learner.train_step(step / 20)
-    assert learner.held_distance() < 0.9 * before
+    assert learner.held_distance() < 0.95 * before
 
 
 def test_a_model_whose_tokens_are_merged_can_learn_too(pixels):
@@ -78,16 +82,48 @@ def test_a_model_whose_tokens_are_merged_can_learn_too(pixels):
 
 def test_the_teacher_and_the_positions_stay_as_they_are(pixels):
     learner = adapter(pixels)
-    teacher = copy.deepcopy(learner.teacher.state_dict())
+    teacher = copy.deepcopy(learner.teacher.vit.state_dict())
     start = copy.deepcopy(learner.vit.state_dict())
     for _ in range(3):
         learner.train_step(0.5)
     assert all(torch.equal(value, teacher[name])
-               for name, value in learner.teacher.state_dict().items())
+               for name, value in learner.teacher.vit.state_dict().items())
     moved = {name for name, value in learner.vit.state_dict().items()
              if not torch.equal(value, start[name])}
     assert 'blocks.0.attn.qkv.weight' in moved and 'head.weight' in moved
     assert 'pos_embed' not in moved
+
+
+def test_norms_and_biases_alone_can_be_trained(pixels):
+    learner = adapter(pixels, 'mixed', ratios=[0.3], trained='norms', fuse=True)
+    start = copy.deepcopy(learner.vit.state_dict())
+    learner.train_step(0.5)
+    moved = {name for name, value in learner.vit.state_dict().items()
+             if not torch.equal(value, start[name])}
+    assert {'norm.weight', 'blocks.0.attn.qkv.bias', 'patch_drop.fuse.weight'} <= moved
+    assert moved <= set(learner.learning)
+    assert all(start[name].ndim < 2 for name in moved - {'patch_drop.fuse.weight'})
+
+
+def test_patches_are_compared_where_they_are():
+    patches = torch.arange(16.0).view(1, 16, 1)
+    model = create_vit('demo', method='mixed', keep_ratio=0.4)
+    reducer = model.patch_drop
+    reducer.num_patches, reducer.grid_size = 16, (4, 4)
+    reducer.last_keep_indices = torch.tensor([[2, 3, 6, 7]])
+    reducer.last_merged = torch.tensor([[3, 0]])
+    assert beside(patches, (4, 4), reducer, (4, 4)).flatten().tolist() == [
+        2, 3, 6, 7, (10 + 11 + 14 + 15) / 4, (0 + 1 + 4 + 5) / 4]
+
+
+def test_of_another_grid_the_patches_are_resampled():
+    smooth = torch.arange(8.0).view(1, 8, 1, 1).expand(1, 8, 8, 1).reshape(1, 64, 1)
+    model = create_vit('demo', method='none', input_size=16)
+    model.patch_drop.trace = True
+    model.patch_drop(torch.zeros(1, 17, 1))
+    found = beside(smooth, (8, 8), model.patch_drop, (4, 4)).view(4, 4)
+    torch.testing.assert_close(found[:, 0], found[:, 3])
+    torch.testing.assert_close(found[1:3, 0], torch.tensor([2.5, 4.5]))
 
 
 def test_the_same_seed_takes_the_same_steps(pixels):
@@ -118,7 +154,9 @@ def test_gains_are_counted_level_by_level_against_the_model_as_it_was(small_mode
     images = torch.randn(5, 3, 64, 64)
     with torch.no_grad():
         best = before(images).argmax(dim=1)
-    rows = gains(before, after, LADDER, [images[:3], images[3:]], labels=torch.tensor([3] * 5))
+    teacher = create_vit('', small_model, method='none')
+    rows = gains(teacher, before, after, LADDER, [(some, some) for some in images.split(3)],
+                 labels=torch.tensor([3] * 5))
     assert [row['keep_ratio'] for row in rows] == [1.0, 0.3]
     assert rows[0]['agreement_before'] == 100.0
     assert rows[0]['agreement_after'] == pytest.approx(100 * float((best == 3).float().mean()))
@@ -172,6 +210,41 @@ def test_it_writes_a_checkpoint_that_the_classifier_loads(folder, small_model, t
     assert set(load_file(str(output))) == set(load_file(small_model))
 
 
+def run(folder, checkpoint, output, *flags):
+    """Adapt for four steps; return the card."""
+    assert main([str(folder), '--checkpoint', checkpoint, '--device', 'cpu', '--quiet', '--batch',
+                 '4', '--steps', '4', '--lr', '0.01', '--output', str(output), *flags]) == 0
+    return json.loads(output.with_suffix('.json').read_text())
+
+
+@pytest.mark.parametrize('train', ['all', 'norms'])
+@pytest.mark.parametrize('flags, level', [
+    (['--method', 'mixed', '--keep-ratio', '0.4'], ('mixed', 0.4, 64)),
+    (['--method', 'none', '--input-size', '48'], ('none', 1.0, 48)),
+    (['--method', 'ltp', '--keep-ratio', '0.49', '--input-size', '96'], ('ltp', 0.49, 96))])
+def test_a_level_is_a_checkpoint_beside_its_untouched_original(
+        flags, level, train, folder, small_model, tmp_path, capsys, monkeypatch):
+    adapters = []
+    monkeypatch.setattr('ltp_ros.tools.adapt.Adapter',
+                        lambda *args: adapters.append(Adapter(*args)) or adapters[0])
+    original = Path(small_model).read_bytes()
+    card = run(folder, small_model, tmp_path / 'level.safetensors', *flags, '--train', train)
+    method, keep_ratio, size = level
+    assert (card['method'], card['keep_ratio'], card['input_size']) == level
+    assert ('base' in card) == (train == 'norms')
+    assert Path(small_model).read_bytes() == original
+    assert f'keep_ratio: {keep_ratio:g}, input_size: {size}' in capsys.readouterr().out
+    loaded = create_vit('', str(tmp_path / 'level.safetensors'), method=method,
+                        keep_ratio=keep_ratio)
+    trained = adapters[0].vit.state_dict()
+    assert set(loaded.state_dict()) == set(trained)
+    assert all(torch.equal(value, trained[name]) for name, value in loaded.state_dict().items())
+    assert (method == 'mixed') == any('fuse' in name for name in trained)
+    if train == 'norms':
+        sizes = [(tmp_path / name).stat().st_size for name in ('level.safetensors', small_model)]
+        assert sizes[0] < sizes[1] / 2
+
+
 def test_it_ends_when_the_minutes_are_over(folder, small_model, tmp_path):
     assert main([str(folder), '--checkpoint', small_model, '--device', 'cpu', '--quiet',
                  '--minutes', '0.001', '--batch', '4', '--output',
@@ -181,13 +254,22 @@ def test_it_ends_when_the_minutes_are_over(folder, small_model, tmp_path):
 
 @pytest.mark.parametrize('flags, named', [
     (['--output', 'model.pth'], 'model.pth'), (['--keep-ratios', '0'], 'keep_ratios'),
-    (['--hold-out', '1'], 'hold-out'), (['--checkpoint', 'nowhere.pth'], 'nowhere.pth'),
+    (['--hold-out', '1'], 'hold-out'), (['--method', 'none'], 'nothing to adapt to'),
+    (['--method', 'none', '--keep-ratio', '0.5'], 'keep-ratio 0.5'),
+    (['--checkpoint', 'nowhere.pth'], 'nowhere.pth'),
     (['--output', 'nowhere/a.safetensors'], 'nowhere'),
     (['--output', 'a.safetensors', '--json', 'a.json'], 'a.json')])
 def test_what_is_not_allowed_is_named(flags, named, folder, small_model, capsys):
     assert main([str(folder), '--checkpoint', small_model, '--device', 'cpu', '--quiet',
                  *flags]) == 2
     assert named in capsys.readouterr().err
+
+
+def test_the_original_is_not_overwritten(folder, small_model, capsys):
+    before = Path(small_model).read_bytes()
+    assert main([str(folder), '--checkpoint', small_model, '--output', small_model]) == 2
+    assert 'is the original' in ' '.join(capsys.readouterr().err.split())
+    assert Path(small_model).read_bytes() == before
 
 
 def test_too_few_images_are_refused_with_their_number(folder, small_model, capsys):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
-from ltp_ros.config import Config, update
+from ltp_ros.config import Config
 from ltp_ros.research.benchmarks.choice import Choice, Way, recommended
+from ltp_ros.settings import update
 from ltp_ros.tools.benchmark import main
 
 LTP, MIXED = Way('ltp', 'onnx', 'int8'), Way('mixed', 'onnx', 'int8')

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from ltp_ros.config import METHODS
+from ltp_ros.config import REDUCTIONS
 from ltp_ros.model.vit import create_vit
 from ltp_ros.research.benchmarks import methods
 from ltp_ros.research.benchmarks.figures import new_figure
@@ -29,7 +29,7 @@ PIXELS = torch.zeros(1, 3, 224, 224)
 
 def make_models(name='vit_tiny_patch16_224', **model_args):
     return {method: create_vit(name, pretrained=False, method=method, **model_args)
-            for method in METHODS}
+            for method in REDUCTIONS}
 
 
 @pytest.fixture(scope='module')
@@ -67,7 +67,7 @@ def test_peers_run_at_the_same_ratio_and_at_the_same_work(tiny):
     target = next(contender.gmacs for contender in contenders if contender.method == LTP)
     by_setting = {setting: {each.method: each for each in contenders if each.setting == setting}
                   for setting in (SAME_RATIO, SAME_GMACS)}
-    assert set(by_setting[SAME_RATIO]) == set(METHODS)
+    assert set(by_setting[SAME_RATIO]) == set(REDUCTIONS)
     assert set(by_setting[SAME_GMACS]) == {'mixed', 'papr', 'tome'}
     for contender in by_setting[SAME_GMACS].values():
         assert contender.gmacs == pytest.approx(target, rel=0.02)
@@ -120,7 +120,7 @@ def test_the_pruning_step_alone_makes_the_tokens_that_the_model_goes_on_with(tin
         assert torch.equal(found, seen[-1])
 
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', REDUCTIONS)
 def test_every_method_runs_in_every_backend(tiny, method, tmp_path):
     pytest.importorskip('onnxruntime')
     pixels = torch.randn(2, 3, 224, 224)
@@ -150,7 +150,7 @@ def test_program_writes_a_row_for_every_method_and_batch(tmp_path, capsys, monke
                  '1', '--run', 'eager:float32', '--device', 'cpu', '--quiet', '--json', 'r.json',
                  '--plot', 'p.png']) == 0
     result = json.loads((tmp_path / 'r.json').read_text())
-    assert len(result['rows']) == 2 * (len(METHODS) + 3)  # three others at equal GMACs too
+    assert len(result['rows']) == 2 * (len(REDUCTIONS) + 3)  # three others at equal GMACs too
     for row in result['rows']:
         assert row['n'] >= 5 and 0 < row['p50_ms'] <= row['p95_ms'] <= row['p99_ms']
         assert (row['prune_ms'] is None) == (row['method'] == NO_REDUCTION)
@@ -164,10 +164,10 @@ def test_one_batch_size_is_drawn_as_bars(tmp_path):
     pytest.importorskip('matplotlib')
     rows = [{'backend': 'eager', 'precision': 'float32', 'method': method, 'setting': SAME_RATIO,
              'batch': 1, 'keep_ratio': 0.5, 'p50_ms': 5.0, 'prune_ms': None, 'peak_mib': 2.0}
-            for method in METHODS]
+            for method in REDUCTIONS]
     figure = new_figure(str(tmp_path / 'p.png'), 12, 4)
     draw(figure, {'model': 'm', 'hardware': 'h', 'rows': rows})
-    assert [len(axes.patches) for axes in figure.axes] == [len(METHODS), 0, len(METHODS)]
+    assert [len(axes.patches) for axes in figure.axes] == [len(REDUCTIONS), 0, len(REDUCTIONS)]
     figure.savefig(str(tmp_path / 'p.png'))
 
 

@@ -286,7 +286,7 @@ def test_int8_counts_what_the_node_would_answer(pictures, folder, model, tmp_pat
         checkpoint=model, device='cpu', backend='onnx', precision='int8', cache=str(tmp_path),
         keep_ratios=(1.0, 0.53, 0.25), keep_ratio=1.0, top_k=1, score_threshold=0.0))
     chosen = {ratio: [classifier.classify(rgb, ratio).class_ids[0] for rgb, _ in pictures]
-              for ratio in classifier.config.ladder}
+              for ratio in classifier.config.levels}
     assert chosen[0.25] != chosen[1.0]
     for row in rows:
         answers = chosen[row['keep_ratio']]

@@ -9,8 +9,9 @@ import light_workers
 import numpy as np
 import pytest
 
-from ltp_ros.config import Config, ConfigError, update, value_of
+from ltp_ros.config import Config
 from ltp_ros.frames.decoding import CompressedImage, RawImage
+from ltp_ros.parameter import ConfigError
 from ltp_ros.research.benchmarks import fuzzing
 from ltp_ros.research.benchmarks.fuzzing import (
     PartReport,
@@ -26,6 +27,7 @@ from ltp_ros.research.hostile import (
     hostile_image,
     hostile_parameter,
 )
+from ltp_ros.settings import update, value_of
 from ltp_ros.tools import benchmark
 
 

@@ -3,7 +3,7 @@
 """The plots: no line hides another, none is cut without a note, and every mark is explained."""
 import pytest
 
-from ltp_ros.config import METHODS
+from ltp_ros.config import REDUCTIONS
 from ltp_ros.research.accuracy import plot as accuracy_plot
 from ltp_ros.research.accuracy.rows import wilson_interval
 from ltp_ros.research.benchmarks import deadline_plot, methods_plot
@@ -65,7 +65,7 @@ def test_bars_labels_and_the_timed_backend_are_named(tmp_path):
 def test_ltp_is_drawn_over_mixed_with_a_marker_of_its_own(tmp_path):
     rows = [{'backend': 'eager', 'precision': 'float32', 'method': method, 'setting': SAME_RATIO,
              'batch': batch, 'keep_ratio': 0.5, 'p50_ms': 5.0 * batch, 'prune_ms': None,
-             'peak_mib': 2.0} for method in METHODS for batch in (1, 4)]
+             'peak_mib': 2.0} for method in REDUCTIONS for batch in (1, 4)]
     figure = drawn(methods_plot.draw, tmp_path, {'model': 'm', 'hardware': 'h', 'rows': rows})
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
     ltp, mixed = lines['ltp'], lines['mixed']

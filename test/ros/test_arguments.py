@@ -7,7 +7,7 @@ import yaml
 from rclpy.parameter import Parameter
 from ros_helpers import DEADLINE_S
 
-from ltp_ros.config import ConfigError
+from ltp_ros.parameter import ConfigError
 from ltp_ros.ros.arguments import check_arguments, strangers
 from ltp_ros.tools.support.processes import Process
 

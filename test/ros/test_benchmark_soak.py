@@ -10,11 +10,11 @@ from builtin_interfaces.msg import Time
 from ros_helpers import DEADLINE_S
 from std_msgs.msg import Header
 
-from ltp_ros.classifier import Prediction
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.mailbox import Counts
 from ltp_ros.frames.status import Severity, Status
 from ltp_ros.msg import Classification
+from ltp_ros.prediction import Prediction
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.process_usage import Usage
 from ltp_ros.research.benchmarks.soak import NOTHING, WARM_UP, Record, Sample

@@ -3,7 +3,8 @@
 """Parameter files and values that are truncated, binary or hostile are refused by name."""
 import pytest
 
-from ltp_ros.config import Config, ConfigError
+from ltp_ros.config import Config
+from ltp_ros.parameter import ConfigError
 from ltp_ros.ros.arguments import check_arguments
 from ltp_ros.ros.parameters import change
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from launch_helpers import CHECKOUT, install
 
-from ltp_ros.config import fields
 from ltp_ros.ros.transport import PROFILES_VARIABLES
+from ltp_ros.settings import fields
 from ltp_ros.tools.export import build_parser
 
 pytest.importorskip('launch_ros', reason='launch and launch_ros come with ROS; not in the wheels')

@@ -12,13 +12,14 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.picture import PictureFault
 from ltp_ros.images import decode_rgb, image_files
 from ltp_ros.msg import Classification, Labels
+from ltp_ros.prediction import Prediction
 from ltp_ros.ros import messages
 from ltp_ros.ros.images import from_pixels
 from ltp_ros.tools.image_source import build_parser, to_message

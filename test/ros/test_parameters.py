@@ -9,11 +9,13 @@ from rcl_interfaces.msg import Parameter as ParameterMessage
 from rclpy.node import Node
 from rclpy.parameter import Parameter, get_parameter_value
 
-from ltp_ros import config
-from ltp_ros.config import Config, ConfigError, update, value_of
+from ltp_ros import settings
+from ltp_ros.config import Config
+from ltp_ros.parameter import ConfigError
 from ltp_ros.ros import parameters
+from ltp_ros.settings import update, value_of
 
-FIELDS = {field.name: field for _, field in config.fields()}
+FIELDS = {field.name: field for _, field in settings.fields()}
 LIVE = [name for name, field in FIELDS.items() if field.metadata['live']]
 FIXED = [name for name in FIELDS if name not in LIVE]
 

@@ -5,7 +5,8 @@ import argparse
 
 import pytest
 
-from ltp_ros.config import Config, fields, value_of
+from ltp_ros.config import Config
+from ltp_ros.settings import fields, value_of
 from ltp_ros.tools import demo
 from ltp_ros.tools.support import flags
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ltp_ros.config import ConfigError
+from ltp_ros.parameter import ConfigError
 from ltp_ros.research.accuracy.answers import Variant, select
 from ltp_ros.research.benchmarks.gmacs import count_gmacs
 from ltp_ros.research.benchmarks.runners import interleave, make

@@ -17,14 +17,15 @@ from typing import Callable, Dict, List, Optional, cast
 
 import numpy as np
 
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config
 from ltp_ros.frames.decoding import CompressedImage, RawImage, decode
 from ltp_ros.frames.drops import FrameDropped
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.mailbox import Counts, Frame, Mailbox
 from ltp_ros.frames.pipeline import Pipeline
-from ltp_ros.research.benchmarks.runners import resident_mib
+from ltp_ros.machine import resident_mib
+from ltp_ros.prediction import Prediction
 from ltp_ros.research.hostile import HostileImage, Image, hostile_image
 from ltp_ros.tuner.levels import LevelCost
 

@@ -4,10 +4,9 @@
 import copy
 import functools
 import math
-import os
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from unittest import mock
 
 import torch
@@ -211,12 +210,6 @@ def interleave(runs: Sequence[Run], rounds: int, warm_up: int = 2,
                 times.append(1e3 * (time.perf_counter() - start))
         progress()
     return times_ms
-
-
-def resident_mib(pid: Union[int, str] = 'self') -> float:
-    """Return the resident memory of a process in MiB; by default, of this one."""
-    pages = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[1])
-    return pages * os.sysconf('SC_PAGE_SIZE') / 2 ** 20
 
 
 @torch.inference_mode()

@@ -127,7 +127,7 @@ def taught_rows(scene: Scene, rivals: Sequence[Rival], photos: int, draws: int, 
     hits: List[List[bool]] = [[] for _ in rivals]
     for draw in range(draws):
         for right, rival, column in zip(hits, rivals, zip(*seen)):
-            ratio, = rival.classifier.config.ladder
+            ratio, = rival.classifier.config.levels
             right.extend(taught_hits([each.features for each in column], labels, ratio, photos,
                                      draw))
             advance()

@@ -2,30 +2,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adaptation by self-distillation on unlabelled images.
 
-At each step the original model (the teacher) sees crops with every token, and the model in
-training sees them at a level of the ladder and learns to give the same output (Hinton et al.,
-"Distilling the Knowledge in a Neural Network", 2015). The positional embedding stays frozen,
-since the pruning score is computed from it.
+At each step the original model (the teacher) sees crops with every token at its own input size,
+and the model in training sees them at a level, which may have another input size, and learns to
+give the same output (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015). The
+positional embedding stays frozen, since the pruning score is computed from it.
 """
-import copy
 import math
 import random
 from dataclasses import dataclass
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Dict, Iterator, List, Sequence, Tuple
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torchvision.transforms import RandomResizedCrop
 
+from ltp_ros.model.adapted import FUSE
+from ltp_ros.model.data_config import DataConfig
+from ltp_ros.model.input_sizes import grid_of
 from ltp_ros.model.preprocessing import Preprocessor
-from ltp_ros.reduction.base import gather_tokens
 from ltp_ros.reduction.tome import TokenMerger
-from ltp_ros.research.accuracy.answers import Answers, Variant, select, top_classes
-from ltp_ros.research.accuracy.rows import gain
+from ltp_ros.research.accuracy.answers import Variant, select
+from ltp_ros.research.training.distances import ModelOutput, answer, beside, distance, turn
 from ltp_ros.research.training.images import normalise
 
 EVALUATION_BATCH = 50
+# What is trained -> its peak learning rate
+TRAINED = {'all': 5e-5, 'norms': 2e-3}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,11 @@ class Recipe:
 
     steps: int = 1500
     batch: int = 32
-    lr: float = 5e-5
-    weight_decay: float = 0.02
+    lr: float = TRAINED['all']
+    fuse_lr: float = 3e-4        # of the layer that `QuadMerger.add_fuse` makes of zeros
+    weight_decay: float = 0.02   # if all weights are trained
     feature_weight: float = 1.0  # of the features' cosine loss; the logits' divergence has 1
-    token_weight: float = 3.0    # of the cosine loss of the patches seen in full
+    token_weight: float = 3.0    # of the cosine loss of the patches, see `beside`
     crop_scale: float = 0.2      # smallest share of the image in a crop
     warm_up: float = 0.05        # share of the steps in which the learning rate rises
     checks: int = 10             # evenly spaced measurements on the held-out images
@@ -45,78 +48,100 @@ class Recipe:
     seed: int = 0
 
 
-class ModelOutput(NamedTuple):
-    """The output of a model for a batch of images."""
+class Seer:
+    """A model, and how it is shown an image.
 
-    logits: torch.Tensor    # (B, classes)
-    features: torch.Tensor  # (B, D), input of the classifier head
-    tokens: torch.Tensor    # (B, P + K, D), after the last block and the norm
+    Args:
+        vit: with a `TokenReducer` in `patch_drop`, in eval mode, on `device`.
+        config: its input.
+        device: where it runs.
+    """
+
+    def __init__(self, vit: nn.Module, config: DataConfig, device: torch.device):
+        self.vit, self.config = vit, config
+        self._middle, self._whole = (Preprocessor(each).to(device)
+                                     for each in (config, config.zoomed))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return self._middle.shift.device
+
+    def middle_of(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return its input for images (B, 3, H, W) uint8 that `before_crop` describes."""
+        return self._prepared(pixels, self._middle)
+
+    def whole_of(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return its input for images (B, 3, H, W) uint8 that are seen without a margin."""
+        return self._prepared(pixels, self._whole)
+
+    def _prepared(self, pixels: torch.Tensor, preprocessor: Preprocessor) -> torch.Tensor:
+        resized = preprocessor.resize(pixels)  # where they lie: a GPU has no such kernel
+        return normalise(preprocessor.crop(resized.to(self.device)), preprocessor)
 
 
-def answer(vit: nn.Module, pixels: torch.Tensor) -> ModelOutput:
-    """Return the output of `vit` for images (B, 3, H, W)."""
-    tokens = vit.forward_features(pixels)
-    features = vit.forward_head(tokens, pre_logits=True)
-    return ModelOutput(vit.head(features), features, tokens)
+def larger(one: DataConfig, other: DataConfig) -> DataConfig:
+    """Return the config whose input has more pixels: images kept for it do for both."""
+    return max(one, other, key=lambda config: math.prod(config.input_size))
 
 
-def distance(got: ModelOutput, wanted: ModelOutput, feature_weight: float) -> torch.Tensor:
-    """Return the distance of logits and features from those wanted; a scalar, 0 if equal."""
-    divergence = F.kl_div(got.logits.float().log_softmax(-1),
-                          wanted.logits.float().log_softmax(-1), log_target=True,
-                          reduction='batchmean')
-    return divergence + feature_weight * turn(got.features, wanted.features)
+def learning(vit: nn.Module, trained: str) -> List[str]:
+    """Return the names of the parameters to train: of 'all', or 'norms' with the biases.
 
-
-def turn(got: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Return 1 - the mean cosine between the vectors (..., D) of two tensors; a scalar."""
-    return 1.0 - F.cosine_similarity(got.float(), wanted.float(), dim=-1).mean()
+    The positions are not among them, nor a reducer's, but for the layer made to be trained.
+    """
+    return [name for name, parameter in vit.named_parameters()
+            if name == FUSE or name != 'pos_embed' and not name.startswith('patch_drop.')
+            and (trained == 'all' or parameter.ndim < 2)]
 
 
 class Adapter:
     """The model in training, its teacher, and the state of the run.
 
     Args:
-        vit: with a `TokenReducer` in `patch_drop`, in eval mode, on its device; trained in place.
-        ladder: levels of its method, one drawn at each step; the first keeps every token.
-        preprocessor: of the model, on its device.
-        pixels: training images (n, 3, H, W) uint8 on the CPU, of the size that the preprocessor
-            crops from; at least one.
+        student: trained in place.
+        teacher: the original model with every token.
+        ladder: levels of the student's method, one drawn at each step.
+        pixels: training images (n, 3, H, W) uint8 on the CPU, as `before_crop` describes them for
+            the `larger` of the two; at least one.
         held: held-out images in the same format, at least one.
         recipe: the hyperparameters.
         precision: 'float32', or 'bfloat16' if the device supports it.
+        trained: one of TRAINED.
     """
 
-    def __init__(self, vit: nn.Module, ladder: Sequence[Variant], preprocessor: Preprocessor,
+    def __init__(self, student: Seer, teacher: Seer, ladder: Sequence[Variant],
                  pixels: torch.Tensor, held: torch.Tensor, recipe: Recipe,
-                 precision: str = 'float32'):
-        self.vit, self.ladder, self.recipe = vit, list(ladder), recipe
-        self._preprocessor, self._pixels, self._held = preprocessor, pixels, held
-        self._device = preprocessor.shift.device
+                 precision: str = 'float32', trained: str = 'all'):
+        self.student, self.teacher, self.vit = student, teacher, student.vit
+        self.ladder, self.recipe = list(ladder), recipe
+        self._pixels, self._held = pixels, held
         self._autocast = precision == 'bfloat16'
-        self.teacher = copy.deepcopy(vit).requires_grad_(False)
-        if self._device.type == 'cpu':
+        teacher.vit.requires_grad_(False)
+        vit = student.vit.requires_grad_(False)
+        if student.device.type == 'cpu':
             for block in vit.blocks:
                 block.attn.fused_attn = False  # plain products: the backward pass is twice as fast
-        learning = [parameter for name, parameter in vit.named_parameters()
-                    if name != 'pos_embed' and not name.startswith('patch_drop.')]
-        vit.requires_grad_(False)
-        for parameter in learning:
-            parameter.requires_grad_(True)
-        # A merged token has no single patch to compare with
+        self.learning = learning(vit, trained)
+        for name in self.learning:
+            vit.get_parameter(name).requires_grad_(True)
+        # A token that was merged between the blocks has no place of its own
         self._compares_tokens = not isinstance(vit.patch_drop, TokenMerger)
         vit.patch_drop.trace = True
-        self._optimizer = torch.optim.AdamW(learning, lr=recipe.lr,
-                                            weight_decay=recipe.weight_decay)
-        self._crop = RandomResizedCrop(preprocessor.config.input_size, (recipe.crop_scale, 1.0),
-                                       antialias=True)
+        self._rates = [recipe.lr, recipe.fuse_lr]
+        self._optimizer = torch.optim.AdamW(
+            [{'params': [vit.get_parameter(name) for name in self.learning
+                         if (name == FUSE) == fuse]} for fuse in (False, True)],
+            lr=recipe.lr, weight_decay=recipe.weight_decay if trained == 'all' else 0.0)
+        self._crop = RandomResizedCrop(larger(student.config, teacher.config).input_size,
+                                       (recipe.crop_scale, 1.0), antialias=True)
         self.step = 0
         self.best = self.held_distance()
         self._best_weights = self._weights()
         self._checks_without_gain = 0
 
-    def _set(self, model: nn.Module, variant: Variant) -> nn.Module:
-        return select({variant.method: model}, variant)
+    def _at(self, variant: Variant) -> nn.Module:
+        return select({variant.method: self.vit}, variant)
 
     def train_step(self, share_done: float) -> float:
         """Take one step; return its loss.
@@ -129,16 +154,16 @@ class Adapter:
         variant = random.Random(recipe.seed * 1_000_003 + self.step).choice(self.ladder)
         chosen = torch.randint(len(self._pixels), (recipe.batch,))
         crops = torch.stack([self._augmented(self._pixels[index]) for index in chosen])
-        images = cut_mix(normalise(crops.to(self._device), self._preprocessor))
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
+        crops = cut_mix(crops)
+        with torch.autocast(self.student.device.type, torch.bfloat16, enabled=self._autocast):
             with torch.no_grad():
-                wanted = answer(self._set(self.teacher, self.ladder[0]), images)
-            got = answer(self._set(self.vit, variant), images)
+                wanted = answer(self.teacher.vit, self.teacher.whole_of(crops))
+            got = answer(self._at(variant), self.student.whole_of(crops))
         loss = distance(got, wanted, recipe.feature_weight)
         if self._compares_tokens:
             loss = loss + recipe.token_weight * self._token_distance(got, wanted)
-        for group in self._optimizer.param_groups:
-            group['lr'] = recipe.lr * cosine(share_done, recipe.warm_up)
+        for group, peak in zip(self._optimizer.param_groups, self._rates):
+            group['lr'] = peak * cosine(share_done, recipe.warm_up)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
@@ -146,29 +171,27 @@ class Adapter:
         return float(loss.detach())
 
     def _token_distance(self, got: ModelOutput, wanted: ModelOutput) -> torch.Tensor:
-        first, kept = self.vit.num_prefix_tokens, self.vit.patch_drop.last_keep_indices
-        if not kept.shape[1]:
-            return got.tokens.new_zeros(())
-        return turn(got.tokens[:, first:first + kept.shape[1]],
-                    gather_tokens(wanted.tokens[:, first:], kept))
+        first, original = self.vit.num_prefix_tokens, self.teacher.vit
+        return turn(got.tokens[:, first:], beside(
+            wanted.tokens[:, first:], grid_of(original), self.vit.patch_drop, grid_of(self.vit)))
 
     def _augmented(self, square: torch.Tensor) -> torch.Tensor:
         crop = self._crop(square)
         return crop.flip(-1) if torch.rand(()) < 0.5 else crop
 
-    def held_batches(self) -> Iterator[torch.Tensor]:
-        """Yield the preprocessed held-out images, (B, 3, H, W)."""
+    def held_batches(self) -> Iterator[Tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the preprocessed held-out images, (B, 3, H, W), for teacher and student."""
         for some in self._held.split(EVALUATION_BATCH):
-            yield normalise(self._preprocessor.crop(some.to(self._device)), self._preprocessor)
+            yield self.teacher.middle_of(some), self.student.middle_of(some)
 
     @torch.inference_mode()
     def held_distance(self) -> float:
         """Return the mean distance on the held-out images, over the ladder."""
         total = 0.0
-        for images in self.held_batches():
-            wanted = answer(self._set(self.teacher, self.ladder[0]), images)
+        for whole, images in self.held_batches():
+            wanted = answer(self.teacher.vit, whole)
             for variant in self.ladder:
-                got = answer(self._set(self.vit, variant), images)
+                got = answer(self._at(variant), images)
                 total += len(images) * float(distance(got, wanted, self.recipe.feature_weight))
         return total / (len(self._held) * len(self.ladder))
 
@@ -189,43 +212,6 @@ class Adapter:
     def _weights(self) -> Dict[str, torch.Tensor]:
         return {name: value.detach().cpu().clone()
                 for name, value in self.vit.state_dict().items()}
-
-
-def gains(before: nn.Module, after: nn.Module, ladder: Sequence[Variant],
-          batches: Iterable[torch.Tensor], labels: Optional[torch.Tensor] = None
-          ) -> List[Dict[str, Optional[float]]]:
-    """Return the gain from adaptation at each level, in percent of n images.
-
-    Args:
-        before: the original model.
-        after: the adapted model.
-        ladder: levels of one method; the first keeps every token.
-        batches: preprocessed images (B, 3, H, W).
-        labels: those of all images, read or not, if known.
-
-    Returns:
-        A row for each level: keep_ratio, n, and for 'agreement' (with the original model,
-        unpruned) and, with labels, 'top1': `_before`, `_after`, and `_gain` with its paired
-        bootstrap interval.
-    """
-    old, new = Answers(ladder), Answers(ladder)
-    for images in batches:
-        for model, answers in ((before, old), (after, new)):
-            answers.add(top_classes({ladder[0].method: model}, images, ladder, k=1))
-    rows = []
-    for variant in ladder:
-        row: Dict[str, Optional[float]] = {
-            'keep_ratio': variant.keep_ratio, 'n': len(old[variant])}
-        wanted = {'agreement': old[ladder[0]][:, 0]}
-        if labels is not None:
-            wanted['top1'] = labels[old.read]
-        for name, right in wanted.items():
-            ours, theirs = new[variant][:, 0] == right, old[variant][:, 0] == right
-            row.update({f'{name}_before': 100.0 * float(theirs.float().mean()),
-                        f'{name}_after': 100.0 * float(ours.float().mean()),
-                        **gain(f'{name}_gain', ours, theirs)})
-        rows.append(row)
-    return rows
 
 
 def cut_mix(images: torch.Tensor) -> torch.Tensor:

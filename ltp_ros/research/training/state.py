@@ -15,6 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from ltp_ros.model.adapted import FUSE
+
 
 class Progress(TypedDict):
     """The progress of a training run."""
@@ -79,10 +81,16 @@ def read_progress(path: Path) -> SavedProgress:
         return json.loads(file.metadata()['progress'])
 
 
-def export_model(stem: Path, model: nn.Module, card: Mapping[str, object]) -> None:
-    """Write the weights to `stem`.safetensors and the model card to `stem`.json."""
+def export_model(stem: Path, model: nn.Module, card: Mapping[str, object],
+                 names: Sequence[str] = ()) -> None:
+    """Write the weights to `stem`.safetensors and the model card to `stem`.json.
+
+    `names`: those to write; (): all. With some, the card names the base that has the rest.
+    """
     weights = {name: value for name, value in model.state_dict().items()
-               if not name.startswith('patch_drop.')}  # without PaPr's ConvNet
+               if name == FUSE or not name.startswith('patch_drop.')}  # without PaPr's ConvNet
+    if names:
+        weights = {name: weights[name] for name in names}
     _replace(stem.with_suffix('.safetensors'), weights, {'format': 'pt'})
     text = json.dumps(card, indent=2) + '\n'
     temporary = stem.with_suffix('.json.part')

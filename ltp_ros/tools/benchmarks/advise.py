@@ -14,9 +14,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
-from ltp_ros.config import ClassifierConfig, ConfigError, TunerConfig
+from ltp_ros.config import ClassifierConfig, TunerConfig
 from ltp_ros.frames.advice import smaller_input
 from ltp_ros.model.card import ModelError
+from ltp_ros.parameter import ConfigError
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.runners import interleave
 from ltp_ros.tools.benchmarks.methods import DEFAULT_PAIRS

@@ -23,7 +23,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.classifier import Classifier, ClassifierError
-from ltp_ros.config import METHODS, ClassifierConfig, TunerConfig, check
+from ltp_ros.config import METHODS, ClassifierConfig, TunerConfig
 from ltp_ros.files import expand
 from ltp_ros.frames.startup import set_priority
 from ltp_ros.images import EncodedImage, Note, decode_rgb, read_images, spread
@@ -33,6 +33,7 @@ from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.choice import Choice, Way, recommended
 from ltp_ros.research.benchmarks.runners import interleave
 from ltp_ros.research.datasets import open_image_set, open_images
+from ltp_ros.settings import check
 from ltp_ros.tools.benchmarks.methods import DEFAULT_PAIRS, parse_pair
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import (

@@ -18,10 +18,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ltp_ros.config import fields
 from ltp_ros.frames.decoding import RawImage
+from ltp_ros.machine import resident_mib
 from ltp_ros.msg import Classification
-from ltp_ros.research.benchmarks.runners import resident_mib
 from ltp_ros.research.benchmarks.soak import IN_FLIGHT
 from ltp_ros.research.hostile import (
     FILE_KINDS,
@@ -30,6 +29,7 @@ from ltp_ros.research.hostile import (
     hostile_image,
 )
 from ltp_ros.ros.images import from_pixels
+from ltp_ros.settings import fields
 from ltp_ros.tools.benchmarks.session import CLASSIFIER, START_TIMEOUT_S, dropped, report_of
 from ltp_ros.tools.support.frame_sources import panned_samples
 from ltp_ros.tools.support.processes import (

@@ -21,7 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 from torch import nn
 
-from ltp_ros.config import METHODS
+from ltp_ros.config import REDUCTIONS
 from ltp_ros.files import expand
 from ltp_ros.model.card import model_name
 from ltp_ros.model.vit import create_vit
@@ -68,7 +68,7 @@ def parse_pair(text: str) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags specific to this command."""
     add = parser.add_argument
-    add('--methods', nargs='+', choices=(*METHODS, 'all'), default=['all'],
+    add('--methods', nargs='+', choices=(*REDUCTIONS, 'all'), default=['all'],
         help='methods to compare; the unpruned model is always included')
     add('--keep-ratios', nargs='+', type=checked('keep_ratio'), metavar='RATIO',
         help="keep ratios of LTP; if omitted, the paper's setting (2.34 GMACs for ViT-S, 8.89 for "
@@ -91,12 +91,12 @@ def measure(args: argparse.Namespace,
     if args.num_threads:
         torch.set_num_threads(args.num_threads)
     pairs = list(dict.fromkeys(args.run or DEFAULT_PAIRS[device]))
-    wanted = METHODS if 'all' in args.methods else args.methods
+    wanted = REDUCTIONS if 'all' in args.methods else args.methods
     torch.manual_seed(0)
     models = {method: create_vit(args.model, args.checkpoint, method=method,
                                  pretrained=False, input_size=args.input_size,
                                  papr_checkpoint=args.papr_checkpoint)
-              for method in dict.fromkeys((NO_REDUCTION, *(m for m in METHODS if m in wanted)))}
+              for method in dict.fromkeys((NO_REDUCTION, *(m for m in REDUCTIONS if m in wanted)))}
     name = model_name(args.model, args.checkpoint)
     pixels = torch.randn(1, 3, *models[NO_REDUCTION].patch_embed.img_size)
     keep_ratios = args.keep_ratios

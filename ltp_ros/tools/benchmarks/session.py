@@ -34,10 +34,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ltp_ros.config import Value
+from ltp_ros.machine import resident_mib
 from ltp_ros.model.card import model_name
 from ltp_ros.msg import Classification, FrameLatency
 from ltp_ros.research.benchmarks import BenchmarkError
-from ltp_ros.research.benchmarks.runners import resident_mib
 from ltp_ros.research.benchmarks.soak import IN_FLIGHT
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import CLASSIFIER_FLAGS, absolute_paths

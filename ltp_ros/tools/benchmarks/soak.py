@@ -20,7 +20,7 @@ from rich.progress import Progress
 from std_msgs.msg import Header
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import Config, update
+from ltp_ros.config import Config
 from ltp_ros.files import expand
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
@@ -36,6 +36,7 @@ from ltp_ros.research.benchmarks.soak import (
 from ltp_ros.research.benchmarks.soak_plot import draw
 from ltp_ros.research.benchmarks.soak_report import as_dict, make_table, markdown
 from ltp_ros.ros.images import from_pixels
+from ltp_ros.settings import update
 from ltp_ros.tools.benchmarks.session import (
     RATE_HZ,
     head_of,

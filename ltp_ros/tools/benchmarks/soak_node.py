@@ -21,8 +21,9 @@ from unittest import mock
 import numpy as np
 
 from ltp_ros import node
-from ltp_ros.classifier import Classifier, Prediction
+from ltp_ros.classifier import Classifier
 from ltp_ros.frames.recovery import RETRIES
+from ltp_ros.prediction import Prediction
 
 # One more than are passed over: the node goes down to its lowest level until the model is well
 FAILURES = RETRIES + 1

@@ -17,17 +17,19 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from ltp_ros.classifier import Classifier, NotFiniteError
-from ltp_ros.config import METHODS, ClassifierConfig, check
+from ltp_ros.classifier import Classifier
+from ltp_ros.config import METHODS, ClassifierConfig
 from ltp_ros.files import expand, plain, some_of
 from ltp_ros.images import EncodedImage, Note, spread
 from ltp_ros.opening import resolve_precision
+from ltp_ros.prediction import NotFiniteError
 from ltp_ros.research.accuracy.lesson import Pictures, open_pictures, same_picture
 from ltp_ros.research.accuracy.taught_features import features_of
 from ltp_ros.research.benchmarks import BenchmarkError, teaching
 from ltp_ros.research.benchmarks.figures import new_figure
 from ltp_ros.research.benchmarks.teaching_plot import draw
 from ltp_ros.research.datasets import open_images
+from ltp_ros.settings import check
 from ltp_ros.teaching.classes import LabelError
 from ltp_ros.teaching.examples import NONE, whole
 from ltp_ros.tools.support import flags
@@ -70,7 +72,7 @@ def see(classifier: Classifier, pictures: Pictures, bar: Progress, note: Note
     """Return the features (D,) of every picture by its class, each computed once."""
     found: Dict[str, List[Features]] = {label: [] for label in sorted({*pictures.labels} - {NONE})}
     rows: Dict[str, List[np.ndarray]] = {label: [] for label in found}  # at the highest level
-    top, repeated = max(classifier.config.ladder), []
+    top, repeated = max(classifier.config.levels), []
     task = bar.add_task(f'{classifier.config.method}: features', total=len(pictures.images))
     for index, features in features_of(classifier, pictures.images, note,
                                        lambda done: bar.update(task, completed=done)):
@@ -100,7 +102,7 @@ def measure_method(args: argparse.Namespace, method: str, pictures: Pictures,
     classifier = Classifier(ClassifierConfig(
         **{name: getattr(args, name) for name in GIVEN}, method=method,
         alpha=check('alpha', args.alpha), keep_ratios=check('keep_ratios', args.keep_ratios)))
-    seen, ladder = see(classifier, pictures, bar, note), classifier.config.ladder
+    seen, ladder = see(classifier, pictures, bar, note), classifier.config.levels
     task = bar.add_task(f'{method}: negatives', total=len(others))
     far = [features for _, features in features_of(
         classifier, others, note, lambda done: bar.update(task, completed=done))] if others else []

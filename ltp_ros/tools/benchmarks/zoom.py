@@ -20,12 +20,13 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from ltp_ros.classifier import Classifier, NotFiniteError
+from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import expand, plain
 from ltp_ros.images import Note
 from ltp_ros.model.vit import create_vit
 from ltp_ros.opening import resolve_precision
+from ltp_ros.prediction import NotFiniteError
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.benchmarks import BenchmarkError, zoom, zoom_films
 from ltp_ros.research.benchmarks.zoom_rivals import (

@@ -10,12 +10,15 @@ import cv2
 import numpy as np
 import torch
 
-from ltp_ros.classifier import Classifier, ClassifierError, Prediction
-from ltp_ros.config import Config, ConfigError, TunerConfig, update
+from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.config import Config, TunerConfig
 from ltp_ros.model.card import ModelError, weights_of
 from ltp_ros.model.data_config import DataConfig, ImageSizeError
 from ltp_ros.model.preprocessing import Preprocessor
+from ltp_ros.parameter import ConfigError
+from ltp_ros.prediction import Prediction
 from ltp_ros.region import Region, pixels_of
+from ltp_ros.settings import update
 from ltp_ros.tools.checks.channels import exchanged, sureness_evidence
 from ltp_ros.tools.checks.finding import Finding, Level, first_line
 from ltp_ros.tools.checks.machine import available_memory, judge_memory

@@ -15,11 +15,11 @@ from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from ltp_ros.config import fields
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.ros import messages
 from ltp_ros.ros.node_clock import NodeClock
 from ltp_ros.ros.transport import use_large_images
+from ltp_ros.settings import fields
 from ltp_ros.tools.checks.camera import COMPRESSED, RAW, SUFFIX, Arrival, Camera, Publisher
 from ltp_ros.tools.checks.node import Classifier
 from ltp_ros.tools.checks.transport import Participant, participant_of

@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The plot of `ltp_profile`: time per image, and agreement if measured, over the keep ratio."""
+"""The plot of `ltp_profile`: time per image over the keep ratio."""
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,12 +33,7 @@ def draw(figure: 'Figure', profile: Profile, num_patches: int) -> None:
         lambda ratio: np.multiply(ratio, num_patches),
         lambda tokens: np.divide(tokens, num_patches))).set_xlabel('patch tokens kept')
     axes.grid(alpha=0.3)
-    lines = list(axes.get_lines())
-    agreement = [level.agreement for level in profile.levels if level.agreement is not None]
-    if len(agreement) == len(ratios):
-        right = axes.twinx()
-        lines += right.plot(ratios, agreement, 's-', color='tab:orange', label='agreement')
-        right.set(ylabel='same label as the unpruned model [%]', ylim=(0, 102))
     # Below the axes, where it hides no line
-    figure.legend(handles=lines, loc='lower center', ncol=2, frameon=False, fontsize='small')
+    figure.legend(handles=axes.get_lines(), loc='lower center', ncol=2, frameon=False,
+                  fontsize='small')
     figure.tight_layout(rect=(0, 0.13, 1, 1))

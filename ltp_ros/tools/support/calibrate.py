@@ -14,9 +14,9 @@ from rich.text import Text
 
 from ltp_ros.backends.protocol import MAX_CLASSES
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import ConfigError
 from ltp_ros.files import plain
 from ltp_ros.images import Note
+from ltp_ros.parameter import ConfigError
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.accuracy.sample import Sample, counted, read
 from ltp_ros.research.accuracy.taught import (
@@ -113,7 +113,7 @@ def measure(args: argparse.Namespace, given: Sequence[str], bar: Progress,
 def answers_of(classifier: Classifier, images: Sequence[Any], bar: Progress, note: Note
                ) -> Tuple[Dict[float, Answers], List[int]]:
     """Return the answers at each level, and the indices of the pictures that could be read."""
-    ladder, most = classifier.config.ladder, min(MAX_CLASSES, len(classifier.model_labels))
+    ladder, most = classifier.config.levels, min(MAX_CLASSES, len(classifier.model_labels))
     found: Dict[float, Any] = {ratio: ([], []) for ratio in ladder}
     known: List[int] = []
     task = bar.add_task('calibrating', total=len(images))

@@ -13,11 +13,12 @@ import torch
 from rich.progress import Progress
 from torch import nn
 
-from ltp_ros.config import METHODS, SCORES, ConfigError, check
+from ltp_ros.config import REDUCTIONS, SCORES
 from ltp_ros.images import EncodedImage, Unread
 from ltp_ros.model import vit
 from ltp_ros.model.card import weights_of
 from ltp_ros.opening import resolve_precision
+from ltp_ros.parameter import ConfigError
 from ltp_ros.research.accuracy.answers import (
     UNPRUNED,
     Answers,
@@ -32,6 +33,7 @@ from ltp_ros.research.accuracy.costs import times_of
 from ltp_ros.research.accuracy.sample import Sample, name_in
 from ltp_ros.research.accuracy.sessions import Int8Model
 from ltp_ros.research.datasets import open_image_set, open_images
+from ltp_ros.settings import check
 from ltp_ros.tools.support import ranks
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tuner.ladder_profile import model_hash
@@ -61,8 +63,8 @@ class Evaluation:
         if self.precision == 'int8' and (args.backend, self.device.type) != ('onnx', 'cpu'):
             raise ConfigError('--precision int8 runs only in ONNX Runtime on the CPU: add '
                               '--backend onnx --device cpu')
-        self.methods = [method for method in METHODS if method in (UNPRUNED.method, *args.methods)
-                        or 'all' in args.methods]
+        self.methods = [method for method in REDUCTIONS if 'all' in args.methods
+                        or method in (UNPRUNED.method, *args.methods)]
         scores = SCORES if 'all' in args.scores else list(dict.fromkeys(args.scores))
         self.plain = variants_of(self.methods, self.keep_ratios, scores, self.alphas)
         self.variants = with_zoom(self.plain) if args.zoom else self.plain

@@ -5,18 +5,11 @@ import argparse
 import os
 from typing import Callable, Dict, Mapping, Optional, Sequence, Type, TypeVar
 
-from ltp_ros.config import (
-    ClassifierConfig,
-    Config,
-    ConfigError,
-    Value,
-    check,
-    fields,
-    value_of,
-)
+from ltp_ros.config import ClassifierConfig, Config, Value
 from ltp_ros.files import expand
 from ltp_ros.model.names import DEMO, LOCAL_PREFIX
-from ltp_ros.parameter import finite
+from ltp_ros.parameter import ConfigError, finite
+from ltp_ros.settings import check, fields, value_of
 
 N = TypeVar('N', int, float)
 

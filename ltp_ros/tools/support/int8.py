@@ -97,7 +97,7 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray], l
     assert isinstance(eager, EagerBackend)  # as the caller has it
     model, config = eager.model, classifier.config
     model.patch_drop.keep_ratio = 1.0
-    if model.patch_drop.counts:
+    if model.patch_drop.counts or model.patch_drop.one_level:
         calibrate(eager, folder, pictures[::2], log)
 
     def new(name: str, precision: str, favourite: float = CHECKED_AT) -> Backend:
@@ -106,14 +106,14 @@ def make(classifier: Classifier, folder: Path, pictures: Sequence[np.ndarray], l
 
     rows, made = checked(classifier, new, pictures)
     best = choice.fastest(list(made), lambda *pair: made[pair], pictures[0],
-                          snap(TRIAL_LEVEL, config.ladder), log, RUNS)
+                          snap(TRIAL_LEVEL, config.levels), log, RUNS)
     made.clear()
     taken = best.name, best.precision
     rows = [row._replace(taken=row[:2] == taken) for row in rows]
     check = next(row.check for row in rows if row.taken)
     levels: List[Tuple[float, float, float]] = []
     if alone:
-        classifier.backend = new(*taken, snap(config.keep_ratio, config.ladder))  # as a node's
+        classifier.backend = new(*taken, snap(config.keep_ratio, config.levels))  # as a node's
         classifier.warm_up()
         levels = [astuple(cost) for cost in time_ladder(classifier, log, lambda: None)]
     kept_choice.write(node_choice(classifier, folder), Kept(

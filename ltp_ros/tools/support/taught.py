@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.files import short, some_of
 from ltp_ros.images import EncodedImage, Note
 from ltp_ros.opening import resolve_precision
+from ltp_ros.parameter import ConfigError
 from ltp_ros.research.accuracy.batches import model_classes
 from ltp_ros.research.accuracy.lesson import label_of, same_picture
 from ltp_ros.research.accuracy.sample import Sample
@@ -20,6 +21,7 @@ from ltp_ros.research.accuracy.taught import Bin, crossed, judge, reliability
 from ltp_ros.research.accuracy.taught_features import features_of
 from ltp_ros.research.accuracy.taught_plot import draw
 from ltp_ros.research.datasets import DatasetError, ImageSet, open_image_set, open_images
+from ltp_ros.settings import check
 from ltp_ros.teaching.classes import Classes
 from ltp_ros.teaching.examples import NONE, whole
 from ltp_ros.tools.reports.taught import make_tables
@@ -91,7 +93,7 @@ def labels_of(image_set: ImageSet, classes: Classes, source: str) -> np.ndarray:
 def see(classifier: Classifier, images: Sequence[EncodedImage], what: str, bar: Progress,
         note: Note) -> Seen:
     """Return the features of pictures at every level, each computed once."""
-    seen = Seen([], {ratio: [] for ratio in classifier.config.ladder})
+    seen = Seen([], {ratio: [] for ratio in classifier.config.levels})
     task = bar.add_task(what, total=len(images))
     for index, features in features_of(classifier, images, note,
                                        lambda done: bar.update(task, completed=done)):

@@ -8,12 +8,14 @@ from typing import Tuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ltp_ros.classifier import Classifier, ClassifierError, NotFiniteError
-from ltp_ros.config import ClassifierConfig, ConfigError, check
+from ltp_ros.classifier import Classifier, ClassifierError
+from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.collector import TAUGHT
 from ltp_ros.images import ImageFileError, Note
 from ltp_ros.model.card import ModelError
 from ltp_ros.opening import resolve_precision
+from ltp_ros.parameter import ConfigError
+from ltp_ros.prediction import NotFiniteError
 from ltp_ros.research.accuracy.lesson import (
     NONE_FOLDER,
     Lesson,
@@ -23,6 +25,7 @@ from ltp_ros.research.accuracy.lesson import (
 )
 from ltp_ros.research.accuracy.taught_features import features_of
 from ltp_ros.research.datasets import DatasetError
+from ltp_ros.settings import check
 from ltp_ros.teaching import classes_file
 from ltp_ros.teaching.classes import Classes, LabelError, check_label
 from ltp_ros.teaching.examples import NONE, NotTaughtError
@@ -45,7 +48,7 @@ def begin(args: argparse.Namespace, classifier: Classifier, note: Note
     Raises:
         ClassifierError, ConfigError, NotTaughtError: if the file cannot be gone on with.
     """
-    ladder = classifier.config.ladder
+    ladder = classifier.config.levels
     if not args.add:
         return Classes(ladder)
     classes = classifier.read_classes(args.output)

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ltp_ros.client import ClassifierClient, ClassifierError
-from ltp_ros.config import ConfigError
 from ltp_ros.files import plain, short
 from ltp_ros.images import Note
+from ltp_ros.parameter import ConfigError
 from ltp_ros.teaching.classes import NONE_NAME, LabelError, check_label
 from ltp_ros.teaching.examples import NONE
 from ltp_ros.tools.support.progress import shown

@@ -7,6 +7,7 @@ from typing import List
 import numpy as np
 import torch
 
+from ltp_ros.machine import resident_mib
 from ltp_ros.research.benchmarks.gpu.nvml import CardState, card_state
 from ltp_ros.research.benchmarks.gpu.parts import Task
 from ltp_ros.research.benchmarks.gpu.subjects import (
@@ -18,7 +19,6 @@ from ltp_ros.research.benchmarks.gpu.subjects import (
     main_pair,
     noise,
 )
-from ltp_ros.research.benchmarks.runners import resident_mib
 
 NUM_FRAMES = 10_000
 FEW_FRAMES = 300

@@ -10,6 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from ltp_ros.backends.eager import EagerBackend
 from ltp_ros.backends.protocol import Backend
+from ltp_ros.machine import resident_mib
 from ltp_ros.research.benchmarks.gpu.parts import Task
 from ltp_ros.research.benchmarks.gpu.subjects import (
     backend_of,
@@ -19,7 +20,6 @@ from ltp_ros.research.benchmarks.gpu.subjects import (
     noise,
     subjects,
 )
-from ltp_ros.research.benchmarks.runners import resident_mib
 
 NUM_FRAMES = 1000
 FEW_FRAMES = 60

@@ -10,7 +10,7 @@ from typing import List
 import numpy as np
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import Config, update
+from ltp_ros.config import Config
 from ltp_ros.frames.drops import FrameDropped
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
@@ -19,6 +19,7 @@ from ltp_ros.frames.startup import TIMED_ROUNDS
 from ltp_ros.frames.worker import Worker
 from ltp_ros.research.benchmarks.gpu.parts import LEVELS, Settings, Task
 from ltp_ros.research.benchmarks.gpu.subjects import noise, subjects
+from ltp_ros.settings import update
 from ltp_ros.tuner.levels import costs_of
 
 RATE_HZ, SMALL_RATE_HZ = 200.0, 20.0

@@ -1,0 +1,57 @@
+# Copyright 2026 The ltp_ros Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The plot of `ltp_benchmark scenes`: score over time, a panel a scene."""
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # optional
+
+LOOKS = {'': ('whole', 'black', '*'), 'zoomed': ('whole', 'black', '*'),
+         'smaller': ('smaller input', 'tab:blue', 'o'),
+         'dropped': ('patches dropped', 'tab:red', 's'),
+         'merged': ('patches merged', 'tab:green', '^'),
+         'closer': ('larger input, reduced', 'tab:purple', 'D'),
+         'shaped': ("input of the pictures' shape", 'tab:orange', 'v')}
+
+
+def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
+    """Draw score over time; filled: as the picture is, hollow: through the zoom.
+
+    Args:
+        figure: an empty matplotlib Figure.
+        result: the JSON file.
+    """
+    scenes = list(dict.fromkeys(row['scene'] for row in result['rows']))
+    panels = figure.subplots(1, len(scenes), squeeze=False, sharex=True)[0]
+    for axes, scene in zip(panels, scenes):
+        rows = [row for row in result['rows'] if row['scene'] == scene]
+        _panel(axes, rows)
+        axes.set_title(f'{scene}, {rows[0]["n"]} images', fontsize='medium')
+    panels[0].set_ylabel('top-1 [%]')
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc='lower center', ncol=len(labels), fontsize='small')
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+
+
+def _panel(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    for family in LOOKS:
+        label, colour, marker = LOOKS[family]
+        for zoom in (False, True):
+            found = [row for row in rows if row['family'] == family and row['zoom'] == zoom]
+            axes.plot([row['time_share'] for row in found], [row['score'] for row in found],
+                      marker, markersize=5, color=colour, linestyle='',
+                      fillstyle='none' if zoom else 'full',
+                      label=f'{label}{", zoomed" if zoom else ""}' if found and (
+                          label not in _labels(axes)) else None)
+    ladder = [row for row in rows if row['on_ladder']]
+    axes.plot([row['time_share'] for row in ladder], [row['score'] for row in ladder], '-',
+              color='0.3', linewidth=1.2, zorder=0, label='the ladder')
+    axes.set(xlabel='time, of unpruned torch float32', xscale='log')
+    axes.xaxis.set_major_formatter('{x:g}')
+    axes.xaxis.set_minor_formatter('{x:g}')
+    axes.tick_params(which='both', labelsize='small')
+    axes.grid(alpha=0.3)
+
+
+def _labels(axes: Any) -> Sequence[str]:
+    return axes.get_legend_handles_labels()[1]
