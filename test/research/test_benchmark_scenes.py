@@ -72,7 +72,8 @@ def test_it_finds_ladders_and_asks_the_other_half(tmp_path, monkeypatch, capsys)
             cv2.imwrite(str(tmp_path / 'parts' / name / f'{index}.png'), rgb)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     parts = str(tmp_path / 'parts')
-    arguments = ['scenes', parts, f'{parts}@0.5:flat', '--model', 'demo', '--device', 'cpu', '--folder', str(tmp_path / 'ladders'), '--rounds', '2',
+    arguments = ['scenes', parts, f'{parts}@0.5:flat', '--model', 'demo',
+                 '--device', 'cpu', '--folder', str(tmp_path / 'ladders'), '--rounds', '2',
                  '--rival', 'eager:float32', '--backend', 'eager', '--precision', 'float32',
                  '--json', str(tmp_path / 'rows.json'), '--plot', str(tmp_path / 'plot.png'),
                  '--quiet']

@@ -9,6 +9,7 @@ unpruned model in plain torch: is anything above the ladder?
 import argparse
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
