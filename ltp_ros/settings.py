@@ -71,6 +71,9 @@ def _with_levels(changes: Dict[str, Value]) -> Dict[str, Value]:
     if changes.get('keep_ratios', default) not in (levels, default):
         raise ConfigError(f'keep_ratios {short(changes["keep_ratios"])} and ladder {path!r} are '
                           'not allowed together; the levels are those of the file')
+    if changes.get('profile'):
+        raise ConfigError(f'profile {changes["profile"]!r} and ladder {path!r} are not allowed '
+                          'together; a ladder has times of its own')
     return {'min_keep_ratio': min(levels), **changes, 'keep_ratios': levels}
 
 

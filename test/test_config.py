@@ -273,6 +273,8 @@ def test_without_its_file_everything_is_as_before(ladder):
 def test_a_ladder_and_keep_ratios_exclude_each_other(ladder):
     with pytest.raises(ConfigError, match='are not allowed together; the levels are those of the'):
         update(Config(), {'ladder': ladder, 'keep_ratios': [1.0, 0.5]})
+    with pytest.raises(ConfigError, match='together; a ladder has times of its own'):
+        update(Config(), {'ladder': ladder, 'profile': 'profile.yaml'})
 
 
 def test_a_ladder_with_a_value_that_no_parameter_has_is_refused(tmp_path):

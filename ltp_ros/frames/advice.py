@@ -54,7 +54,9 @@ def hints(config: ClassifierConfig, classifier: Classifier, variation: float,
             found.append(Hint(0.4, 'precision:=float16'))
         if backend == 'eager':
             found.append(Hint(0.5, 'backend:=graph'))
-    found.append(Hint(SMALLER, f'input_size:={smaller_input(classifier)}, which sees less detail'))
+    if not config.ladder and config.method != 'resize':  # which have smaller inputs themselves
+        found.append(Hint(SMALLER, f'input_size:={smaller_input(classifier)}, which sees less '
+                          'detail'))
     if superseded:
         found.append(Hint(0.9, 'a lower max_rate, which ends the waiting for the image before'))
     return sorted(found)

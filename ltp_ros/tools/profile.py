@@ -1,6 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`ltp_profile`: find what a node needs to know to be fast on this machine: two ways.
+"""`ltp_profile`: Measure what makes a node fast on this machine, in one of two ways.
 
 Without IMAGES, time every level of one ladder, for the parameter `profile`. With IMAGES of the
 scene, find the ladder itself, for the parameter `ladder`: sizes and shapes of the input, methods,

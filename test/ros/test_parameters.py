@@ -59,6 +59,19 @@ def test_every_parameter_is_declared_with_its_default(start):
         assert (tuple(value) if isinstance(default, tuple) else value) == default
 
 
+def test_a_ladder_shows_its_levels_as_the_keep_ratios(start, tmp_path):
+    path = tmp_path / 'ladder.yaml'
+    path.write_text('levels:\n- {work: 1.0, input_size: 320}\n- {work: 0.3}\n')
+    node, config = start(f'ladder:={path}', 'keep_ratio:=0.4')
+    assert list(node.get_parameter('keep_ratios').value) == [1.0, 0.3]
+    assert node.get_parameter('keep_ratio').value == 0.3
+    assert node.get_parameter('min_keep_ratio').value == 0.3
+    with pytest.raises(ConfigError, match='ladder is fixed while the node is configured'):
+        changed(config, ladder='')
+    _, shown = changed(config, configured=False, ladder='')
+    assert {'ladder', 'keep_ratios', 'min_keep_ratio'} <= {each.name for each in shown}
+
+
 def test_what_rclpy_would_accept_and_ignore_is_refused(start):
     with pytest.raises(ConfigError, match='qos_overrides.*image_reliability'):
         start('qos_overrides./image.subscription.reliability:=reliable')

@@ -125,6 +125,15 @@ def test_int8_of_the_ladder_is_what_a_classifier_then_runs(views, tmp_path):
     assert ids == runs.class_ids(level)
 
 
+def test_the_runtimes_can_be_narrowed_to_one_that_is_not_torch(views, tmp_path):
+    pytest.importorskip('onnxruntime')
+    images = write(tmp_path / 'images', [('', rgb) for _, rgb in views[:4]])
+    code, path = run(images, tmp_path, '--backends', 'onnx', '--precisions', 'float32',
+                     '--methods', 'ltp', '--keep-ratios', '0.5', '--input-sizes', '32')
+    assert code == 0
+    assert {level.backend for level in ladder_file.read(path).levels} == {'onnx'}
+
+
 def test_what_was_calibrated_on_the_same_pictures_is_not_calibrated_again(views, tmp_path,
                                                                         monkeypatch):
     for module in ('nncf', 'openvino'):

@@ -16,7 +16,7 @@ from ltp_ros.backends.graph import GraphBackend
 from ltp_ros.backends.onnx import open_session, session_options
 from ltp_ros.backends.onnx_export import export, export_level
 from ltp_ros.backends.openvino import compile_file
-from ltp_ros.model import vit
+from ltp_ros.model import last_block, vit
 from ltp_ros.reduction.base import PatchSelector, PixelReader
 from ltp_ros.reduction.tome import TokenMerger
 from ltp_ros.research.benchmarks.gmacs import profiled
@@ -162,6 +162,7 @@ def make(backend: str, precision: str, model: nn.Module, keep_ratio: float, pixe
     if backend == 'onnx' and precision not in ('float32', 'int8' if device == 'cpu' else ''):
         raise RuntimeError(f'{precision} on {device} is not timed with onnx; use float32')
     model = copy.deepcopy(model).requires_grad_(False)  # an exported step has constant weights
+    last_block.attach(model)  # as in a node
     model.patch_drop.keep_ratio = keep_ratio
     if backend in ('onnx', 'openvino'):
         open_file = onnx if backend == 'onnx' else functools.partial(openvino, precision=precision)

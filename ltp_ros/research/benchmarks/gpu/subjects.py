@@ -12,7 +12,7 @@ from torch import nn
 
 from ltp_ros.backends import choice
 from ltp_ros.backends.protocol import Backend, BackendAnswer, Log
-from ltp_ros.config import METHODS, ClassifierConfig
+from ltp_ros.config import REDUCTIONS, ClassifierConfig
 from ltp_ros.images import image_files, read_images, spread
 from ltp_ros.model import vit
 from ltp_ros.research.benchmarks.gpu.parts import LEVELS, Settings
@@ -95,7 +95,7 @@ def levels(settings: Settings) -> Sequence[float]:
 
 def methods() -> Iterator[str]:
     """Yield the methods, LTP first."""
-    yield from sorted(METHODS, key=lambda method: method != 'ltp')
+    yield from sorted(REDUCTIONS, key=lambda method: method != 'ltp')
 
 
 def spread_ms(times_ms: Sequence[float]) -> Dict[str, float]:
