@@ -69,11 +69,11 @@ def _with_levels(changes: Dict[str, Value]) -> Dict[str, Value]:
         return {'keep_ratios': default, 'min_keep_ratio': TunerConfig.min_keep_ratio, **changes}
     levels = read_ladder(path).works
     if changes.get('keep_ratios', default) not in (levels, default):
-        raise ConfigError(f'keep_ratios {short(changes["keep_ratios"])} and ladder {path!r} are '
-                          'not allowed together; the levels are those of the file')
+        raise ConfigError(f'keep_ratios {short(changes["keep_ratios"])} and ladder {short(path)} '
+                          'are not allowed together; the levels are those of the file')
     if changes.get('profile'):
-        raise ConfigError(f'profile {changes["profile"]!r} and ladder {path!r} are not allowed '
-                          'together; a ladder has times of its own')
+        raise ConfigError(f'profile {short(changes["profile"])} and ladder {short(path)} are not '
+                          'allowed together; a ladder has times of its own')
     return {'min_keep_ratio': min(levels), **changes, 'keep_ratios': levels}
 
 
@@ -87,7 +87,7 @@ def with_ladder(config: ClassifierConfig) -> ClassifierConfig:
         return config
     levels = read_ladder(config.ladder).works
     if config.keep_ratios not in (levels, ClassifierConfig.keep_ratios):
-        raise ConfigError(f'ladder {config.ladder!r} has the levels {list(levels)}, and not '
+        raise ConfigError(f'ladder {short(config.ladder)} has the levels {list(levels)}, and not '
                           f'{list(config.keep_ratios)}; if it was changed, set ladder again')
     return dataclasses.replace(config, keep_ratios=levels)
 
@@ -108,7 +108,7 @@ def read_ladder(path: str) -> Ladder:
                 try:
                     check(name, getattr(level, name))
                 except ConfigError as error:
-                    raise ConfigError(f'ladder {path!r}: {error}') from error
+                    raise ConfigError(f'ladder {short(path)}: {error}') from error
     return ladder
 
 

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import yaml
 
-from ltp_ros.files import expand, read_text, short
+from ltp_ros.files import expand, plain, read_text, short
 from ltp_ros.tuner.levels import LevelCost
 
 HEAD = '# Made by ltp_profile. The node takes it whole as ladder:=FILE.\n'
@@ -57,7 +57,7 @@ class Level:
     def name(self) -> str:
         """The level in a few words: 'ltp 0.49 at 320 px, openvino int8'."""
         height, width = self.input_size
-        what = self.method if self.keep_ratio == 1.0 else f'{self.method} {self.keep_ratio:g}'
+        what = '' if self.keep_ratio == 1.0 else f'{self.method} {self.keep_ratio:g}'.strip()
         size = '' if not height else f'at {height if height == width else f"{width}x{height}"} px'
         patch = f'with patches of {self.patch_size} px' if self.patch_size else ''
         how = ' '.join(filter(None, (self.backend, self.precision)))
@@ -125,8 +125,8 @@ def read(path: Union[str, Path]) -> Ladder:
     try:
         content = yaml.safe_load(read_text(path))
     except Exception as error:  # PyYAML has one for each kind of damage
-        raise LadderError(f'ladder {str(path)!r} cannot be read: {error}; make one with '
-                          'ltp_profile IMAGES') from error
+        raise LadderError(f'ladder {short(str(path))} cannot be read: {plain(str(error))}; make '
+                          'one with ltp_profile IMAGES') from error
     try:
         if not isinstance(content, dict) or not isinstance(content.get('levels'), list):
             raise LadderError("it has no list 'levels'")
@@ -136,7 +136,7 @@ def read(path: Union[str, Path]) -> Ladder:
                  if name not in ('levels', 'machine')}
         return Ladder(_ordered(levels), _machine(machine) if machine else None, about)
     except LadderError as error:
-        raise LadderError(f'{str(path)!r} is not a ladder: {error}; docs/ladder.md has an '
+        raise LadderError(f'{short(str(path))} is not a ladder: {error}; docs/ladder.md has an '
                           'example, and ltp_profile IMAGES makes one') from None
 
 

@@ -83,6 +83,6 @@ def test_without_its_weights_the_error_names_the_ways_out(monkeypatch):
 
 
 def test_an_unknown_method_is_refused():
-    expected = "'best' is not a method; expected one of ltp, mixed, papr, tome, none"
+    expected = "'best' is not a method; expected one of ltp, mixed, papr, tome, resize, none"
     with pytest.raises(ModelError, match=expected):
         create_vit('vit_tiny_patch16_224', pretrained=False, method='best')

@@ -150,7 +150,7 @@ class Fake:
 
     def __init__(self, size=8):
         self.data_config = DataConfig((size, size), (0.5,) * 3, (0.5,) * 3)
-        self.config = SimpleNamespace(ladder=(1.0,))
+        self.config = SimpleNamespace(levels=(1.0,))
         self.calls = 0
 
     def classify(self, rgb, top_k, score_threshold=0.0, box=None):

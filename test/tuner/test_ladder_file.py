@@ -99,7 +99,7 @@ def test_what_cannot_be_read_is_said(tmp_path, content):
 @pytest.mark.parametrize('level, name', [
     (Level(1.0), 'as the parameters have it'),
     (LEVELS[0], 'vit_tiny_patch16_224 ltp 0.49 at 320 px zoomed, openvino float32'),
-    (LEVELS[1], 'levit_128 resize at 288x160 px with patches of 12 px'),
+    (LEVELS[1], 'levit_128 at 288x160 px with patches of 12 px'),
     (Level(0.5, method='mixed', keep_ratio=0.7, backend='onnx'), 'mixed 0.7, onnx')])
 def test_a_level_has_a_name(level, name):
     assert level.name == name

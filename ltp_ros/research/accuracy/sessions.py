@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """An int8 model that runs in ONNX Runtime behind the interface of a torch module."""
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Tuple
 
@@ -9,6 +10,7 @@ from torch import nn
 
 from ltp_ros.backends.onnx import open_session
 from ltp_ros.backends.onnx_export import export_level
+from ltp_ros.model import last_block
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession  # optional
@@ -26,8 +28,9 @@ class Int8Model(nn.Module):
 
     def __init__(self, model: nn.Module, folder: Path):
         super().__init__()
-        self.patch_drop = model.patch_drop
-        self._model = model
+        self._model = copy.deepcopy(model)
+        last_block.attach(self._model)  # as in a node
+        self.patch_drop = self._model.patch_drop
         self._folder = folder
         self._sessions: Dict[Tuple[object, ...], InferenceSession] = {}
 

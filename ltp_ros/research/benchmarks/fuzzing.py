@@ -92,6 +92,14 @@ class Trial:
         self._pipeline = Pipeline(cast(Classifier, self), [LevelCost(1.0, 1.0, 1.0)],
                                   self.mailbox, self._decode, time.monotonic_ns, Config())
 
+    def may_zoom(self, wanted: bool) -> bool:
+        """Return that it looks at the whole."""
+        return False
+
+    def zooms(self, keep_ratio: float, wanted: bool) -> bool:
+        """Return that it looks at the whole."""
+        return False
+
     def classify(self, rgb: np.ndarray, *_: object, **__: object) -> Prediction:
         """Remember the picture."""
         self.seen = rgb
