@@ -95,6 +95,14 @@ def test_of_the_ways_to_run_a_model_those_stay_that_are_better_than_every_faster
     assert halving.worth_their_time(trials) == ['int8', 'float32']
 
 
+def test_ways_that_are_nearly_as_fast_as_the_fastest_may_be_faster_elsewhere():
+    trials = {name: Trial(time_ms, hits(60, 100)) for name, time_ms in (
+        ('bfloat16', 10.0), ('int8', 10.8), ('other', 10.9), ('onnx', 11.5), ('float32', 30.0))}
+    assert halving.worth_their_time(trials) == ['bfloat16', 'int8']
+    trials['int8'] = Trial(10.8, hits(20, 100))  # but surely worse
+    assert halving.worth_their_time(trials) == ['bfloat16', 'other']
+
+
 @pytest.mark.parametrize('n', [16, 100, 400])
 def test_equal_answers_are_the_surer_equal_the_more_there_are(n):
     low, high = gain_interval(hits(n, n), hits(n, n), 0.95)

@@ -18,9 +18,10 @@ import numpy as np
 from ltp_ros.research.ladder_search.intervals import gain_interval
 
 FIRST_ROUND = 16    # pictures
-FINALISTS = 14      # at most, that are scored on all pictures
+FINALISTS = 18      # at most, that are scored on all pictures
 SAME_TIME = 0.02    # share: what differs by less is timed alike
 CLEARLY = 0.05      # share of its time that a candidate must save to replace a slower one
+NEAR = 0.1          # share of its time that the fastest way to run a model saves, of no account
 MARGIN = 0.02       # of a score, 0..1: what is less is as good
 BETTER, AS_GOOD = 0.99, 0.95  # confidence of the intervals
 
@@ -100,12 +101,15 @@ def survivors(trials: Mapping[Name, Trial], needed: Collection[Name], room: int)
 def worth_their_time(trials: Mapping[Name, Trial]) -> List[Name]:
     """Return those that are better than every faster one beyond the interval; fastest first.
 
-    For few that must not stay in doubt, since each stands for many: the ways to run a model.
+    For few that each stand for many: the ways to run a model. So the fastest has one beside it that
+    is nearly as fast, and not surely worse: it may be the faster one at another size.
     """
     found: List[Name] = []
     for name in sorted(trials, key=lambda name: trials[name].time_ms):
-        if all(gain_interval(trials[name].hits, trials[other].hits, AS_GOOD)[0] > 0
-               for other in found):
+        gains = [gain_interval(trials[name].hits, trials[other].hits, AS_GOOD) for other in found]
+        near = len(found) == 1 and gains[0][1] >= 0 and (
+            trials[name].time_ms <= trials[found[0]].time_ms * (1 + NEAR))
+        if near or all(low > 0 for low, _ in gains):
             found.append(name)
     return found
 
