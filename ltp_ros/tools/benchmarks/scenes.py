@@ -131,19 +131,20 @@ class _Scene:
         runs = Candidates(self._search.config, self._test, self.calibration)
         runs.reference = plain
         groups = runs.plan([plain, *levels])
-        task = self._bar.add_task(self.name, total=len(groups))
-        asked: List[Asked] = []
+        task = self._bar.add_task(self.name, total=len(groups) + self._args.rounds)
+        usable: List[List[Level]] = []
         for group in groups:
             mine = [level for level in group if level != plain]
             try:
-                runs.ask_all(mine, self._count) if mine else None
-                runs.time(mine, self._args.rounds)
+                if mine:
+                    runs.ask_all(mine, self._count)
+                    usable.append(mine)
             except ERRORS as error:
                 self._note(f'{self.name}: without {group[0].name}: {error}')
-                continue
-            asked += [Asked(level, runs.share(level), runs.hits(level, self._count),
-                            key_of(level) in keys) for level in mine]
             self._bar.advance(task)
+        runs.time_in_turns(usable, self._args.rounds, lambda: self._bar.advance(task))
+        asked = [Asked(level, runs.share(level), runs.hits(level, self._count),
+                       key_of(level) in keys) for mine in usable for level in mine]
         runs.release()
         return rows_of(self.name, asked, base)
 

@@ -224,6 +224,18 @@ class Candidates:
                 timed.own.append(done[level.keep_ratio])
                 timed.beside.append(beside)
 
+    def time_in_turns(self, groups: Sequence[Sequence[Level]], rounds: int,
+                      progress: Callable[[], None] = lambda: None) -> None:
+        """Time groups of levels in turns: a machine that slows down for seconds does so for all.
+
+        Raises:
+            One of ERRORS: if a level cannot be run.
+        """
+        for _ in range(rounds):
+            for group in filter(None, groups):
+                self.time(group, 1)
+            progress()
+
     def _run(self, level: Level) -> float:
         backend = self.open(level).backend
         start = time.perf_counter()

@@ -255,13 +255,14 @@ class Searcher:
             for group in groups:
                 try:
                     runs.ask_all(group, seen)
-                    runs.time(group, TIMED_ROUNDS)
                 except ERRORS as error:
                     if reference in group:
                         raise
                     self._note(f'without {described(group[0], reference)}: {error}')
                     alive = [level for level in alive if level not in group]
                 self._bar.advance(task)
+            runs.time_in_turns([[level for level in group if level in alive]
+                                for group in groups], TIMED_ROUNDS)
             trials = {level: Trial(runs.time_ms(level), runs.hits(level, seen))
                       for level in alive}
             room = halving.room_in(count, seen, first) if place else count
