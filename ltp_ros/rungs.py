@@ -74,7 +74,7 @@ def open_rungs(config: ClassifierConfig, log: Optional[Log],
     opening = _Opening(config, log, progress)
     if config.ladder:
         opening.levels_of_file()
-    elif config.method == 'resize':
+    elif config.method == 'resize' and not isinstance(config, LevelConfig):
         opening.resized()
     else:
         opening.one_model()

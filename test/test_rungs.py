@@ -47,6 +47,13 @@ def test_resize_gives_the_model_smaller_images(backend):
     assert found[1].scores == pytest.approx(plain.scores, abs=1e-4)
 
 
+def test_a_model_of_a_ladder_can_be_opened_by_itself():
+    classifier = opened(method='resize', keep_ratios=(1.0, 0.25))
+    small = Classifier(classifier.model_configs[1])
+    assert small.data_config.input_size == (16, 16)
+    assert small.classify(RGB).scores == classifier.classify(RGB, 0.25).scores
+
+
 def test_levels_of_one_size_share_a_model():
     told = []
     classifier = opened(log=told.append, method='resize', keep_ratios=(1.0, 0.97, 0.25, 0.24))

@@ -110,12 +110,24 @@ def test_int8_of_openvino_by_hand_says_what_to_run_first(tmp_path):
                                     backend='openvino', precision='int8'))
 
 
-@pytest.mark.parametrize('method', ['tome', 'none'])
-def test_a_method_whose_levels_cannot_share_a_file_has_int8_in_onnx_alone(tmp_path, method):
+def test_a_method_whose_levels_cannot_share_a_file_has_int8_in_onnx_alone(tmp_path):
     pytest.importorskip('openvino')
-    code, rows = run(tmp_path, '--int8', '--method', method)
+    code, rows = run(tmp_path, '--int8', '--method', 'tome')
     assert code == 0 and not rows['onnx', 'int8']['refused']
-    assert 'ltp, mixed and papr' in rows['openvino', 'int8']['refused']
+    assert 'does not come with tome' in rows['openvino', 'int8']['refused']
+
+
+def test_a_model_that_drops_nothing_has_int8_in_openvino_at_every_size(tmp_path):
+    for package in ('openvino', 'nncf'):
+        pytest.importorskip(package)
+    code, _ = run(tmp_path, '--int8', '--method', 'resize', '--keep-ratios', '1', '0.3')
+    made = sorted(path.parent.name for path in tmp_path.rglob('ladder_calibrated.onnx'))
+    assert code == 0 and len(made) == 2 and made[0] == 'resize' and made[1].endswith('16x16')
+    classifier = Classifier(ClassifierConfig(
+        model='demo', device='cpu', method='resize', keep_ratios=(1.0, 0.3), backend='openvino',
+        precision='int8', cache=str(tmp_path)))
+    rgb = int8.pictures_in('', print)[0]
+    assert [classifier.classify(rgb, ratio).num_keep for ratio in (1.0, 0.3)] == [64, 16]
 
 
 @pytest.mark.parametrize('argv', [('--calibration', 'x'), ('--once',),

@@ -101,8 +101,8 @@ def survivors(trials: Mapping[Name, Trial], needed: Collection[Name], room: int)
 def worth_their_time(trials: Mapping[Name, Trial]) -> List[Name]:
     """Return those that are better than every faster one beyond doubt; fastest first.
 
-    For few that each stand for many: the ways to run a model. So the fastest has one beside it that
-    is nearly as fast, and not surely worse: it may be the faster one at another size.
+    For few that each stand for many: the ways to run a model. So the fastest has one beside it
+    that is nearly as fast, and not surely worse: it may be the faster one at another size.
     """
     found: List[Name] = []
     for name in sorted(trials, key=lambda name: trials[name].time_ms):
