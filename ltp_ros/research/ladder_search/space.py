@@ -12,7 +12,8 @@ WHOLE = 'resize'  # the method of models whose tokens cannot be reduced
 PRUNING = 'ltp'   # its level 1 is the whole model; int8 in OpenVINO takes that, and no other whole
 FAMILIES = ('resize', 'mixed', 'ltp', 'papr', 'tome')
 DEFAULT_FAMILIES = ('resize', 'mixed', 'ltp')
-SMALLER = (0.73, 0.51, 0.33, 0.25)  # shares of the cells of the model's own grid
+SMALLER = (0.86, 0.73, 0.62, 0.51, 0.41, 0.33, 0.25)  # shares of the cells of the model's own grid
+SHAPED = (1.0, 0.51)               # shares of the cells, of inputs in the shape of the pictures
 LARGER = (1.43, 2.0)                # times a side: 320 and 448 pixels for 224
 RATIOS, SMALLER_RATIOS = (0.7, 0.5, 0.35), (0.7,)
 LARGER_SHARES = (1.0, 0.7)  # of the model's own tokens, that a larger input is reduced to
@@ -97,7 +98,7 @@ def _inputs(summary: ModelSummary, wanted: Wanted) -> List[Tuple[Sides, int]]:
     large = LARGER if _reduces(wanted) else LARGER[:1]
     larger = [_on_grid((own[0] * times, own[1] * times), step) for times in large]
     found.update(dict.fromkeys((sides, 0) for sides in larger if max(sides) <= MAX_SIDE))
-    for share in (1.0, SMALLER[1]):
+    for share in SHAPED:
         sides = shaped(summary, wanted.aspect, share)
         if sides:
             found[sides, 0] = None
