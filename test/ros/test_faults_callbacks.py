@@ -19,7 +19,7 @@ def raising(error):
 def test_a_request_is_answered_whatever_the_model_raises(listener, start, monkeypatch, error):
     node, publisher = start()
     with monkeypatch.context() as patch:
-        patch.setattr(node._server.pipeline, 'classify', raising(error))
+        patch.setattr(node._server.pipeline.beside, 'classify', raising(error))
         answer = listener.call(Classify, '/ltp/classifier/classify',
                                Classify.Request(image=picture(0)))
     assert not answer.success and answer.message == (str(error) or 'MemoryError')
