@@ -32,11 +32,11 @@ from launch_ros.substitutions import ExecutableInPackage
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from ltp_ros.config import ClassifierConfig, InputConfig
-from ltp_ros.settings import check, fields
-from ltp_ros.parameter import ConfigError
 from ltp_ros.files import expand
+from ltp_ros.parameter import ConfigError
 from ltp_ros.ros.arguments import parameters_for
 from ltp_ros.ros.transport import PROFILES_VARIABLES, profiles_file
+from ltp_ros.settings import check, fields
 
 SHARE = Path(get_package_share_directory('ltp_ros'))
 UNSET = ''  # leaves the node's default in place, which is thus defined only once

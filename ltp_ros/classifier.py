@@ -47,8 +47,9 @@ class Classifier:
 
     def __init__(self, config: ClassifierConfig, log: Optional[Log] = None,
                  progress: Callable[[], None] = lambda: None):
-        self.config, self._log = config, log = with_ladder(config), log
-        models, self.rungs = open_rungs(config, log, progress)
+        config, self.ladder = with_ladder(config)
+        self.config, self._log = config, log
+        models, self.rungs = open_rungs(config, self.ladder, log, progress)
         self._backends = [opened.backend for opened in models]
         # What is known of them, without what takes memory
         self._models = [replace(opened, backend=Released(opened.backend.name,

@@ -18,6 +18,7 @@ SCORES = ('srb', 'redundancy', 'spatial', 'random')
 _WORD = r'(?:[A-Za-z_]|\{(?:node|ns|namespace)\})(?:\w|\{(?:node|ns|namespace)\})*'
 TOPIC = rf'(?a)(?!(?:.*/)?compressed$)(?:/|~/)?{_WORD}(?:/{_WORD})*'
 
+Sides = Tuple[int, int]  # height, width in pixels; 0: not said
 Value = Union[bool, int, float, str, Tuple[float, ...], Tuple[str, ...]]  # of a parameter
 
 
@@ -141,7 +142,7 @@ class ClassifierConfig:
         maximum=1.0)
 
     @property
-    def image_sides(self) -> Tuple[int, int]:
+    def image_sides(self) -> Sides:
         """Height and width of the model's input in pixels; 0: the model's own."""
         return self.input_size, self.input_size
 

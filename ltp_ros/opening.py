@@ -124,7 +124,7 @@ class _Opening:
         return Opened(found, backend, device, threads, kept, read, path, config)
 
     def _load(self, progress: Callable[[], None]) -> 'Tuple[torch.nn.Module, ModelSummary]':
-        from ltp_ros.model import input_sizes, vit  # noqa: PLC0415  torch
+        from ltp_ros.model import checkpoint, input_sizes, vit  # noqa: PLC0415  torch
         config = self._config
         weights = weights_of(config.model, config.checkpoint)
         names: List[str] = []
@@ -141,7 +141,7 @@ class _Opening:
         reducer = model.patch_drop
         return model, ModelSummary(
             name=model_name(config.model, config.checkpoint),
-            model_hash=model_hash(vit.tensors_of(model)),
+            model_hash=model_hash(checkpoint.named_bytes(model.state_dict())),
             labels=tuple(names or vit.label_names(model, weights)),
             data_config=vit.data_config(model, config.crop_mode),
             num_patches=reducer.num_patches, grid_size=input_sizes.grid_of(model),

@@ -11,11 +11,10 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from ltp_ros.backends import kept_choice
 from ltp_ros.backends.protocol import Log
 from ltp_ros.backends.summary import LevelSize, ModelSummary
-from ltp_ros.config import ClassifierConfig
+from ltp_ros.config import ClassifierConfig, Sides
 from ltp_ros.machine import resident_mib
 from ltp_ros.opening import ClassifierError, Opened, open_model
-from ltp_ros.settings import read_ladder
-from ltp_ros.tuner.ladder_file import Level, Sides
+from ltp_ros.tuner.ladder_file import Ladder, Level
 from ltp_ros.tuner.levels import LevelCost
 
 AUTO = 'auto'
@@ -25,18 +24,8 @@ AUTO = 'auto'
 class LevelConfig(ClassifierConfig):
     """The config of one group of levels; its image need not be square."""
 
-    sides: Sides = (0, 0)
-    patch: int = 0
-
-    @property
-    def image_sides(self) -> Sides:
-        """Height and width of the model's input in pixels; 0: the model's own."""
-        return self.sides
-
-    @property
-    def patch_size(self) -> int:
-        """Pixels a side of a patch; 0: the model's own."""
-        return self.patch
+    image_sides: Sides = (0, 0)
+    patch_size: int = 0
 
 
 class Rung(NamedTuple):
@@ -57,23 +46,23 @@ class Rung(NamedTuple):
 Rungs = Dict[float, Rung]  # by the keep ratio that names each, the dearest first
 
 
-def open_rungs(config: ClassifierConfig, log: Optional[Log],
+def open_rungs(config: ClassifierConfig, ladder: Optional[Ladder], log: Optional[Log],
                progress: Callable[[], None]) -> Tuple[List[Opened], Rungs]:
     """Open the models of a ladder, and tell which level runs in which.
 
     Args:
         config: as of `Classifier`.
+        ladder: that it names; None: none.
         log: as of `Classifier`.
         progress: as of `Classifier`.
 
     Raises:
         ltp_ros.model.card.ModelError: as `open_model`.
         ClassifierError: as `open_model`, or if two models have not the same classes.
-        ConfigError: if the ladder cannot be read.
     """
     opening = _Opening(config, log, progress)
-    if config.ladder:
-        opening.levels_of_file()
+    if ladder:
+        opening.levels_of(ladder)
     elif config.method == 'resize' and not isinstance(config, LevelConfig):
         opening.resized()
     else:
@@ -99,7 +88,7 @@ class _Opening:
     def resized(self) -> None:
         """Open levels whose input has about the keep ratio's share of the pixels."""
         config = self._config
-        self._open(config_of(config, Level(1.0), (1.0,)))
+        self._open(config_of(config, Level(1.0)))
         found = self.models[0].summary
         sizes = {ratio: found.smaller_input(ratio) for ratio in config.levels}
         if self._log and not found.step[0]:
@@ -109,18 +98,18 @@ class _Opening:
         for ratio, (sides, patch) in sizes.items():
             if (sides, patch) not in opened:
                 opened[sides, patch] = len(self.models)
-                self._open_alike(config_of(config, Level(1.0, input_size=sides, patch_size=patch),
-                                        (1.0,)))
+                self._open_alike(config_of(config, Level(1.0, input_size=sides,
+                                                         patch_size=patch)))
             self._add(ratio, opened[sides, patch], config.method, 1.0)
 
-    def levels_of_file(self) -> None:
+    def levels_of(self, ladder: Ladder) -> None:
+        """Open the levels of a ladder; those that differ in their keep ratio share a model."""
         groups: Dict[LevelConfig, int] = {}
-        levels = read_ladder(self._config.ladder).levels
-        keys = [config_of(self._config, level, (1.0,)) for level in levels]
-        for level, key in zip(levels, keys):
+        keys = [config_of(self._config, level) for level in ladder.levels]
+        for level, key in zip(ladder.levels, keys):
             if key not in groups:
                 groups[key] = len(self.models)
-                ratios = sorted({other.keep_ratio for other, same in zip(levels, keys)
+                ratios = sorted({other.keep_ratio for other, same in zip(ladder.levels, keys)
                                  if same == key}, reverse=True)
                 group = replace(key, keep_ratios=tuple(ratios), keep_ratio=ratios[0])
                 (self._open_alike if self.models else self._open)(group)
@@ -159,13 +148,15 @@ class _Opening:
                     'alike')
 
 
-def config_of(config: ClassifierConfig, level: Level, ratios: Tuple[float, ...]) -> LevelConfig:
-    """Return the config of the model of a level; a parameter that was given counts more."""
+def config_of(config: ClassifierConfig, level: Level) -> LevelConfig:
+    """Return the config of the model of a level, whatever its keep ratio.
+
+    A parameter that was given counts more than what the level says.
+    """
     fields = {name: getattr(config, name) for name in config.__dataclass_fields__}
-    fields.update(ladder='', profile='', classes='', temperatures='', keep_ratios=ratios,
-                  keep_ratio=max(ratios),
-                  sides=level.input_size if level.input_size[0] else (config.input_size,) * 2,
-                  patch=level.patch_size)
+    fields.update(ladder='', profile='', classes='', temperatures='', keep_ratios=(1.0,),
+                  keep_ratio=1.0, patch_size=level.patch_size, image_sides=(
+                      level.input_size if level.input_size[0] else config.image_sides))
     for name in ('backend', 'precision'):
         if fields[name] == AUTO and getattr(level, name):
             fields[name] = getattr(level, name)

@@ -3,7 +3,7 @@
 """The parameters by name: their fields, and values that are checked and fit together."""
 import dataclasses
 import difflib
-from typing import Any, Dict, Iterator, Mapping, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from ltp_ros.config import ClassifierConfig, Config, TunerConfig, Value, snap
 from ltp_ros.files import short
@@ -67,29 +67,32 @@ def _with_levels(changes: Dict[str, Value]) -> Dict[str, Value]:
     path, default = str(changes['ladder']), ClassifierConfig.keep_ratios
     if not path:
         return {'keep_ratios': default, 'min_keep_ratio': TunerConfig.min_keep_ratio, **changes}
-    levels = read_ladder(path).works
-    if changes.get('keep_ratios', default) not in (levels, default):
-        raise ConfigError(f'keep_ratios {short(changes["keep_ratios"])} and ladder {short(path)} '
-                          'are not allowed together; the levels are those of the file')
+    levels = _levels_of(read_ladder(path), path, changes.get('keep_ratios', default))
     if changes.get('profile'):
         raise ConfigError(f'profile {short(changes["profile"])} and ladder {short(path)} are not '
                           'allowed together; a ladder has times of its own')
     return {'min_keep_ratio': min(levels), **changes, 'keep_ratios': levels}
 
 
-def with_ladder(config: ClassifierConfig) -> ClassifierConfig:
-    """Return a config with the levels of its ladder, if it has one, as its keep ratios.
+def with_ladder(config: ClassifierConfig) -> Tuple[ClassifierConfig, Optional[Ladder]]:
+    """Return a config with the levels of its ladder as its keep ratios, and the ladder, if any.
 
     Raises:
         ConfigError: if the ladder cannot be read, or has other levels than the config.
     """
     if not config.ladder:
-        return config
-    levels = read_ladder(config.ladder).works
-    if config.keep_ratios not in (levels, ClassifierConfig.keep_ratios):
-        raise ConfigError(f'ladder {short(config.ladder)} has the levels {list(levels)}, and not '
-                          f'{list(config.keep_ratios)}; if it was changed, set ladder again')
-    return dataclasses.replace(config, keep_ratios=levels)
+        return config, None
+    ladder = read_ladder(config.ladder)
+    levels = _levels_of(ladder, config.ladder, config.keep_ratios)
+    return dataclasses.replace(config, keep_ratios=levels), ladder
+
+
+def _levels_of(ladder: Ladder, path: str, keep_ratios: Any) -> Tuple[float, ...]:
+    if keep_ratios not in (ladder.works, ClassifierConfig.keep_ratios):
+        raise ConfigError(f'keep_ratios {short(list(keep_ratios))} and ladder {short(path)} are '
+                          'not allowed together; the levels are those of the file, '
+                          f'{short(list(ladder.works))}; if it was changed, set ladder again')
+    return ladder.works
 
 
 def read_ladder(path: str) -> Ladder:

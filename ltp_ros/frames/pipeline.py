@@ -188,10 +188,11 @@ class Pipeline:
             region = region_of(config.input.roi, *rgb.shape[:2])
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
-            zoom = config.classifier.zoom
-            if not classifier.may_zoom(zoom):
+            zoom, box = config.classifier.zoom, None
+            if classifier.may_zoom(zoom):
+                box = self._gazes[frame.topic].follow(seen)
+            else:
                 self._gazes.clear()  # switched on again, they begin with the scene of then
-            box = self._gazes[frame.topic].follow(seen) if classifier.may_zoom(zoom) else None
             timer.mark('decode')
             keep_ratio = self._level_for(frame, timer, config)
             self.work.enter_model(frame)

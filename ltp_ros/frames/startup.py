@@ -15,7 +15,6 @@ from ltp_ros.config import ClassifierConfig
 from ltp_ros.machine import hardware, power_mode
 from ltp_ros.model.card import model_name
 from ltp_ros.model.labels import names_shared, numbered_names
-from ltp_ros.settings import read_ladder
 from ltp_ros.tuner import ladder_profile
 from ltp_ros.tuner.ladder_file import Machine
 from ltp_ros.tuner.ladder_profile import ProfileError, Setup
@@ -159,9 +158,10 @@ def costs_in_ladder(classifier: Classifier, warn: Log) -> List[LevelCost]:
         classifier: warmed up.
         warn: called with the reason if the file was made elsewhere.
     """
-    if not classifier.config.ladder:
+    ladder = classifier.ladder
+    if ladder is None:
         return []
-    ladder, here = read_ladder(classifier.config.ladder), machine_of(classifier)
+    here = machine_of(classifier)
     costs = ladder.costs_on(here)
     if ladder.machine and not costs:
         warn(f'ladder {classifier.config.ladder!r} was timed on {ladder.machine}, and this is '
@@ -171,8 +171,7 @@ def costs_in_ladder(classifier: Classifier, warn: Log) -> List[LevelCost]:
 
 def machine_of(classifier: Classifier) -> Machine:
     """Return what the times of a ladder depend on here."""
-    device = str(classifier.device)
-    return Machine(device=classifier.device.type, hardware=hardware(device),
+    return Machine(device=classifier.device.type, hardware=hardware(str(classifier.device)),
                    power_mode=power_mode(), threads=classifier.num_threads)
 
 
@@ -210,10 +209,8 @@ def time_ladder(classifier: Classifier, log: Log,
 
 def setup_of(classifier: Classifier) -> Setup:
     """Return the conditions that the speed of a classifier depends on."""
-    device = classifier.device.type
     return Setup(
-        device=device, hardware=hardware(str(classifier.device)), power_mode=power_mode(),
-        threads=classifier.num_threads,
+        **dataclasses.asdict(machine_of(classifier)),
         backend=classifier.backend.name, precision=classifier.precision,
         torch=versions(['torch']).get('torch', ''), model=classifier.model_name,
         method=classifier.config.method, model_hash=classifier.model_hash)

@@ -16,11 +16,10 @@ from torch import nn
 
 from ltp_ros.files import some_of
 from ltp_ros.model.card import ModelError, path_of, weights_of
-from ltp_ros.model.checkpoint import Checkpoint, read_checkpoint
+from ltp_ros.model.checkpoint import Checkpoint, named_bytes, read_checkpoint
 from ltp_ros.model.hub import Log
 from ltp_ros.model.names import DEMO
 from ltp_ros.model.timm_models import create
-from ltp_ros.reduction.base import TokenReducer
 from ltp_ros.reduction.mixed import QuadMerger
 
 FUSE = 'patch_drop.fuse.weight'  # (D, 4 D), the layer of `QuadMerger.add_fuse`
@@ -30,10 +29,9 @@ Tensors = Mapping[str, torch.Tensor]
 def tensors_hash(tensors: Tensors) -> str:
     """Return the SHA-256 of tensors by name, in hex."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f'{name} {tensor.dtype} {list(tensor.shape)} '.encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy())  # numpy has no bfloat16
+    for name, content in named_bytes(tensors):
+        digest.update(f'{name} {tensors[name].dtype} {list(tensors[name].shape)} '.encode())
+        digest.update(content)
     return digest.hexdigest()
 
 
@@ -149,7 +147,7 @@ def fill_reducer(reducer: nn.Module, weights: Checkpoint) -> None:
         ModelError: if the layer is for another method or another model.
     """
     fuse, name = weights.tensors.get(FUSE), weights.name
-    if fuse is None or type(reducer) is TokenReducer:
+    if fuse is None or reducer.one_level:
         return
     if not isinstance(reducer, QuadMerger):
         raise ModelError(f'{name!r} was adapted for the method mixed alone; take method:=mixed, '

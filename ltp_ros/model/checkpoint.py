@@ -8,7 +8,7 @@ import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Iterator, Mapping, Tuple
 
 import torch
 from safetensors.torch import load_file
@@ -141,3 +141,10 @@ def misfit(tensors: Mapping[str, torch.Tensor],
         for one, many, names in (('is missing', 'are missing', missing),
                                  ('is unknown', 'are unknown', unknown),
                                  ('has another shape', 'have another shape', other)) if names)
+
+
+def named_bytes(tensors: Mapping[str, torch.Tensor]) -> Iterator[Tuple[str, bytes]]:
+    """Yield the name and the bytes of each tensor by name, as `model_hash` takes them."""
+    for name, tensor in sorted(tensors.items()):
+        yield name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy(
+            ).tobytes()  # numpy has no bfloat16

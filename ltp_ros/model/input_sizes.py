@@ -9,9 +9,9 @@ from timm.data import resolve_model_data_config
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from ltp_ros.config import Sides
 from ltp_ros.model.card import ModelError
 
-Sides = Tuple[int, int]  # height, width in pixels
 CONV_STEP = 16     # pixels by which the input of a ConvNet is made smaller
 CONV_STRIDE = 32   # of its last layer, where it does not say
 # What positions gain in strength with the share of the patches that is missing: with 144 of 224
@@ -26,9 +26,14 @@ def both(size: Union[int, Sides]) -> Sides:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
+def has_tokens(model: nn.Module) -> bool:
+    """Return whether a model is a Vision Transformer, whose patches are tokens throughout."""
+    return isinstance(model, VisionTransformer)
+
+
 def takes_size(model: nn.Module) -> bool:
     """Return whether a model is made for one size of its input, which timm can set."""
-    return isinstance(model, VisionTransformer) or hasattr(model, 'set_input_size')
+    return has_tokens(model) or hasattr(model, 'set_input_size')
 
 
 def fixed(model: nn.Module) -> bool:
@@ -47,7 +52,7 @@ def sides_of(model: nn.Module) -> Sides:
 
 def grid_of(model: nn.Module) -> Sides:
     """Return rows and columns of a model's patches; of another network, of its last features."""
-    if isinstance(model, VisionTransformer):
+    if has_tokens(model):
         return both(tuple(model.patch_embed.grid_size))
     stages = getattr(model, 'feature_info', None) or [{}]
     stride = stages[-1].get('reduction', CONV_STRIDE) if isinstance(stages, list) else CONV_STRIDE
@@ -59,7 +64,7 @@ def step_of(model: nn.Module) -> Sides:
     """Return by how many pixels the sides of a model's input can differ; 0: not at all."""
     if fixed(model):
         return 0, 0
-    if isinstance(model, VisionTransformer):
+    if has_tokens(model):
         return both(tuple(model.patch_embed.patch_size))
     return (CONV_STRIDE, CONV_STRIDE) if takes_size(model) else (CONV_STEP, CONV_STEP)
 
@@ -79,7 +84,7 @@ def arguments(size: Union[int, Sides], outline: nn.Module) -> Dict[str, object]:
     Its weights are resampled as they are loaded; those of other networks afterwards, by `resize`.
     """
     height, width = both(size)
-    if not height or not isinstance(outline, VisionTransformer):
+    if not height or not has_tokens(outline):
         return {}
     return {'img_size': height if height == width else (height, width)}
 
@@ -90,7 +95,7 @@ def resize(model: nn.Module, size: Union[int, Sides]) -> None:
     Raises:
         ModelError: if timm cannot resample it to that.
     """
-    if not both(size)[0] or isinstance(model, VisionTransformer) or not takes_size(model):
+    if not both(size)[0] or has_tokens(model) or not takes_size(model):
         return
     try:
         with torch.no_grad():
@@ -113,7 +118,7 @@ def strengthen_positions(model: nn.Module, trained: nn.Module) -> None:
         model: with positions that were resampled to its grid.
         trained: the same, with the grid that it was trained with.
     """
-    if not isinstance(model, VisionTransformer) or model.pos_embed is None:
+    if not has_tokens(model) or model.pos_embed is None:
         return
     share = math.prod(grid_of(model)) / math.prod(grid_of(trained))
     if share < 1.0:

@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Create a classifier with timm, of a Vision Transformer with the pruner in its slot."""
-from typing import Callable, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Callable, List, Mapping, Optional, Union
 
 import timm
 import torch
@@ -15,14 +15,13 @@ from timm.models.vision_transformer import (
 from timm.utils.model import reparameterize_model
 from torch import nn
 
-from ltp_ros.config import METHODS
+from ltp_ros.config import METHODS, Sides
 from ltp_ros.files import is_control, short
 from ltp_ros.model import adapted, input_sizes
 from ltp_ros.model.card import ModelError, read_model_card, weights_of
 from ltp_ros.model.checkpoint import misfit, read_checkpoint
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.model.hub import Log
-from ltp_ros.model.input_sizes import Sides
 from ltp_ros.model.labels import names_in, names_of_timm, numbered_names, read_labels
 from ltp_ros.model.names import DEMO
 from ltp_ros.model.timm_models import create, outline, vit_demo
@@ -264,13 +263,6 @@ def label_names(vit: VisionTransformer, checkpoint: str = '', labels: str = '') 
         raise ModelError(f'{labels or "the model card"} has {len(names)} labels but the model '
                          f'has {vit.num_classes} classes; give one name a line, in class order')
     return names
-
-
-def tensors_of(model: nn.Module) -> Iterator[Tuple[str, bytes]]:
-    """Yield the name and the bytes of each tensor, as `ladder_profile.model_hash` takes them."""
-    for name, tensor in sorted(model.state_dict().items()):
-        yield name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy(
-            ).tobytes()  # numpy has no bfloat16
 
 
 def _load(vit: nn.Module, tensors: Mapping[str, torch.Tensor], checkpoint: str) -> None:

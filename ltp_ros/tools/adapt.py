@@ -36,6 +36,7 @@ from ltp_ros.images import EncodedImage, ImageFileError, Note, Unread, read_imag
 from ltp_ros.model import vit
 from ltp_ros.model.card import model_name, path_of, weights_of
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.model.input_sizes import has_tokens
 from ltp_ros.parameter import ConfigError
 from ltp_ros.research.accuracy.answers import Variant, kinds_of
 from ltp_ros.research.accuracy.batches import batches, model_classes
@@ -179,7 +180,7 @@ class Adaptation:
         model = vit.create_vit(args.model, args.checkpoint, method=method, score=args.score,
                                alpha=args.alpha, input_size=input_size,
                                papr_checkpoint=args.papr_checkpoint)
-        if 'VisionTransformer' not in [kind.__name__ for kind in type(model).__mro__]:
+        if not has_tokens(model):
             raise ConfigError(f'the model is no Vision Transformer but a {type(model).__name__}, '
                               'whose tokens ltp_adapt cannot compare; give another model')
         return model

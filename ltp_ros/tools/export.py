@@ -108,15 +108,16 @@ def export_levels(args: argparse.Namespace
     folders: List[str] = []
     rows: List[LevelRow] = []
     checked: List[int8.Row] = []
-    for each in classifier.model_configs:  # several, if they differ in the size of their input
-        model = Classifier(each)
+    configs = classifier.model_configs  # several, if they differ in the size of their input
+    for each in configs:
+        model = Classifier(each) if len(configs) > 1 else classifier
         folder = Path(args.output) if args.output else choice.model_folder(
             args.cache, model.model_name, model.model_hash, each.method, each.score, each.alpha,
             each.image_sides)
         if folder is None:
             raise ConfigError('there is no home folder for the files; give --output FOLDER, or '
                               '--cache FOLDER for the onnx backend to find them in')
-        if args.output and len(classifier.model_configs) > 1:
+        if args.output and len(configs) > 1:
             folder = folder / '{}x{}'.format(*model.data_config.input_size)
         folders.append(str(folder))
         if not (args.once and int8.was_done(model, folder, pictures)):

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import yaml
 
+from ltp_ros.config import Sides
 from ltp_ros.files import expand, plain, read_text, short
 from ltp_ros.tuner.levels import LevelCost
 
@@ -19,7 +20,6 @@ HEAD = '# Made by ltp_profile. The node takes it whole as ladder:=FILE.\n'
 DESCRIPTION = ('model', 'checkpoint', 'method', 'input_size', 'patch_size', 'keep_ratio',
                'precision', 'backend', 'zoom')
 PATHS = ('checkpoint',)
-Sides = Tuple[int, int]  # height, width in pixels; 0: not said
 
 
 class LadderError(ValueError):

@@ -128,7 +128,7 @@ class Timed:
 
     def __init__(self, time_ms):
         self.config = SimpleNamespace(profile='', ladder='', levels=tuple(TRUTH_MS))
-        self.rounds, self.kept_costs = 0, []
+        self.rounds, self.kept_costs, self.ladder = 0, [], None
         self._time_ms = time_ms
         self._runs = itertools.count()
 

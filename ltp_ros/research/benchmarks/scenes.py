@@ -6,12 +6,10 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from ltp_ros.research.ladder_search.halving import SAME_TIME
 from ltp_ros.research.ladder_search.intervals import gain_interval, worth_of
-from ltp_ros.research.ladder_search.words import described, family
+from ltp_ros.research.ladder_search.words import CONFIDENCE, described, family
 from ltp_ros.tuner.ladder_file import Level
-
-SAME_TIME = 0.02  # share: what differs by less takes as long
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,14 @@
 """The plot of `ltp_benchmark scenes`: score over time, a panel a scene."""
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
+from ltp_ros.research.ladder_search.words import LOOKS
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # optional
 
-LOOKS = {'': ('whole', 'black', '*'), 'zoomed': ('whole', 'black', '*'),
-         'smaller': ('smaller input', 'tab:blue', 'o'),
-         'dropped': ('patches dropped', 'tab:red', 's'),
-         'merged': ('patches merged', 'tab:green', '^'),
-         'closer': ('larger input, reduced', 'tab:purple', 'D'),
-         'shaped': ("input of the pictures' shape", 'tab:orange', 'v')}
+MARKERS = {'': '*', 'zoomed': '*', 'smaller': 'o', 'dropped': 's', 'merged': '^', 'closer': 'D',
+           'shaped': 'v'}
+WHOLE = ''  # zoomed or not: the markers tell
 
 
 def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
@@ -34,8 +33,8 @@ def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
 
 
 def _panel(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    for family in LOOKS:
-        label, colour, marker = LOOKS[family]
+    for family, marker in MARKERS.items():
+        label, colour = LOOKS[WHOLE if family == 'zoomed' else family]
         for zoom in (False, True):
             found = [row for row in rows if row['family'] == family and row['zoom'] == zoom]
             axes.plot([row['time_share'] for row in found], [row['score'] for row in found],

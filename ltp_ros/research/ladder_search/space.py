@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ltp_ros.backends.summary import ModelSummary
-from ltp_ros.tuner.ladder_file import Level, Sides
+from ltp_ros.config import Sides
+from ltp_ros.tuner.ladder_file import Level
 
 WHOLE = 'resize'  # the method of models whose tokens cannot be reduced
 PRUNING = 'ltp'   # its level 1 is the whole model; int8 in OpenVINO takes that, and no other whole

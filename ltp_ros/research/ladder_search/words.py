@@ -3,7 +3,7 @@
 """What a search found, in words: levels, and one sentence of advice."""
 import math
 from dataclasses import replace
-from typing import List, Mapping, NamedTuple, Sequence
+from typing import List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -60,6 +60,12 @@ PHRASES: Mapping[str, str] = {
     'dropped': 'what is dropped is not missed here: the ground says nothing',
     'zoomed': 'objects are small here: the zoom finds them',
     'merged': 'where little is to be seen, merging costs nothing here'}
+# Of each family: its name in the legend of a plot, its colour
+LOOKS: Mapping[str, Tuple[str, str]] = {
+    '': ('whole, at its own size', 'black'), 'zoomed': ('whole, zoomed', 'tab:brown'),
+    'smaller': ('smaller input', 'tab:blue'), 'dropped': ('patches dropped', 'tab:red'),
+    'merged': ('patches merged', 'tab:green'), 'closer': ('larger input, reduced', 'tab:purple'),
+    'shaped': ("input of the images' shape", 'tab:orange')}
 CONFIDENCE = 0.95
 FREE = 0.02  # of a score, 0..1: a loss that is surely less
 CLOSE = 3.0  # percent

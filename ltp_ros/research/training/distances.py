@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ltp_ros.model.input_sizes import Sides
+from ltp_ros.config import Sides
 from ltp_ros.reduction.base import gather_tokens
 from ltp_ros.reduction.mixed import QuadMerger, quads
 

@@ -94,17 +94,12 @@ class _Scene:
         source, _, composite = text.partition('@')
         self._args, self._bar, self._note = args, bar, note
         self.name = f'{Path(source).name} {composite}'.strip()
-        namespace = argparse.Namespace(**{
-            **vars(args), 'images': source, 'no_labels': False, 'models': None, 'methods': None,
-            'input_sizes': None, 'keep_ratios': None, 'alpha': 0.5, 'backends': None,
-            'precisions': None})
-        self._search = replace(find_ladder.search_of(namespace), limit=None)
+        self._search = find_ladder.search_by_flags(args, source)
         tuning = Searcher(self._search, bar, note, partial(half_of, first=0, composite=composite),
                           calibration)
         self._searcher, self.calibration = tuning, tuning.calibration
-        whole = half_of(tuning.whole_scene, 1, composite)
-        self._test = whole
-        self._count = min(len(whole), args.limit or len(whole))
+        self._test = half_of(tuning.whole_scene, 1, composite)
+        self._count = min(len(self._test), args.limit or len(self._test))
 
     def _ladder(self) -> List[Level]:
         path = Path(self._args.folder) / (re.sub(r'[^\w.]', '_', self.name) + '.yaml')
@@ -116,18 +111,14 @@ class _Scene:
 
     def rows(self) -> List[Dict[str, Any]]:
         """Find the ladder, ask and time it and its rivals; return a row for each level."""
-        ladder = [replace(level, work=1.0, p50_ms=1.0, p99_ms=1.0, worth=None)
-                  for level in self._ladder()]
+        ladder = [key_of(level) for level in self._ladder()]
         base, summary = self._searcher.bases[0]
         backend, precision = self._args.rival.split(':')
-        wanted = space.Wanted(aspect=self._test.aspect)
-        rivals = [replace(level, work=1.0, p50_ms=1.0, p99_ms=1.0, backend=backend,
-                          precision=precision)
-                  for level in space.levels_of(summary, base, wanted)]
-        keys = {key_of(level) for level in ladder}
-        levels = [*ladder, *(level for level in rivals if key_of(level) not in keys)]
-        plain = replace(base, work=1.0, p50_ms=1.0, p99_ms=1.0, backend='eager',
-                        precision='float32')
+        rivals = [key_of(replace(level, backend=backend, precision=precision))
+                  for level in space.levels_of(summary, base,
+                                               space.Wanted(aspect=self._test.aspect))]
+        levels = list(dict.fromkeys([*ladder, *rivals]))
+        plain = key_of(replace(base, backend='eager', precision='float32'))
         runs = Candidates(self._search.config, self._test, self.calibration)
         runs.reference = plain
         groups = runs.plan([plain, *levels])
@@ -143,8 +134,9 @@ class _Scene:
                 self._note(f'{self.name}: without {group[0].name}: {error}')
             self._bar.advance(task)
         runs.time_in_turns(usable, self._args.rounds, lambda: self._bar.advance(task))
-        asked = [Asked(level, runs.share(level), runs.hits(level, self._count),
-                       key_of(level) in keys) for mine in usable for level in mine]
+        asked = [Asked(level, runs.time_ms(level) / runs.time_ms(plain),
+                       runs.hits(level, self._count), level in ladder)
+                 for mine in usable for level in mine]
         runs.release()
         return rows_of(self.name, asked, base)
 

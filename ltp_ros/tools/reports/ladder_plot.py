@@ -1,24 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The plot of `ltp_profile IMAGES`: what was tried, and the ladder, as score over time."""
-from typing import TYPE_CHECKING, Dict, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping
 
 from ltp_ros.files import plain
 from ltp_ros.research.ladder_search.found import Found
 from ltp_ros.research.ladder_search.front import score_of
-from ltp_ros.research.ladder_search.words import described, family
+from ltp_ros.research.ladder_search.words import LOOKS, described, family
 from ltp_ros.tuner.ladder_file import Level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes  # optional
     from matplotlib.figure import Figure
-
-# Of each family: its name in the legend, its colour
-LOOKS: Mapping[str, Tuple[str, str]] = {
-    '': ('whole, at its own size', 'black'), 'zoomed': ('whole, zoomed', 'tab:brown'),
-    'smaller': ('smaller input', 'tab:blue'), 'dropped': ('patches dropped', 'tab:red'),
-    'merged': ('patches merged', 'tab:green'), 'closer': ('larger input, reduced', 'tab:purple'),
-    'shaped': ("input of the images' shape", 'tab:orange')}
 
 
 def draw(figure: 'Figure', found: Found, about: Mapping[str, object]) -> None:

@@ -81,7 +81,7 @@ class Candidates:
 
     def group_of(self, level: Level) -> LevelConfig:
         """Return the config of the model of a level; levels that share one have the same."""
-        return config_of(self._config, level, (1.0,))
+        return config_of(self._config, level)
 
     def plan(self, levels: Sequence[Level]) -> List[List[Level]]:
         """Say which levels are tried from now on; return them by group. Others are closed."""

@@ -17,6 +17,7 @@ from ltp_ros.config import REDUCTIONS, SCORES
 from ltp_ros.images import EncodedImage, Unread
 from ltp_ros.model import vit
 from ltp_ros.model.card import weights_of
+from ltp_ros.model.checkpoint import named_bytes
 from ltp_ros.opening import resolve_precision
 from ltp_ros.parameter import ConfigError
 from ltp_ros.research.accuracy.answers import (
@@ -139,7 +140,8 @@ class Evaluation:
                 for method, model in self.models.items()}, dtype
 
     def _settings(self, num_images: int) -> Dict[str, object]:
-        tensors = itertools.chain(*map(vit.tensors_of, self.models.values()))
+        tensors = itertools.chain(*(named_bytes(model.state_dict())
+                                    for model in self.models.values()))
         return {'model_hash': model_hash(tensors),
                 'images': str(self.args.images), 'n': num_images, 'limit': self.args.limit,
                 'crop_mode': self.data_config.crop_mode,

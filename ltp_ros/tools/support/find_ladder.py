@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Sequence, Tuple
 
 from rich.console import Console
 from rich.progress import Progress
@@ -37,35 +37,39 @@ BESIDE = ('labels', 'crop_mode', 'score', 'alpha', 'papr_checkpoint', 'num_threa
 
 
 def search_of(args: argparse.Namespace) -> Search:
-    """Return what a command line asks for.
+    """Return what a command line of `ltp_profile` asks for.
 
     Raises:
         ConfigError: if a value is not allowed.
     """
+    plain = search_by_flags(args, args.images)
+    models = [_model(text) for text in args.models or ()] or plain.models
+    wanted = space.Wanted(
+        tuple(args.methods or plain.wanted.methods), tuple(args.input_sizes or ()),
+        check('keep_ratios', args.keep_ratios) if args.keep_ratios else ())
+    return dataclasses.replace(
+        plain, config=dataclasses.replace(plain.config, alpha=check('alpha', args.alpha),
+                                          model=models[0][0], checkpoint=models[0][1]),
+        models=models, limit=args.limit, use_labels=not args.no_labels, wanted=wanted,
+        backends=_listed(args.backends) if args.backends else plain.backends,
+        precisions=_listed(args.precisions) if args.precisions else plain.precisions)
+
+
+def search_by_flags(args: argparse.Namespace, images: str) -> Search:
+    """Return a search of all images of a folder, by the CLASSIFIER_FLAGS and --rounds alone."""
     flags = absolute_paths({name: getattr(args, name) for name in CLASSIFIER_FLAGS})
-    given = {name: flags.pop(name) for name in ('method', 'backend', 'precision', 'model',
-                                                'checkpoint')}
-    models = [_model(text) for text in args.models or ()] or [
-        (str(given['model']), str(given['checkpoint']))]
-    methods = tuple(args.methods or ())
-    if not methods:
-        method = given['method']
-        methods = space.DEFAULT_FAMILIES if method == ClassifierConfig.method else (
-            (str(method),) if method in space.FAMILIES else ())
-    alpha = check('alpha', args.alpha)
-    ratios = check('keep_ratios', args.keep_ratios) if args.keep_ratios else ()
-    config = ClassifierConfig(**flags, alpha=alpha, model=models[0][0],  # type: ignore[arg-type]
-                              checkpoint=models[0][1])
-    return Search(
-        config, models, args.images, args.limit, not args.no_labels,
-        space.Wanted(methods, tuple(args.input_sizes or ()), ratios),
-        _listed(args.backends, given['backend']), _listed(args.precisions, given['precision']),
-        max(LEAST_ROUNDS, args.rounds))
+    method, backend, precision = (str(flags.pop(name))
+                                  for name in ('method', 'backend', 'precision'))
+    methods = space.DEFAULT_FAMILIES if method == ClassifierConfig.method else (
+        (method,) if method in space.FAMILIES else ())
+    config = ClassifierConfig(**flags)  # type: ignore[arg-type]
+    return Search(config, [(config.model, config.checkpoint)], images, None, True,
+                  space.Wanted(methods), _listed([backend]), _listed([precision]),
+                  max(LEAST_ROUNDS, args.rounds))
 
 
-def _listed(several: Optional[List[str]], one: object) -> Tuple[str, ...]:
-    found = tuple(several or (str(one),))
-    return () if AUTO in found else found
+def _listed(names: Sequence[str]) -> Tuple[str, ...]:
+    return () if AUTO in names else tuple(names)
 
 
 def _model(text: str) -> Tuple[str, str]:
