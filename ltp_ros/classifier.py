@@ -1,11 +1,9 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`Classifier`: one RGB image in, one `Prediction` out."""
-import math
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -13,20 +11,19 @@ from ltp_ros import rungs
 from ltp_ros.backends.kept_choice import Kept
 from ltp_ros.backends.protocol import MAX_CLASSES, Backend, BackendAnswer, Log
 from ltp_ros.config import ClassifierConfig, snap
-from ltp_ros.opening import ClassifierError, trial_frame
-from ltp_ros.prediction import NotFiniteError, Prediction, Released
+from ltp_ros.opening import ClassifierError, read_classes, read_temperatures, trial_frame
+from ltp_ros.prediction import Asked, NotFiniteError, Prediction, Released, prediction_of
 from ltp_ros.reduction.keep_ratio import check_keep_ratio
-from ltp_ros.region import Region, pixels_of
+from ltp_ros.region import Region
 from ltp_ros.rungs import open_rungs
 from ltp_ros.settings import with_ladder
-from ltp_ros.teaching import classes_file, temperatures
 from ltp_ros.teaching.backbone import FEATURES, Backbone
 from ltp_ros.teaching.classes import Classes
+from ltp_ros.teaching.ranking import Ranking
 from ltp_ros.tuner.levels import LevelCost
 from ltp_ros.zoom.gaze import Zoom
 
 WARM_UP_RUNS = 3
-Ranked = Tuple[np.ndarray, np.ndarray]  # class ids and scores, best first
 OWN: Any = object()  # the box that `config.zoom` finds in the image by itself
 
 
@@ -60,15 +57,15 @@ class Classifier:
         self.precision: str = first.backend.precision
         self.choice_file = first.choice_file
         found = first.summary
-        self.model_labels = list(found.labels)
         self.model_name, self.model_hash = found.name, found.model_hash
         self.data_config = found.data_config
         self.num_patches, self.grid_size = found.num_patches, found.grid_size
         inputs = [opened.summary.data_config for opened in models]
         self.zoom = Zoom(max(inputs, key=lambda each: each.input_size[0] * each.input_size[1]))
-        self.taught = self.read_classes(config.classes) if config.classes else Classes(
-            config.levels)
-        self._temperatures = self._read_temperatures(config.temperatures)
+        taught = self.read_classes(config.classes) if config.classes else Classes(config.levels)
+        own = read_temperatures(config.temperatures, self.backbone, config.levels
+                                ) if config.temperatures else {}
+        self._ranking = Ranking(list(found.labels), taught, config.keep_model_classes, own)
 
     @property
     def backend(self) -> Backend:
@@ -81,14 +78,22 @@ class Classifier:
 
     @property
     def labels(self) -> List[str]:
-        """The names of the classes of its answers, by class id.
+        """The names of the classes of its answers, by class id; see `Ranking.labels`."""
+        return self._ranking.labels
 
-        The model's own until a class is taught; then those that were taught, or with
-        `keep_model_classes` first the model's own and then those.
-        """
-        for head in self.taught.heads.values():
-            return [*(self.model_labels if self.config.keep_model_classes else ()), *head.labels]
-        return self.model_labels
+    @property
+    def model_labels(self) -> List[str]:
+        """The names of the model's own classes."""
+        return self._ranking.model_labels
+
+    @property
+    def taught(self) -> Classes:
+        """The user's own classes."""
+        return self._ranking.taught
+
+    @taught.setter
+    def taught(self, classes: Classes) -> None:
+        self._ranking.taught = classes
 
     @property
     def backbone(self) -> Backbone:
@@ -102,24 +107,11 @@ class Classifier:
             ClassifierError: if they were taught to another, not at every level of the ladder, or
                 the file cannot be read.
         """
-        try:
-            classes = classes_file.read(Path(path), self.backbone, self.config.levels)
-        except classes_file.ClassesError as error:
-            raise ClassifierError(str(error)) from error
+        classes = read_classes(path, self.backbone, self.config.levels)
         if self._log and classes.zoom is not None and classes.zoom != self.config.zoom:
             self._log(f'the classes of {path} were taught with zoom:={classes.zoom}'.lower()
                       + ', and are asked otherwise; they are known best as they were taught')
         return classes
-
-    def _read_temperatures(self, path: str) -> Dict[float, float]:
-        if not path:
-            return {}
-        try:
-            # Scores do not depend on features
-            scored = {name: value for name, value in self.backbone.items() if name not in FEATURES}
-            return temperatures.read(Path(path), scored, self.config.levels)
-        except temperatures.TemperaturesError as error:
-            raise ClassifierError(str(error)) from error
 
     def features(self, rgb: np.ndarray) -> Dict[float, np.ndarray]:
         """Return what `taught.add` needs of an image: its features (D,) at every level."""
@@ -232,6 +224,53 @@ class Classifier:
                 argument is out of range.
             RuntimeError, OSError: if the device fails, or the answer is not finite.
         """
+        asked = self._asked(rgb, keep_ratio, top_k, score_threshold, unknown_threshold)
+        if box is OWN:
+            box = self.zoom.box(rgb) if self.zooms(asked.keep_ratio, self.config.zoom) else None
+        if box is not None:
+            box.check_inside(*rgb.shape[:2])
+        answer = self._backends[asked.rung.model](rgb, asked.rung.keep_ratio, asked.top_own, box)
+        return self._prediction(answer, asked, rgb, box)
+
+    def batch_size(self, keep_ratio: float) -> int:
+        """Return how many parts of an image the level of this name runs at once."""
+        return self._backends[self.rungs[keep_ratio].model].batch_size
+
+    def classify_parts(self, rgb: np.ndarray, boxes: Sequence[Region],
+                       keep_ratio: Optional[float] = None, top_k: Optional[int] = None,
+                       score_threshold: Optional[float] = None,
+                       unknown_threshold: Optional[float] = None) -> List[Prediction]:
+        """Classify parts of one image, in batches as far as the backend has them.
+
+        Args:
+            rgb: (H, W, 3) uint8, RGB order, any size.
+            boxes: of any shape; grown to that of the model's input as `DataConfig.around` has it.
+            keep_ratio: as of `classify`.
+            top_k: as of `classify`.
+            score_threshold: as of `classify`.
+            unknown_threshold: as of `classify`.
+
+        Returns:
+            An answer for each box, in their order.
+
+        Raises:
+            As `classify`.
+        """
+        asked = self._asked(rgb, keep_ratio, top_k, score_threshold, unknown_threshold)
+        for box in boxes:
+            box.check_inside(*rgb.shape[:2])
+        rung = asked.rung
+        backend, data_config = self._backends[rung.model], rung.summary.data_config
+        seen = [data_config.around(box, *rgb.shape[:2]) for box in boxes]
+        size, predictions = backend.batch_size, []
+        for parts in (seen[first:first + size] for first in range(0, len(seen), size)):
+            answers = backend.batch(rgb, parts, rung.keep_ratio, asked.top_own)
+            predictions += [self._prediction(answer, asked, rgb, box)
+                            for answer, box in zip(answers, parts)]
+        return predictions
+
+    def _asked(self, rgb: np.ndarray, keep_ratio: Optional[float], top_k: Optional[int],
+               score_threshold: Optional[float], unknown_threshold: Optional[float]) -> Asked:
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ValueError(f'an image of shape {rgb.shape} and type {rgb.dtype} is not '
                              'supported; expected (height, width, 3) uint8 RGB')
@@ -241,57 +280,20 @@ class Classifier:
         top_k = config.top_k if top_k is None else top_k
         if top_k < 1:
             raise ValueError(f'top_k {top_k} is not allowed; it must be at least 1')
-        threshold = config.score_threshold if score_threshold is None else score_threshold
-        if box is OWN:
-            box = self.zoom.box(rgb) if self.zooms(keep_ratio, config.zoom) else None
-        if box is not None and not box.inside(*rgb.shape[:2]):
-            raise ValueError(f'{box} does not lie inside an image of {rgb.shape[1]}x'
-                             f'{rgb.shape[0]} pixels; give one that does, of at least 1x1 pixels')
-        # At another temperature, a score depends on those of all classes
-        top_own = min(MAX_CLASSES if self._temperatures else top_k, len(self.model_labels))
-        rung = self.rungs[keep_ratio]
-        answer = self._backends[rung.model](rgb, rung.keep_ratio, top_own, box)
+        return Asked(
+            keep_ratio, self.rungs[keep_ratio], top_k,
+            self._ranking.needed(top_k, MAX_CLASSES),
+            config.score_threshold if score_threshold is None else score_threshold,
+            config.unknown_threshold if unknown_threshold is None else unknown_threshold)
+
+    def _prediction(self, answer: BackendAnswer, asked: Asked, rgb: np.ndarray,
+                    box: Optional[Region]) -> Prediction:
+        keep_ratio = asked.keep_ratio
         # NaN is above no threshold, and not among the best: it would look like nothing recognised
-        if len(answer.scores) < top_own or not (
+        if len(answer.scores) < asked.top_own or not (
                 np.isfinite(answer.scores).all() and np.isfinite(answer.features).all()):
             raise NotFiniteError(f'{self.model_name} gave NaN for an answer at keep_ratio '
                                  f'{keep_ratio:g} in {self.precision}')
-        (class_ids, scores), unknown, known = self._chosen(
-            answer, keep_ratio, top_k,
-            config.unknown_threshold if unknown_threshold is None else unknown_threshold)
-        confident = int((scores >= threshold).sum())  # scores descend
-        ids, labels = tuple(class_ids[:confident].tolist()), self.labels
-        height, width = rgb.shape[:2]
-        found = rung.summary
-        return Prediction(
-            class_ids=ids, labels=tuple(labels[i] for i in ids),
-            scores=tuple(scores[:confident].tolist()), keep_ratio=keep_ratio,
-            num_keep=rung.size.num_keep, num_patches=found.num_patches, model=found.name,
-            grid_size=found.grid_size, data_config=found.data_config,
-            keep_indices=answer.keep_indices, unknown=unknown, known=known,
-            features=answer.features, box=box,
-            seen=pixels_of(found.data_config.crop_box(height, width, box), height, width))
-
-    def _chosen(self, answer: BackendAnswer, keep_ratio: float, top_k: int,
-                unknown_threshold: float) -> Tuple[Ranked, float, bool]:
-        """Return the best classes, how unknown the picture is, and whether it is known.
-
-        Of the classes that were taught if there are any, else of the model's own.
-        """
-        head = self.taught.heads.get(keep_ratio)
-        if head is None:
-            return self._own(answer, keep_ratio, top_k), math.nan, True
-        verdict = head.judge(answer.features)
-        known, both = verdict.unknown <= unknown_threshold, self.config.keep_model_classes
-        if both and not known:
-            return self._own(answer, keep_ratio, top_k), verdict.unknown, True
-        ids = np.argsort(-verdict.probabilities, kind='stable')[:top_k]
-        first = len(self.model_labels) if both else 0
-        return (ids + first, verdict.probabilities[ids]), verdict.unknown, known
-
-    def _own(self, answer: BackendAnswer, keep_ratio: float, top_k: int) -> Ranked:
-        scores = answer.scores
-        if self._temperatures:
-            scores = temperatures.tempered(scores, len(self.model_labels),
-                                           self._temperatures[keep_ratio])
-        return answer.class_ids[:top_k], scores[:top_k]
+        ranked = self._ranking.rank(answer.scores, answer.class_ids, answer.features, keep_ratio,
+                                    asked.top_k, asked.unknown_threshold)
+        return prediction_of(answer, ranked, self.labels, asked, rgb.shape, box)

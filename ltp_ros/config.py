@@ -198,9 +198,17 @@ class InputConfig:
     image_reliability: str = parameter(
         'best_effort', 'reliability of the subscriptions; best_effort also matches reliable '
         'publishers', choices=('best_effort', 'reliable'))
+    detections_topic: str = parameter(
+        '', 'vision_msgs/Detection2DArray of a detector: its boxes are classified in place of the '
+        'whole image, and sent on as `detections`; empty: none', choices=('',), pattern=TOPIC,
+        example='a topic name such as /yolo/detections')
+    detections_slop_ms: float = parameter(
+        0.0, "by which the stamps of an image and of its boxes may differ; 0: they are equal, as "
+        "those of a detector that keeps the image's header", unit='ms', minimum=0.0,
+        maximum=10_000.0)
     lazy: bool = parameter(
         False, 'listen to the cameras only while somebody subscribes to classification, latency, '
-        'debug_image or vision_msgs/classification', live=True)
+        'detections, debug_image or vision_msgs/classification', live=True)
     max_rate: float = parameter(
         0.0, 'at most so many images a second of each camera are classified, evenly spaced; the '
         'others are dropped as they come and counted (rate). 0: no limit', live=True, unit='Hz',

@@ -4,7 +4,7 @@
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ltp_ros.config import ClassifierConfig, snap
 from ltp_ros.machine import hardware, may_have_gpu, power_mode
 from ltp_ros.model.card import model_name, weights_of
 from ltp_ros.model.data_config import DataConfig
+from ltp_ros.teaching import classes_file, temperatures
+from ltp_ros.teaching.backbone import FEATURES, Backbone
+from ltp_ros.teaching.classes import Classes
 from ltp_ros.tuner.ladder_profile import model_hash
 
 if TYPE_CHECKING:
@@ -188,6 +191,24 @@ class _Opening:
 
 def _silent(message: str) -> None:
     """Log nothing."""
+
+
+def read_classes(path: str, backbone: Backbone, levels: Sequence[float]) -> Classes:
+    """Return classes from a file; ClassifierError if they were not taught to this model."""
+    try:
+        return classes_file.read(Path(path), backbone, levels)
+    except classes_file.ClassesError as error:
+        raise ClassifierError(str(error)) from error
+
+
+def read_temperatures(path: str, backbone: Backbone,
+                      levels: Sequence[float]) -> Dict[float, float]:
+    """Return temperatures from a file; ClassifierError if they are not those of this model."""
+    scored = {name: value for name, value in backbone.items() if name not in FEATURES}
+    try:
+        return temperatures.read(Path(path), scored, levels)
+    except temperatures.TemperaturesError as error:
+        raise ClassifierError(str(error)) from error
 
 
 def trial_frame() -> np.ndarray:

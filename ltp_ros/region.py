@@ -29,6 +29,12 @@ class Region(NamedTuple):
         return all(0 <= first < first + size <= side for first, size, side in zip(
             self[:2], self[2:], (height, width)))
 
+    def check_inside(self, height: int, width: int) -> None:
+        """Raise ValueError if it is not `inside`."""
+        if not self.inside(height, width):
+            raise ValueError(f'{self} does not lie inside an image of {width}x{height} pixels; '
+                             'give one that does, of at least 1x1 pixels')
+
     def side_of(self, shape: Sequence[int]) -> float:
         """Return its shorter side as a share of that of the image (H, W, ...) it lies in."""
         return min(self.height, self.width) / min(shape[:2])

@@ -55,9 +55,26 @@ def update(config: Config, changes: Mapping[str, object]) -> Config:
     if not any(low <= level <= high for level in levels):
         raise ConfigError(f'min_keep_ratio {low:g} and max_keep_ratio {high:g} are not allowed '
                           f'together; a level of keep_ratios {list(levels)} must lie between')
+    _check_detections(config)
     level = snap(config.classifier.keep_ratio, levels)
     return dataclasses.replace(
         config, classifier=dataclasses.replace(config.classifier, keep_ratio=level))
+
+
+def _check_detections(config: Config) -> None:
+    """Raise ConfigError if boxes are to be answered, and something else as well."""
+    if not config.input.detections_topic:
+        return
+    default = Config()
+    for name in ('zoom', 'zoom_boxes', 'roi', 'collect_when'):
+        if value_of(config, name) != value_of(default, name):
+            raise ConfigError(f'{name} {value_of(config, name)} and detections_topic '
+                              f'{short(config.input.detections_topic)} are not allowed together: '
+                              'the boxes of the detector are answered, and nothing else')
+    if len(config.input.image_topics) > 1:
+        raise ConfigError(f'image_topics {list(config.input.image_topics)} and detections_topic '
+                          f'{short(config.input.detections_topic)} are not allowed together: the '
+                          'boxes belong to one camera; start a node for each')
 
 
 def _with_levels(changes: Dict[str, Value]) -> Dict[str, Value]:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import vision_messages
 
 # One thread a process, ours and those that tests start: they run beside each other
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -29,6 +30,11 @@ def pytest_cmdline_main(config):
     if (whole and config.pluginmanager.hasplugin('xdist') and chosen.numprocesses is None
             and 'PYTEST_XDIST_WORKER' not in os.environ):
         chosen.numprocesses, chosen.maxprocesses, chosen.dist = 'auto', PROCESSES, 'worksteal'
+
+
+def pytest_configure(config):
+    """Have vision_msgs, which the wheels lack; built before pytest-xdist starts its workers."""
+    vision_messages.provide(config.cache.mkdir('vision_msgs'))
 
 
 @pytest.fixture(scope='session')

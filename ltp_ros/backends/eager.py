@@ -1,7 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Run the model with plain torch calls, on any device."""
-from typing import Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ class EagerBackend:
     """
 
     name = 'eager'
+    batch_size = 16
 
     def __init__(self, model: nn.Module, data_config: DataConfig, device: Device,
                  precision: str):
@@ -43,20 +44,33 @@ class EagerBackend:
                  box: Optional[Region] = None) -> BackendAnswer:
         """Classify one image; see `Backend`."""
         pixels = self.transfer.pixels(rgb, self.pixels, box)
-        answer = self.transfer.read_back(self.run(pixels, keep_ratio))
-        logits, features, kept = np.split(answer, self._parts)
-        scores, class_ids = best_classes(logits, top_k)
-        return BackendAnswer(scores, class_ids, np.sort(kept.astype(np.int64)), features)
+        return self._answers(self.run(pixels, keep_ratio), top_k)[0]
+
+    @torch.inference_mode()
+    def batch(self, rgb: np.ndarray, boxes: Sequence[Region], keep_ratio: float,
+              top_k: int) -> List[BackendAnswer]:
+        """Classify parts of one image at once; see `Backend`."""
+        pixels = self.transfer.parts(rgb, boxes)
+        return self._answers(self.run(pixels, keep_ratio), top_k)
+
+    def _answers(self, found: torch.Tensor, top_k: int) -> List[BackendAnswer]:
+        answers = []
+        for row in self.transfer.read_back(found.flatten()).reshape(found.shape):
+            logits, features, kept = np.split(row, self._parts)
+            scores, class_ids = best_classes(logits, top_k)
+            answers.append(BackendAnswer(scores, class_ids, np.sort(kept.astype(np.int64)),
+                                         features))
+        return answers
 
     def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-        """Return logits, features and kept patches of one input: (C + D + K,) float32.
+        """Return logits, features and kept patches of inputs: (B, C + D + K) float32.
 
         As one tensor they are read back at once; float32 holds the integers up to 2**24 exactly.
         """
         self.model.patch_drop.keep_ratio = keep_ratio
         logits, features = logits_and_features(self.model, pixels)
-        return torch.cat([logits[0].float(), features[0],
-                          self.model.patch_drop.last_keep_indices[0].float()])
+        return torch.cat([logits.float(), features,
+                          self.model.patch_drop.last_keep_indices.float()], dim=1)
 
 
 def best_classes(logits: np.ndarray, top_k: int) -> Tuple[np.ndarray, np.ndarray]:

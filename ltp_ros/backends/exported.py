@@ -7,7 +7,18 @@ Without torch, unless a level is to be exported: it takes half a gigabyte and se
 import functools
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Protocol, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    TypeVar,
+)
 
 import numpy as np
 
@@ -63,6 +74,7 @@ class ExportedBackend:
     """
 
     one_file = True  # whether the runtime takes sizes that are left open
+    batch_size = 1   # the levels are exported for one image
 
     def __init__(self, model: 'Optional[nn.Module]', data_config: DataConfig, device: Device,
                  precision: str, folder: Optional[Path], log: Log,
@@ -98,6 +110,11 @@ class ExportedBackend:
         if level is None:
             level = self._levels[keep_ratio] = self._load(keep_ratio)
         return self._answer(level, rgb, top_k, box)
+
+    def batch(self, rgb: np.ndarray, boxes: Sequence[Region], keep_ratio: float,
+              top_k: int) -> List[BackendAnswer]:
+        """Classify parts of one image, one after the other; see `Backend`."""
+        return [self(rgb, keep_ratio, top_k, box) for box in boxes]
 
     def _answer(self, level: Any, rgb: np.ndarray, top_k: int,
                 box: Optional[Region]) -> BackendAnswer:

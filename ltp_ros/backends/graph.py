@@ -5,7 +5,17 @@ import inspect
 import threading
 import weakref
 from collections import defaultdict
-from typing import DefaultDict, Dict, List, NamedTuple, Optional
+from typing import (
+    Callable,
+    DefaultDict,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 import numpy as np
 import torch
@@ -16,7 +26,9 @@ from ltp_ros.backends.protocol import BackendAnswer, Device, Log
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.region import Region
 
+T = TypeVar('T')
 DEVICE = 'cuda'
+BATCHES = (2, 4, 8, 16)  # sizes that have graphs of their own; a batch fills the next larger one
 WARM_UP_RUNS = 3      # on a side stream before a capture, as torch asks for
 RETRY_FRAMES = 1000   # run eagerly after a failed capture, before the next is tried
 # torch has 32 streams and keeps a workspace for each that was used: those of backends that are
@@ -38,8 +50,9 @@ class _Level(NamedTuple):
 class GraphBackend(EagerBackend):
     """Preprocess plainly into a fixed buffer, then run the model from there in one launch.
 
-    A level is captured when it is first seen, which `warm_up` does for all. No camera size needs
-    a capture of its own. The graphs share one memory pool, as only one runs at a time.
+    A level is captured when it is first seen, which `warm_up` does for all; for batches, in each
+    of BATCHES. No camera size needs a capture of its own. The graphs share one memory pool, as
+    only one runs at a time.
 
     Once a level has run, a capture that fails does not end the backend: the frame is answered
     with plain calls, as are those after it until a capture is tried again.
@@ -63,6 +76,7 @@ class GraphBackend(EagerBackend):
             raise RuntimeError('CUDA graphs need a CUDA device; use backend:=eager')
         super().__init__(model, data_config, device, precision)
         self.pixels = torch.zeros(1, 3, *data_config.input_size, dtype=self.dtype, device=device)
+        self._batches = {1: self.pixels}  # inputs, by their number
         self._log = log
         self._worked = False
         self._plain_frames = 0  # to be run without a graph
@@ -73,14 +87,35 @@ class GraphBackend(EagerBackend):
         self._stream = idle.pop() if idle else torch.cuda.Stream(self.device)
         self._return_stream = weakref.finalize(self, idle.append, self._stream)
         self._pool = torch.cuda.graph_pool_handle()
-        self._levels: Dict[float, _Level] = {}
+        self._levels: Dict[Tuple[float, int], _Level] = {}  # and number of inputs
 
     def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int,
                  box: Optional[Region] = None) -> BackendAnswer:
         """Classify one image; see `Backend`."""
+        return self._on_stream(
+            lambda: EagerBackend.__call__(self, rgb, keep_ratio, top_k, box))
+
+    def batch(self, rgb: np.ndarray, boxes: Sequence[Region], keep_ratio: float,
+              top_k: int) -> List[BackendAnswer]:
+        """Classify parts of one image at once; see `Backend`."""
+        if len(boxes) == 1:
+            return [self(rgb, keep_ratio, top_k, boxes[0])]
+        return self._on_stream(lambda: self._batch(rgb, boxes, keep_ratio, top_k))
+
+    @torch.inference_mode()
+    def _batch(self, rgb: np.ndarray, boxes: Sequence[Region], keep_ratio: float,
+               top_k: int) -> List[BackendAnswer]:
+        size = next(size for size in BATCHES if size >= len(boxes))
+        if size not in self._batches:
+            one = self._batches[1]
+            self._batches[size] = one.new_zeros(size, *one.shape[1:])
+        found = self.run(self.transfer.parts(rgb, boxes, self._batches[size]), keep_ratio)
+        return self._answers(found[:len(boxes)], top_k)
+
+    def _on_stream(self, work: Callable[[], T]) -> T:
         try:
             with torch.cuda.stream(self._stream):
-                return super().__call__(rgb, keep_ratio, top_k, box)
+                return work()
         except CaptureError as error:
             if not self._worked:
                 raise
@@ -89,29 +124,29 @@ class GraphBackend(EagerBackend):
         self._return_stream.detach()
         self._begin_anew()
         self._plain_frames = RETRY_FRAMES
-        return self(rgb, keep_ratio, top_k, box)
+        return self._on_stream(work)
 
     def run(self, pixels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-        """Return the answer of `EagerBackend.run` for the input in `self.pixels`."""
+        """Return the answer of `EagerBackend.run` for inputs in a buffer of this backend."""
         if self._plain_frames:
             self._plain_frames -= 1
             return super().run(pixels, keep_ratio)
-        level = self._levels.get(keep_ratio)
+        level = self._levels.get((keep_ratio, len(pixels)))
         if level is None:
-            level = self._levels[keep_ratio] = self._capture(keep_ratio)
+            level = self._levels[keep_ratio, len(pixels)] = self._capture(pixels, keep_ratio)
         level.graph.replay()
         self._worked = True
         return level.answer
 
-    def _capture(self, keep_ratio: float) -> _Level:
+    def _capture(self, pixels: torch.Tensor, keep_ratio: float) -> _Level:
         for _ in range(WARM_UP_RUNS):
-            super().run(self.pixels, keep_ratio)
+            super().run(pixels, keep_ratio)
         self._stream.synchronize()
         graph = torch.cuda.CUDAGraph()
         try:
             with _CAPTURE_LOCK, torch.cuda.graph(graph, pool=self._pool, stream=self._stream,
                                                  **_capture_mode()):
-                answer = super().run(self.pixels, keep_ratio)
+                answer = super().run(pixels, keep_ratio)
         except RuntimeError as error:
             raise CaptureError(f'keep_ratio {keep_ratio:g} could not be captured: {error}'
                                ) from error

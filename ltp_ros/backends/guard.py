@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import mannwhitneyu
 
-from ltp_ros.backends.protocol import Backend
+from ltp_ros.backends.protocol import Answering
 
 MAX_DIVERGENCE = 0.02  # bits, the mean over the pictures; 1 is the most there can be
 MAX_LOSS = 0.03        # of the share of pairs told apart
@@ -41,7 +41,7 @@ class Check(NamedTuple):
                 f'{self.apart:.0%} (float32 {self.apart_before:.0%})')
 
 
-def check(reference: Backend, candidate: Backend, pictures: Sequence[np.ndarray],
+def check(reference: Answering, candidate: Answering, pictures: Sequence[np.ndarray],
           num_classes: int) -> Check:
     """Compare the answers of two backends without token reduction.
 
@@ -79,7 +79,7 @@ def disordered(rgb: np.ndarray, seed: int) -> np.ndarray:
         1, 2).reshape(rows * height, columns * width, 3))
 
 
-def _probabilities(backend: Backend, rgb: np.ndarray, num_classes: int) -> np.ndarray:
+def _probabilities(backend: Answering, rgb: np.ndarray, num_classes: int) -> np.ndarray:
     """Return (C,) float64: those that the answer does not hold share what is left."""
     answer = backend(rgb, 1.0, min(TOP_K, num_classes))
     left = max(0.0, 1.0 - float(answer.scores.sum()))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every backend is to those who use one."""
 from dataclasses import dataclass
-from typing import Callable, NamedTuple, Optional, Protocol
+from typing import Callable, List, NamedTuple, Optional, Protocol, Sequence
 
 import numpy as np
 
@@ -35,11 +35,8 @@ class BackendAnswer(NamedTuple):
     features: np.ndarray      # (D,) float32; see `ltp_ros.model.features`
 
 
-class Backend(Protocol):
-    """A model that is ready to run in one runtime and number format."""
-
-    name: str
-    precision: str
+class Answering(Protocol):
+    """Whatever answers images one by one."""
 
     def __call__(self, rgb: np.ndarray, keep_ratio: float, top_k: int,
                  box: Optional[Region] = None) -> BackendAnswer:
@@ -55,4 +52,19 @@ class Backend(Protocol):
             ltp_ros.model.data_config.ImageSizeError: if the image cannot be resized for the
                 model.
             RuntimeError: if the runtime fails.
+        """
+
+
+class Backend(Answering, Protocol):
+    """A model that is ready to run in one runtime and number format."""
+
+    name: str
+    precision: str
+    batch_size: int  # parts of an image that it runs at once
+
+    def batch(self, rgb: np.ndarray, boxes: Sequence[Region], keep_ratio: float,
+              top_k: int) -> List[BackendAnswer]:
+        """Classify parts of one image, at least one and `batch_size` at most, in their order.
+
+        Args and errors are those of `__call__`.
         """

@@ -1,7 +1,8 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """A frame's way to the device and back: the camera's bytes up, the answer down."""
-from typing import Optional, OrderedDict, Tuple
+import contextlib
+from typing import Iterator, Optional, OrderedDict, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -46,13 +47,23 @@ class Transfer:
             ImageSizeError: if the image cannot be resized for the model, or the device has no
                 memory for it.
         """
-        try:
+        with _room_for(rgb):
             # The whole image: a buffer for each size of a box would be pinned anew all the time
             return self.preprocessor(self.upload(rgb), out, box)
-        except torch.cuda.OutOfMemoryError as error:
-            raise ImageSizeError(
-                f'an image of {rgb.shape[1]}x{rgb.shape[0]} pixels does not fit in the memory '
-                'that is free on the device; shrink it upstream') from error
+
+    def parts(self, rgb: np.ndarray, boxes: Sequence[Region],
+              out: Optional[torch.Tensor] = None) -> torch.Tensor:
+        """Return the inputs (B, 3, h, w) for parts of one image, which is uploaded once.
+
+        Args and errors are those of `pixels`; `out` may have room for more.
+        """
+        with _room_for(rgb):
+            image = self.upload(rgb)
+            if out is None:
+                return torch.cat([self.preprocessor(image, None, box) for box in boxes])
+            for index, box in enumerate(boxes):
+                self.preprocessor(image, out[index:index + 1], box)
+            return out
 
     def upload(self, rgb: np.ndarray) -> torch.Tensor:
         """Return (H, W, 3) uint8 on the device; valid until the next image of this size."""
@@ -84,3 +95,13 @@ class Transfer:
         pinned = self._answer[:len(answer)].copy_(answer, non_blocking=True)
         torch.cuda.current_stream(self.device).synchronize()
         return pinned.numpy().copy()
+
+
+@contextlib.contextmanager
+def _room_for(rgb: np.ndarray) -> Iterator[None]:
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise ImageSizeError(
+            f'an image of {rgb.shape[1]}x{rgb.shape[0]} pixels does not fit in the memory '
+            'that is free on the device; shrink it upstream') from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Deque, Dict, Iterable, Iterator, List, Tuple
 
 from ltp_ros.files import plain
+from ltp_ros.frames.crops import Crops
 from ltp_ros.frames.latency import NO_CLOCK, NS_PER_MS, StampClock
 from ltp_ros.frames.mailbox import Counts
 from ltp_ros.frames.status import FEWEST, SILENT_AFTER_S, Severity, Status, number
@@ -29,6 +30,7 @@ class CameraFeed:
     simulated: bool = False  # the age is of simulated time
     incompatible_qos: str = ''  # the policy, until an image comes
     silent_because: str = ''  # as far as can be seen, until an image comes
+    unpaired_because: str = ''  # its images come, and no boxes for them
     stamps: StampClock = field(default_factory=StampClock)
 
 
@@ -64,6 +66,7 @@ class CameraHealth:
         self._many_dropped, self._all_dropped = Latch(MANY, FEW), Latch(ALL, NOT_ALL)
         self._many_stamps = Latch(MANY, FEW)
         self._most_pictures: Dict[str, Latch] = defaultdict(lambda: Latch(MOST, HARDLY_ANY))
+        self._boxes: Counter = Counter()  # so far, where a detector gives them
         self._why = ''  # the newest image was dropped
         self._size = ''
 
@@ -75,6 +78,11 @@ class CameraHealth:
     def add_drop(self, why: str) -> None:
         """Note the sentence on an image that was dropped."""
         self._why = why
+
+    def add_boxes(self, crops: Crops) -> None:
+        """Note what became of the boxes of an image."""
+        self._boxes.update({'boxes': len(crops.boxes), 'boxes answered': crops.answered,
+                            'boxes shed': crops.shed, 'boxes without pixels': crops.useless})
 
     def report(self, counts: Counts, now_ns: int, paused: bool) -> Status:
         """Return the status.
@@ -95,6 +103,7 @@ class CameraHealth:
             'topic': self.feed.topic, **input_values(rate, counts),
             'stamp faults': str(sum(self._faults.values())),
             **{f'stamp faults ({kind})': str(count) for kind, count in self._faults.items()},
+            **{kind: str(count) for kind, count in self._boxes.items()},
             'encoding': plain(self.feed.encoding) or 'n/a', 'size': self._size or 'n/a',
             'image_age_ms': number(self._age_ms(now_ns)),
             'incompatible QoS': self.feed.incompatible_qos or 'none',
@@ -127,6 +136,8 @@ class CameraHealth:
                 f'a publisher on {topic} offers a QoS that does not match '
                 f'({self.feed.incompatible_qos}); set image_reliability:=best_effort')
         if silent_s > SILENT_AFTER_S:
+            if self.feed.unpaired_because:
+                return Severity.WARN, self.feed.unpaired_because
             cause = self.feed.silent_because or 'ltp_doctor looks for the cause'
             return Severity.WARN, f'no image for {silent_s:.0f} s on {topic}; {cause}'
         if paused:

@@ -16,7 +16,7 @@ import numpy as np
 from ltp_ros.backends.protocol import Log
 from ltp_ros.files import plain, write_whole
 from ltp_ros.frames.background import Background
-from ltp_ros.frames.pipeline import ProcessedFrame
+from ltp_ros.frames.processed import ProcessedFrame
 from ltp_ros.prediction import Prediction
 from ltp_ros.teaching.classes import NONE_NAME
 

@@ -11,6 +11,7 @@ from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config, TunerConfig
 from ltp_ros.frames import advice
 from ltp_ros.frames.camera_health import CameraFeed, CameraHealth, input_values
+from ltp_ros.frames.crops import Crops
 from ltp_ros.frames.latency import NS_PER_MS, FrameLatency, LatencyWindow
 from ltp_ros.frames.mailbox import NOTHING, Counts
 from ltp_ros.frames.pipeline import Pipeline
@@ -66,6 +67,11 @@ class Health:
             self._recent.append((topic, latency))
             self._new += 1
             self._window.add(latency.total_ms, latency.deadline_met)
+
+    def add_boxes(self, topic: str, crops: Crops) -> None:
+        """Note what became of the boxes of an image."""
+        with self._lock:
+            self._camera(topic).add_boxes(crops)
 
     def report(self, now_ns: int, paused: bool = False) -> List[Status]:
         """Return the statuses; rates are over the time since the last report.

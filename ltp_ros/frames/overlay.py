@@ -10,6 +10,7 @@ from typing import Optional, Tuple
 import cv2
 import numpy as np
 
+from ltp_ros.frames.crops import Crops
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.prediction import Prediction
 from ltp_ros.region import Region, pixels_of
@@ -62,31 +63,69 @@ def draw(rgb: np.ndarray, prediction: Prediction, region: Optional[Region] = Non
     """
     data_config = prediction.data_config
     region, box = region or Region(0, 0, *rgb.shape[:2]), prediction.box
-    if rgb.shape[1] > MAX_WIDTH:
-        height = max(1, round(rgb.shape[0] * MAX_WIDTH / rgb.shape[1]))
-        small = region.scaled(rgb.shape[:2], (height, MAX_WIDTH))
+    before, rgb = rgb.shape[:2], _small(rgb)
+    if rgb.shape[:2] != before:
+        small = region.scaled(before, rgb.shape[:2])
         box = box and box.scaled(region[2:], small[2:])
         region = small
-        rgb = cv2.resize(rgb, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
     mask = kept_mask(rgb.shape[:2], prediction.keep_indices, prediction.grid_size,
                      data_config, region, box)
     picture = np.where(mask[..., None], rgb, (rgb * DIMMED).astype(np.uint8))
     _frame_seen(picture, pixels_of(data_config.crop_box(*region[2:], box), *region[2:]
                                    ).moved(region))
-    answer = (f'{prediction.labels[0]} {prediction.scores[0]:.2f}' if prediction.labels
-              else 'nothing above the threshold')
-    if not prediction.known:
-        answer = f'unknown, nearest: {answer}' if prediction.labels else 'unknown'
+    answer = _words(prediction)
     kept = f'{prediction.num_keep}/{prediction.num_patches} tokens'
     scale = max(rgb.shape[1] / 900.0, 0.35)
     banner = picture[:round(80 * scale)]
     banner[:] = banner * DIMMED  # so that the text can be read on any image
     for line, text in enumerate((answer, kept), 1):
-        # OpenCV's fonts hold ASCII only
-        text = text.encode('ascii', 'replace').decode()
-        cv2.putText(picture, text, (round(12 * scale), round(34 * scale * line)),
-                    cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
+        _write(picture, text, (round(12 * scale), round(34 * scale * line)), scale)
     return picture
+
+
+def draw_crops(rgb: np.ndarray, crops: Crops) -> np.ndarray:
+    """Return a new (H, W, 3) uint8 RGB picture with each box and its answer.
+
+    Args:
+        rgb: the image, (H, W, 3) uint8.
+        crops: its boxes; those without an answer are drawn without one.
+    """
+    picture = _small(rgb).copy()
+    scale = max(picture.shape[1] / 1400.0, 0.35)
+    for box, prediction in zip(crops.boxes, crops.answers):
+        if box is None:
+            continue
+        box = box.scaled(rgb.shape[:2], picture.shape[:2])
+        _frame(picture, box)
+        if prediction:
+            _write(picture, _words(prediction), (box.left + 2, box.top + round(30 * scale)), scale)
+    return picture
+
+
+def _small(rgb: np.ndarray) -> np.ndarray:
+    if rgb.shape[1] <= MAX_WIDTH:
+        return rgb
+    height = max(1, round(rgb.shape[0] * MAX_WIDTH / rgb.shape[1]))
+    return cv2.resize(rgb, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
+
+
+def _words(prediction: Prediction) -> str:
+    answer = (f'{prediction.labels[0]} {prediction.scores[0]:.2f}' if prediction.labels
+              else 'nothing above the threshold')
+    if not prediction.known:
+        answer = f'unknown, nearest: {answer}' if prediction.labels else 'unknown'
+    return answer
+
+
+def _write(picture: np.ndarray, text: str, place: Tuple[int, int], scale: float) -> None:
+    text = text.encode('ascii', 'replace').decode()  # OpenCV's fonts hold no more
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1,
+                cv2.LINE_AA)
+
+
+def _frame(picture: np.ndarray, box: Region) -> None:
+    cv2.rectangle(picture, (box.left, box.top),
+                  (box.left + box.width - 1, box.top + box.height - 1), FRAME_COLOUR, 1)
 
 
 def _frame_seen(picture: np.ndarray, seen: Region) -> None:
@@ -94,5 +133,4 @@ def _frame_seen(picture: np.ndarray, seen: Region) -> None:
     outside[seen.slices] = False
     if outside.any():
         picture[outside] = picture[outside].mean(axis=-1, keepdims=True).astype(np.uint8)
-        cv2.rectangle(picture, (seen.left, seen.top),
-                      (seen.left + seen.width - 1, seen.top + seen.height - 1), FRAME_COLOUR, 1)
+        _frame(picture, seen)

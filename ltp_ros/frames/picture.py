@@ -6,7 +6,7 @@ The thresholds were chosen on 500 photos; `test_picture.py` has the shares. Of a
 to 16,000 pixels are looked at, on a grid.
 """
 from enum import IntFlag
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ PALE, NOT_PALE = 160, 150  # 95 % of the pixels are brighter still
 # of a still scene exactly for as long as seconds, from one key frame to another.
 FROZEN_AFTER_S = 10.0
 FROZEN_PICTURES = 10
+OVER_AFTER_NS = 60_000_000_000  # a fault that was not seen for so long begins anew
 
 
 class PictureFault(IntFlag):
@@ -90,3 +91,20 @@ def words(faults: PictureFault) -> Dict[str, str]:
     """Return each fault in a word, and what to do about it."""
     return {str(fault.name).lower(): remedy for fault, remedy in REMEDIES.items()
             if fault & faults}
+
+
+class News:
+    """Which faults are new: told once, until they were gone for a while."""
+
+    def __init__(self) -> None:
+        self._seen_ns: Dict[Tuple[str, str], int] = {}  # by topic and fault
+
+    def of(self, topic: str, faults: Dict[str, str], now_ns: int) -> Dict[str, str]:
+        """Return those of the `words` on a picture that are to be told.
+
+        A throttle of the log would be shared by the cameras.
+        """
+        new = {fault: remedy for fault, remedy in faults.items()
+               if now_ns - self._seen_ns.get((topic, fault), -2 * OVER_AFTER_NS) > OVER_AFTER_NS}
+        self._seen_ns.update(((topic, fault), now_ns) for fault in faults)
+        return new

@@ -2,42 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work on one frame: take, process, (publish,) finish. No ROS."""
 from collections import defaultdict, deque
-from dataclasses import dataclass
 from typing import Callable, Deque, Dict, Optional, Sequence
 
 import numpy as np
 
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import Config, TunerConfig
+from ltp_ros.frames import crops
 from ltp_ros.frames.beside import Beside, wanted
 from ltp_ros.frames.drops import FrameDropped, check_age
 from ltp_ros.frames.encodings import ImageError
 from ltp_ros.frames.gaps import Gaps
-from ltp_ros.frames.latency import FrameLatency, SimulatedFrameLatency, StageTimer
+from ltp_ros.frames.latency import (
+    NS_PER_MS,
+    FrameLatency,
+    SimulatedFrameLatency,
+    StageTimer,
+)
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.picture import PictureFault, PictureWatch
+from ltp_ros.frames.pairs import PictureWithBoxes
+from ltp_ros.frames.picture import PictureWatch
+from ltp_ros.frames.processed import Processed, ProcessedCrops, ProcessedFrame
 from ltp_ros.frames.work import WorkInHand
 from ltp_ros.model.data_config import ImageSizeError
-from ltp_ros.prediction import Prediction
-from ltp_ros.region import Region, RegionError, region_of
+from ltp_ros.region import RegionError, region_of
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
+from ltp_ros.tuner.load import BatchCost
 from ltp_ros.zoom.gaze import Gaze
 
 PUBLISH_WEIGHT = 0.1  # of the newest frame in the time that publishing typically takes
-
-
-@dataclass(frozen=True)
-class ProcessedFrame:
-    """A frame that was classified and is still to be published."""
-
-    frame: Frame
-    rgb: np.ndarray  # (H, W, 3) uint8, the whole image
-    region: Region  # of it, the part that was classified
-    prediction: Prediction
-    timer: StageTimer
-    tuner: TunerConfig  # in force when it was taken
-    faults: PictureFault = PictureFault(0)
 
 
 class Pipeline:
@@ -46,6 +40,9 @@ class Pipeline:
     For each frame: `take`, `process`, publish the prediction by whatever means, then `finish`,
     or `give_up` where it could not be published. Where the model hangs, another thread may
     `abandon` the work and go on in place of the first. What belongs to no stream: `beside`.
+
+    Of a frame with boxes (`PictureWithBoxes`), those are answered; `prepare_crops` beforehand
+    saves the first such frame a second.
 
     Args:
         classifier: warmed up.
@@ -71,6 +68,8 @@ class Pipeline:
         self.now_ns = now_ns
         self._num_finished = 0
         self._publish_ms = 0.0  # typically
+        self._batch_cost: Optional[BatchCost] = None  # where boxes are to be answered
+        self._load = 1.0  # of the frame in work
         self._gaps = Gaps()
         self._pictures: Dict[str, PictureWatch] = defaultdict(PictureWatch)  # by topic
         # By topic; of the classifier in use, so that none that was replaced is held
@@ -117,11 +116,19 @@ class Pipeline:
                                                self._controller.keep_ratio)
         self.classifier = classifier
         self.costs = {cost.keep_ratio: cost for cost in costs}
+        if self._batch_cost is not None:
+            self.prepare_crops()
+
+    def prepare_crops(self) -> BatchCost:
+        """Time batches of boxes, in the thread that will answer them."""
+        self._batch_cost = crops.time_batches(self.classifier)
+        return self._batch_cost
 
     @property
     def slowest_ms(self) -> float:
-        """How long the slowest of the levels mostly takes at most."""
-        return max((cost.p99_ms for cost in self.costs.values()), default=0.0)
+        """How long the frame in work mostly takes at most, at the slowest of the levels."""
+        slowest_ms = max((cost.p99_ms for cost in self.costs.values()), default=0.0)
+        return slowest_ms * max(self._load, 1.0)
 
     def take(self, timeout_s: Optional[float] = None) -> Optional[Frame]:
         """Wait for a frame and return it; None as `Mailbox.take`."""
@@ -134,7 +141,7 @@ class Pipeline:
             cost_ms, self.now_ns(), self.mailbox.next_ns, self.config.tuner.deadline_ms,
             lowest.median_ms if lowest else 0.0)
 
-    def process(self, frame: Frame) -> ProcessedFrame:
+    def process(self, frame: Frame) -> Processed:
         """Decode and classify a frame.
 
         Raises:
@@ -170,10 +177,11 @@ class Pipeline:
             self.mailbox.mark_dropped(work, reason)
         return work
 
-    def _process(self, frame: Frame) -> ProcessedFrame:
+    def _process(self, frame: Frame) -> Processed:
         # One snapshot a frame: a change never splits a frame in two, and a thread that was given
         # up never meets the classifier of the next
         config, classifier = self.config, self.classifier
+        self._load = 1.0
         timer = StageTimer(self.now_ns, frame.receive_ns)
         timer.mark('queue')
         # Simulated milliseconds are no real ones: the wait is left out, not added to them
@@ -185,6 +193,8 @@ class Pipeline:
             self._controller.set_keep_ratio(self._manual.pop())
         try:
             rgb = self.decode(frame.message)
+            if isinstance(frame.message, PictureWithBoxes):
+                return self._answer_boxes(frame, rgb, timer, config)
             region = region_of(config.input.roi, *rgb.shape[:2])
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
@@ -207,21 +217,48 @@ class Pipeline:
         timer.mark('inference')
         return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner, faults)
 
-    def _level_for(self, frame: Frame, timer: StageTimer, config: Config) -> float:
-        """Return the keep ratio that the rest of this frame's budget allows."""
+    def _answer_boxes(self, frame: Frame, rgb: np.ndarray, timer: StageTimer,
+                      config: Config) -> ProcessedCrops:
+        cost, tuner = self._batch_cost or self.prepare_crops(), config.tuner
+        faults = self._pictures[frame.topic].judge(rgb, frame.receive_ns, frame.simulated)
+        boxes = [box.region(*rgb.shape[:2]) for box in frame.message.boxes]
+        self._load = cost.load(min(len(boxes) - boxes.count(None), crops.MOST))
+        timer.mark('decode')
+        keep_ratio = self._level_for(frame, timer, config, max(self._load, cost.load(1)))
+        end_ns = self.now_ns() + int(self._left_ms(frame, timer, tuner) * NS_PER_MS)
+        expected_ms = self._controller.expected_ms(keep_ratio)
+
+        def may_take(count: int) -> int:
+            left_ms = (end_ns - self.now_ns()) / NS_PER_MS
+            return cost.most(left_ms / expected_ms, count) if tuner.deadline_ms else count
+
+        self.work.enter_model(frame)
+        found = crops.answer(self.classifier, rgb, boxes, keep_ratio, may_take, wanted(config))
+        timer.mark('inference')
+        return ProcessedCrops(frame, rgb, found, keep_ratio, cost.load(found.answered), timer,
+                              tuner, faults)
+
+    def _left_ms(self, frame: Frame, timer: StageTimer, tuner: TunerConfig) -> float:
+        """Return what is left of the budget of a frame that was decoded, for its inference."""
+        return (tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
+                - timer.stages_ms['queue'] - frame.counted_age_ms(tuner.deadline_from))
+
+    def _level_for(self, frame: Frame, timer: StageTimer, config: Config,
+                   load: float = 1.0) -> float:
+        """Return the keep ratio that the rest of this frame's budget allows for all its runs."""
         tuner = config.tuner
         if not tuner.deadline_ms:
             return self._controller.keep_ratio
         fresh_ms = tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
-        left_ms = fresh_ms - timer.stages_ms['queue'] - frame.counted_age_ms(tuner.deadline_from)
+        left_ms = self._left_ms(frame, timer, tuner)
         if tuner.drop_late and self._controller.is_late(left_ms, fresh_ms):
             raise FrameDropped('late', f'{left_ms:.1f} of {tuner.deadline_ms:g} ms were left for '
                                'an image, less than the lowest keep_ratio takes')
         if self._gaps.hungry(self.now_ns()):
             return self.lowest_keep_ratio
-        return self._controller.choose(left_ms)
+        return self._controller.choose(left_ms, load)
 
-    def finish(self, processed: ProcessedFrame) -> FrameLatency:
+    def finish(self, processed: Processed) -> FrameLatency:
         """Time a frame whose prediction was just published, tune, and count it."""
         timer, frame, tuner = processed.timer, processed.frame, processed.tuner
         timer.mark('publish')
@@ -235,11 +272,11 @@ class Pipeline:
             decision = Decision.LATE_ARRIVAL
         else:
             decision = self._controller.update(
-                stages_ms['inference'], budget_used_ms, processed.prediction.keep_ratio,
+                stages_ms['inference'], budget_used_ms, processed.keep_ratio,
                 wait_ms=stages_ms['queue'], service_ms=service_ms,
-                period_ms=self.mailbox.period_ms, topic=frame.topic)
+                period_ms=self.mailbox.period_ms, topic=frame.topic, load=processed.load)
         latency = (SimulatedFrameLatency if frame.simulated else FrameLatency)(
-            frame_index=self._num_finished, keep_ratio=processed.prediction.keep_ratio,
+            frame_index=self._num_finished, keep_ratio=processed.keep_ratio,
             age_at_receive_ms=frame.age_at_receive_ms, total_ms=timer.total_ms,
             dropped_since_last=self.mailbox.mark_published(frame),
             deadline_ms=tuner.deadline_ms,
@@ -250,7 +287,7 @@ class Pipeline:
         self.work.since_ns = None
         return latency
 
-    def give_up(self, processed: ProcessedFrame, reason: str = 'inactive') -> None:
+    def give_up(self, processed: Processed, reason: str = 'inactive') -> None:
         """Count a frame that was not published, as where the node was deactivated meanwhile."""
         self.mailbox.mark_dropped(processed.frame, reason)
         self.work.since_ns = None

@@ -3,7 +3,8 @@
 """Answers for the parts of a picture that lie apart, after the one for the picture."""
 from typing import List, NamedTuple
 
-from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Pipeline
+from ltp_ros.frames.processed import ProcessedFrame
 from ltp_ros.prediction import Prediction
 
 

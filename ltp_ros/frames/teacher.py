@@ -11,7 +11,8 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequenc
 
 import numpy as np
 
-from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Pipeline
+from ltp_ros.frames.processed import ProcessedFrame
 from ltp_ros.frames.worker import Steps
 from ltp_ros.region import Region, RegionError, region_of
 from ltp_ros.teaching.classes import Classes

@@ -13,7 +13,8 @@ from ltp_ros.frames import background
 from ltp_ros.frames.drops import Abandoned, FrameDropped
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Pipeline
+from ltp_ros.frames.processed import Processed
 
 T = TypeVar('T')
 Job = Tuple['futures.Future[Any]', Callable[[], object]]
@@ -27,14 +28,14 @@ LOOK_S = 0.005    # for a gap that is long enough
 class FrameListener(Protocol):
     """Receives the outcome of each frame, in the worker's thread."""
 
-    def publish(self, processed: ProcessedFrame) -> bool:
+    def publish(self, processed: Processed) -> bool:
         """Publish a prediction; return False if nothing may be published now.
 
         Raises:
             FrameDropped: if it cannot be published.
         """
 
-    def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
+    def on_answer(self, processed: Processed, latency: FrameLatency) -> None:
         """Take the latency of a frame that was published."""
 
     def on_drop(self, frame: Frame, drop: FrameDropped) -> None:

@@ -70,6 +70,25 @@ class DataConfig:
             return target[0], int(target[0] * width / height)
         return int(target[0] * height / width), target[0]
 
+    def around(self, box: Region, height: int, width: int) -> Region:
+        """Return a box grown to the shape of the input, where the crop would cut off its ends.
+
+        Moved rather than cut where it reaches beyond the image, as far as the image is large
+        enough.
+
+        Args:
+            box: inside the image, of any shape.
+            height: of the image, in pixels.
+            width: of the image.
+        """
+        if self.crop_mode != 'center':
+            return box
+        unit = max(side / target for side, target in zip(box[2:], self.input_size))
+        (top, high), (left, wide) = (
+            _grown(first, side, round(unit * target), extent) for first, side, target, extent in
+            zip(box[:2], box[2:], self.input_size, (height, width)))
+        return Region(top, left, high, wide)
+
     def crop_box(self, height: int, width: int, box: Optional[Region] = None
                  ) -> Tuple[float, float, float, float]:
         """Return the region of an image that the model sees: top, left, height, width (pixels).
@@ -87,3 +106,9 @@ class DataConfig:
         crop_height, crop_width = self.input_size
         return (scale_y * (resized[0] - crop_height) / 2, scale_x * (resized[1] - crop_width) / 2,
                 scale_y * crop_height, scale_x * crop_width)
+
+
+def _grown(first: int, side: int, wanted: int, extent: int) -> Tuple[int, int]:
+    """Return where a side begins that was grown about its middle, and how long it is."""
+    size = min(max(side, wanted), extent)
+    return min(max(first - (size - side) // 2, 0), extent - size), size

@@ -1,10 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The cameras of an active node, listened to only on demand where it is `lazy`."""
-from typing import List
+from typing import List, Optional
 
 from ltp_ros.parameter import ConfigError
 from ltp_ros.ros.configured_node import ConfiguredNode
+from ltp_ros.ros.detections import DetectionSubscription
 from ltp_ros.ros.frame_server import FrameServer
 from ltp_ros.ros.managed_node import STEADY
 from ltp_ros.ros.node_clock import NodeClock
@@ -32,6 +33,7 @@ class Cameras:
     def __init__(self, node: ConfiguredNode, clock: NodeClock, server: FrameServer):
         self._node, self._clock, self._server = node, clock, server
         self._subscriptions: List[CameraSubscription] = []
+        self._detections: Optional[DetectionSubscription] = None
         self._closed = False
         config = node.config.input  # judged now rather than on demand
         names = [node.resolve_topic_name(name_to_subscribe(node, topic, config))
@@ -39,10 +41,14 @@ class Cameras:
         if len(set(names)) < len(names):  # by a remapping of <topic>/compressed
             raise ConfigError(f'image_topics {list(config.image_topics)} are remapped to {names}; '
                               'give each camera a topic of its own')
+        if config.detections_topic:
+            names.append(node.resolve_topic_name(config.detections_topic))
         own = {publisher.topic_name for publisher in node.publishers}.intersection(names)
         if own:
-            raise ConfigError(f'image_topics {list(config.image_topics)}: this node publishes on '
-                              f'{", ".join(sorted(own))} itself; name the topic of a camera')
+            raise ConfigError(f'image_topics {list(config.image_topics)}, detections_topic '
+                              f'{config.detections_topic!r}: this node publishes on '
+                              f'{", ".join(sorted(own))} itself; name the topic of a camera, and '
+                              'of a detector')
         self._follow_demand()
         self._timer = node.create_timer(CHECK_PERIOD_S, self._follow_demand, clock=STEADY)
         self.update()
@@ -77,13 +83,17 @@ class Cameras:
         self._stop_listening()
 
     def _listen(self) -> None:
-        config = self._node.config.input
+        config, put = self._node.config.input, self._server.pipeline.mailbox.put
         try:
             for topic in config.image_topics:
-                camera = CameraSubscription(self._node, self._clock, topic, config,
-                                            self._server.pipeline.mailbox.put)
+                camera = CameraSubscription(self._node, self._clock, topic, config, put)
                 self._subscriptions.append(camera)
                 self._server.watch(camera.feed)
+                if config.detections_topic:
+                    self._detections = DetectionSubscription(
+                        self._node, config.detections_topic, config.detections_slop_ms,
+                        camera.feed, put)
+                    camera.callback = self._detections.add_image
         except Exception:
             self._stop_listening()
             raise
@@ -92,4 +102,7 @@ class Cameras:
         for subscription in self._subscriptions:
             subscription.destroy()
         self._subscriptions = []
+        if self._detections is not None:
+            self._detections.destroy()
+            self._detections = None
         self._server.pipeline.mailbox.discard()

@@ -9,6 +9,7 @@ from rclpy.parameter import Parameter
 from ltp_ros.config import Value
 from ltp_ros.parameter import ConfigError
 from ltp_ros.ros import parameters
+from ltp_ros.ros.detections import check_installed
 from ltp_ros.ros.managed_node import ManagedNode, undone
 from ltp_ros.settings import value_of
 
@@ -57,6 +58,7 @@ class ConfiguredNode(ManagedNode):
         try:
             config, parameter_list = parameters.change(self.config, parameter_list,
                                                        self.configured)
+            check_installed(config.input.detections_topic)
             if config.input.image_topics != self.config.input.image_topics:
                 parameters.check_topics(self, config.input.image_topics)
         except ConfigError as error:

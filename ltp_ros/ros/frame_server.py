@@ -5,7 +5,7 @@ import dataclasses
 import time
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
 from sensor_msgs.msg import Image
@@ -22,7 +22,8 @@ from ltp_ros.frames.drops import FrameDropped
 from ltp_ros.frames.health import Health, late_arrival
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Pipeline
+from ltp_ros.frames.processed import Processed, ProcessedCrops, ProcessedFrame
 from ltp_ros.frames.recovery import Load, ModelLostError, Recovery
 from ltp_ros.frames.regions import answer_regions
 from ltp_ros.frames.status import Status
@@ -39,7 +40,6 @@ from ltp_ros.tuner.controller import Decision
 from ltp_ros.tuner.levels import LevelCost
 
 SELDOM = {**THROTTLE, 'throttle_duration_sec': 60.0}
-OVER_AFTER_NS = 60_000_000_000  # a fault of a picture that was not seen for so long begins anew
 
 
 class FrameServer:
@@ -65,7 +65,7 @@ class FrameServer:
         self._node, self._worker = node, worker
         self._on_level_change, self.on_failure = on_level_change, on_failure
         config = node.config
-        self._fault_seen_ns: Dict[Tuple[str, str], int] = {}  # of a picture, by topic
+        self._news = picture.News()
         self.pipeline = Pipeline(classifier, costs, Mailbox(config.input.max_rate),
                                  messages.to_rgb, time.monotonic_ns, config)
         logger = node.get_logger()
@@ -84,6 +84,8 @@ class FrameServer:
         self._collector = Collector(
             Path(output.collect_dir), output.collect_max_files,
             int(output.collect_max_mb * 1e6), logger.warning) if output.collect_dir else None
+        if config.input.detections_topic:
+            worker.submit(self.pipeline.prepare_crops)
         worker.start(self.pipeline, self)
         self._watchdog = Watchdog()
         self._timers = [
@@ -160,47 +162,57 @@ class FrameServer:
         """Do work in steps, in the gaps between frames; see `Worker.spare_time`."""
         return self._worker.spare_time(steps)
 
-    def publish(self, processed: ProcessedFrame) -> bool:
+    def publish(self, processed: Processed) -> bool:
         """Publish a prediction; return False if the node was deactivated meanwhile.
 
         Raises:
             FrameDropped: if the middleware refuses it, which is not the model's fault.
         """
         try:
-            return self._outputs.publish_prediction(processed)
+            return self._outputs.publish_answer(processed)
         except RuntimeError as error:
             reason = self._refused(error)
             self._health.add_drop(processed.frame.topic, reason)
             raise FrameDropped('failed', reason) from error
 
-    def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
+    def on_answer(self, processed: Processed, latency: FrameLatency) -> None:
         """Publish the latency of an answer."""
         try:
             self._outputs.publish_latency(processed, latency)
         except RuntimeError as error:
             self._refused(error)
         self._recovery.answered()
+        if isinstance(processed, ProcessedCrops):
+            self._note_boxes(processed)
+        else:
+            self._use_further(processed)
+        topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
+        faults = picture.words(processed.faults)
+        self._health.add(topic, latency, faults, f'{width}x{height}')
+        for fault, remedy in self._news.of(topic, faults, processed.frame.receive_ns).items():
+            self._node.get_logger().warning(
+                f'{topic}: the image is {fault}; {remedy}. ltp_doctor shows what the model sees')
+        if latency.decision == Decision.LATE_ARRIVAL:
+            self._node.get_logger().warning(
+                late_arrival(topic, latency.age_at_receive_ms), **THROTTLE)
+        self._show_level()
+
+    def _use_further(self, processed: ProcessedFrame) -> None:
         if self.pipeline.config.classifier.zoom_boxes and self._outputs.regions_wanted:
             self._answer_regions(processed)
         self.teacher.offer(processed)
         if self._collector is not None:
             self._collector.offer(processed, self.pipeline.config.output.collect_when,
                                   messages.stamp_ns(processed.frame.message.header))
-        topic, (height, width, _) = processed.frame.topic, processed.rgb.shape
-        faults = picture.words(processed.faults)
-        self._health.add(topic, latency, faults, f'{width}x{height}')
-        for fault, remedy in faults.items():
-            seen_ns = self._fault_seen_ns.get((topic, fault))
-            self._fault_seen_ns[topic, fault] = processed.frame.receive_ns
-            # Once, until it was gone for a while; a throttle would be shared by the cameras
-            if seen_ns is None or processed.frame.receive_ns - seen_ns > OVER_AFTER_NS:
-                self._node.get_logger().warning(
-                    f'{topic}: the image is {fault}; {remedy}. ltp_doctor shows what the model '
-                    'sees')
-        if latency.decision == Decision.LATE_ARRIVAL:
+
+    def _note_boxes(self, processed: ProcessedCrops) -> None:
+        topic, crops = processed.frame.topic, processed.crops
+        self._health.add_boxes(topic, crops)
+        if crops.shed or crops.useless:
             self._node.get_logger().warning(
-                late_arrival(topic, latency.age_at_receive_ms), **THROTTLE)
-        self._show_level()
+                f'{topic}: of the {len(crops.boxes)} boxes of an image {crops.answered} are '
+                f'answered; for {crops.shed} there was no time, {crops.useless} have no pixel in '
+                'it', **THROTTLE)
 
     def _answer_regions(self, processed: ProcessedFrame) -> None:
         """Answer and publish the regions of an image; the answer for the image stands anyway."""

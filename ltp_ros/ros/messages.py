@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 
 from ltp_ros.frames import decoding as image
 from ltp_ros.frames.latency import FrameLatency
+from ltp_ros.frames.pairs import PictureWithBoxes
 from ltp_ros.frames.regions import RegionAnswers
 from ltp_ros.frames.status import Status
 from ltp_ros.msg import Classification, ClassificationArray, Labels
@@ -27,13 +28,15 @@ except ImportError:
     VisionClassification = LabelInfo = None
 
 
-def to_rgb(message: Union[Image, CompressedImage]) -> np.ndarray:
+def to_rgb(message: Union[Image, CompressedImage, PictureWithBoxes]) -> np.ndarray:
     """Decode an image message to (H, W, 3) uint8 RGB, without a copy where the bytes allow it.
 
     Raises:
         ltp_ros.frames.encodings.ImageError: if the bytes are not the image that the fields
             promise, or the encoding is not supported.
     """
+    if isinstance(message, PictureWithBoxes):
+        message = message.picture
     if isinstance(message, CompressedImage):
         return image.decode(image.CompressedImage(message.format, message.data))
     return image.decode(image.RawImage(

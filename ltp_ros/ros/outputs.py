@@ -14,12 +14,12 @@ from ltp_ros.config import Config
 from ltp_ros.frames import overlay
 from ltp_ros.frames.background import Background
 from ltp_ros.frames.latency import FrameLatency
-from ltp_ros.frames.pipeline import ProcessedFrame
+from ltp_ros.frames.processed import Processed, ProcessedCrops, ProcessedFrame
 from ltp_ros.frames.regions import RegionAnswers
 from ltp_ros.msg import Classification, ClassificationArray, Labels
 from ltp_ros.msg import FrameLatency as FrameLatencyMsg
 from ltp_ros.parameter import ConfigError
-from ltp_ros.ros import images, messages
+from ltp_ros.ros import detections, images, messages
 from ltp_ros.ros.managed_node import THROTTLE, ManagedNode
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -70,6 +70,9 @@ class Outputs:
             self._regions = lifecycle_publisher(ClassificationArray, 'regions', 10)
             self._vision = messages.VisionClassification and lifecycle_publisher(
                 messages.VisionClassification, 'vision_msgs/classification', 10)
+            self._detections = lifecycle_publisher(
+                detections.Detection2DArray, 'detections', 10
+            ) if config.input.detections_topic else None
             self._debug_image = lifecycle_publisher(
                 Image, 'debug_image', 1)  # reliable: rviz2, image_view and web_video_server ask
             self._labels = latched_publisher(Labels, 'labels')
@@ -89,7 +92,7 @@ class Outputs:
     def subscribed(self) -> bool:
         """Whether somebody listens to what is published about a frame."""
         return any(publisher is not None and publisher.get_subscription_count() for publisher in (
-            self._classification, self._latency, self._regions, self._vision,
+            self._classification, self._latency, self._regions, self._vision, self._detections,
             self._debug_image))
 
     @property
@@ -97,10 +100,19 @@ class Outputs:
         """Whether somebody listens to the answers for regions; they cost a run each."""
         return bool(self._regions.is_activated and self._regions.get_subscription_count())
 
-    def publish_prediction(self, processed: ProcessedFrame) -> bool:
+    def publish_answer(self, processed: Processed) -> bool:
         """Publish the answer to a frame, under its own header; return False while inactive."""
         if not self._classification.is_activated:
             return False
+        if isinstance(processed, ProcessedCrops):
+            if self._detections is not None:
+                self._detections.publish(detections.answered(
+                    processed.frame.message.detections, processed.crops))
+        else:
+            self._publish_prediction(processed)
+        return True
+
+    def _publish_prediction(self, processed: ProcessedFrame) -> None:
         frame = processed.frame
         message = messages.from_prediction(
             frame.message.header, frame.topic, self._model_name, processed.prediction,
@@ -108,7 +120,6 @@ class Outputs:
         self._classification.publish(message)
         if self._vision is not None:
             self._vision.publish(messages.to_vision_msgs(message))
-        return True
 
     def publish_regions(self, processed: ProcessedFrame, regions: RegionAnswers) -> None:
         """Publish the answers for the regions of an image, after the one for the image."""
@@ -116,7 +127,7 @@ class Outputs:
         self._regions.publish(messages.from_regions(
             frame.message.header, frame.topic, self._model_name, regions, processed.region))
 
-    def publish_latency(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
+    def publish_latency(self, processed: Processed, latency: FrameLatency) -> None:
         """Publish the latency of an answer, and draw it if the debug image has a subscriber."""
         frame = processed.frame
         self._latency.publish(messages.from_latency(frame.message.header, frame.topic, latency))
@@ -134,8 +145,10 @@ class Outputs:
             self._label_info.publish(messages.to_label_info(
                 message, self.config.classifier.score_threshold))
 
-    def _publish_debug_image(self, processed: ProcessedFrame) -> None:
-        picture = overlay.draw(processed.rgb, processed.prediction, processed.region)
+    def _publish_debug_image(self, processed: Processed) -> None:
+        picture = (overlay.draw_crops(processed.rgb, processed.crops)
+                   if isinstance(processed, ProcessedCrops) else
+                   overlay.draw(processed.rgb, processed.prediction, processed.region))
         self._debug_image.publish(images.from_pixels(processed.frame.message.header, picture))
 
     def _tell(self, error: Exception) -> None:

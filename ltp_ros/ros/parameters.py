@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 
 from ltp_ros.config import Config, Value
 from ltp_ros.parameter import ConfigError
+from ltp_ros.ros.detections import check_installed
 from ltp_ros.settings import fields, update, value_of
 
 # Declared by rclpy itself, or read by it for every node.
@@ -43,6 +44,7 @@ def declare(node: Node) -> Config:
         node.undeclare_parameter(name)
     config = update(Config(), given)
     check_topics(node, config.input.image_topics)
+    check_installed(config.input.detections_topic)
     for _, field in fields():
         node.declare_parameter(field.name, _to_ros(value_of(config, field.name)),
                                descriptor(field), ignore_override=True)

@@ -45,13 +45,14 @@ class CameraSubscription:
         clock: of the node.
         topic: without '/compressed', whatever the transport.
         config: transport and reliability.
-        callback: called in the executor's thread with each `Frame`; must return at once.
+        callback: called in the executor's thread with each `Frame`; must return at once. Replace
+            the attribute for another.
     """
 
     def __init__(self, node: Node, clock: NodeClock, topic: str, config: InputConfig,
                  callback: Callable[[Frame], None]):
         self._node, self._clock = node, clock
-        self._callback = callback
+        self.callback = callback
         suffix = suffix_of(config)
         # A queue would only make images older before they are seen: depth 1
         qos = QoSProfile(depth=1, reliability=(
@@ -90,7 +91,7 @@ class CameraSubscription:
         feed.age_ms, feed.receive_ns, feed.simulated = age_ms, receive_ns, simulated
         feed.encoding = message.encoding if isinstance(message, Image) else message.format
         feed.incompatible_qos = feed.silent_because = ''  # or it was another publisher
-        self._callback(Frame(self.topic, message, receive_ns, age_ms, simulated))
+        self.callback(Frame(self.topic, message, receive_ns, age_ms, simulated))
 
     def _warn_of_silence(self) -> None:
         received, self._received = self._received, False

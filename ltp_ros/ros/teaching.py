@@ -111,6 +111,9 @@ class TeachingServices:
         if self._node.state != 'active':
             raise TeachingError(f'no image is answered while the node is {self._node.state}; '
                                 'activate it first')
+        if self._node.config.input.detections_topic:
+            raise TeachingError('pictures of the boxes of a detector are not taught live; teach a '
+                                'folder of them with ltp_teach')
         least = 0.0 if request.frames else 1e-3
         if not least <= request.seconds <= MAX_SECONDS:  # NaN too
             raise TeachingError(f'seconds {request.seconds:g} are not allowed; give up to '

@@ -33,7 +33,7 @@ from ltp_ros.tools.support.progress import shown
 # Modules in benchmarks/, imported on demand since some need ROS. Each has a docstring that
 # describes the measurement, PARENTS, add_arguments(parser), and run(args, bar), which shows its
 # progress in `bar` and returns an exit code, or None for 0
-COMMANDS = ('choose', 'deadline', 'tuner', 'overload', 'soak', 'fuzz', 'node', 'methods',
+COMMANDS = ('choose', 'deadline', 'tuner', 'overload', 'soak', 'fuzz', 'node', 'crops', 'methods',
             'teaching', 'scenes', 'zoom', 'gpu')
 
 

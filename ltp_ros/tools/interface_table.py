@@ -44,6 +44,8 @@ INPUTS: Tuple[Topic, ...] = (
           'more'),
     Topic('image/compressed', 'sensor_msgs/CompressedImage', 'best effort, depth 1',
           'instead, if `image_transport` is compressed'),
+    Topic('detections_topic', 'vision_msgs/Detection2DArray', 'best effort, depth 10',
+          'while active, the topic that `detections_topic` names, if it names one'),
 )
 OUTPUTS: Tuple[Topic, ...] = (
     Topic('classification', 'ltp_ros/Classification', 'reliable, depth 10',
@@ -52,6 +54,8 @@ OUTPUTS: Tuple[Topic, ...] = (
           'right after each classification'),
     Topic('regions', 'ltp_ros/ClassificationArray', 'reliable, depth 10',
           'after each classification, while `zoom_boxes` is above 0 and somebody subscribes'),
+    Topic('detections', 'vision_msgs/Detection2DArray', 'reliable, depth 10',
+          'in place of each classification, where `detections_topic` names a detector'),
     Topic('vision_msgs/classification', 'vision_msgs/Classification', 'reliable, depth 10',
           'with each classification, where vision_msgs is installed'),
     Topic('debug_image', 'sensor_msgs/Image', 'reliable, depth 1',

@@ -14,6 +14,7 @@ from ltp_ros.config import TunerConfig
 from ltp_ros.tuner.budget import Ages, Speed
 from ltp_ros.tuner.law import Law
 from ltp_ros.tuner.levels import LevelCost, ascending, nearest, useful_levels
+from ltp_ros.tuner.load import LightLoad, for_one
 from ltp_ros.tuner.replay import QUEUED, RECENT, FrameTimes
 from ltp_ros.tuner.trial import Trials
 
@@ -46,6 +47,7 @@ class KeepRatioController:
     def __init__(self, costs: Sequence[LevelCost], config: TunerConfig, keep_ratio: float) -> None:
         self._ladder = ascending(costs)
         self._speed, self._ages, self._trials = Speed(), Ages(), Trials()
+        self._loads = LightLoad()
         self._chosen = 0  # for the frame before
         self._inside: List[LevelCost] = []  # levels in the bounds
         self._levels = self._ladder         # that may be used
@@ -66,12 +68,18 @@ class KeepRatioController:
         slowdowns = [frame.slowdown for frame in self._law.replay.frames]
         return pstdev(slowdowns) / fmean(slowdowns) if slowdowns else 0.0
 
-    def choose(self, left_ms: float) -> float:
+    def expected_ms(self, keep_ratio: float) -> float:
+        """Return what one run at a level takes, as slow as the machine lately was."""
+        return self._speed.slowest * self._ladder[nearest(self._ladder, keep_ratio)].median_ms
+
+    def choose(self, left_ms: float, load: float = 1.0) -> float:
         """Return the keep ratio for the next frame.
 
         Args:
             left_ms: of its budget, for its inference.
+            load: of that, in runs of the model on a whole image.
         """
+        left_ms /= load
         if not self.config.deadline_ms or self._untried:
             return self.keep_ratio
         self._chosen = min(self._law.level, self._speed.highest(
@@ -92,7 +100,7 @@ class KeepRatioController:
 
     def update(self, inference_ms: float, latency_ms: float, keep_ratio: Optional[float] = None, *,
                wait_ms: float = 0.0, service_ms: float = 0.0, period_ms: float = math.inf,
-               topic: str = '') -> Decision:
+               topic: str = '', load: float = 1.0) -> Decision:
         """Learn from one processed frame, move the level, return how it moved.
 
         Args:
@@ -104,17 +112,19 @@ class KeepRatioController:
             service_ms: the rest of the time in which the next frame has to wait.
             period_ms: from one image to the next; inf where that is not known.
             topic: of its camera.
+            load: of the inference, in runs of the model on a whole image.
 
         A frame with a number that is NaN, negative or infinite is left out, and so is one whose
-        inference, latency, level or period is 0.
+        inference, latency, level, period or load is 0.
         """
         ran_at = self.keep_ratio if keep_ratio is None else keep_ratio
         tuned = bool(self.config.deadline_ms)
-        if not (all(0 < number < math.inf for number in (inference_ms, latency_ms, ran_at)) and
+        if not (all(0 < number < math.inf
+                    for number in (inference_ms, latency_ms, ran_at, load)) and
                 0 <= wait_ms < math.inf and 0 <= service_ms < math.inf and period_ms > 0):
             return Decision.HOLD if tuned else Decision.MANUAL
         cost = self._ladder[nearest(self._ladder, ran_at)]
-        slowdown = inference_ms / cost.median_ms
+        slowdown = inference_ms / cost.median_ms / load
         self._speed.learn(slowdown, period_ms)
         overhead_ms = max(latency_ms - inference_ms - wait_ms, 0.0)
         age_ms = max(overhead_ms - service_ms, 0.0)
@@ -122,8 +132,11 @@ class KeepRatioController:
         overhead_ms -= max(age_ms - suited_ms, 0.0)  # that is for `choose`, and for it alone
         self._untried = self._untried and cost.keep_ratio != self.keep_ratio
         tuned = tuned and not self._untried
-        self._law.add(FrameTimes(cost.median_ms, slowdown, overhead_ms, service_ms, wait_ms,
-                                 period_ms), tuned)
+        suited = self._loads.learn(load)  # for heavier frames, `choose` goes lower
+        self._law.add(FrameTimes(
+            cost.median_ms, slowdown, for_one(self.config.deadline_ms, overhead_ms, suited),
+            for_one(period_ms, service_ms, suited) if period_ms < math.inf else service_ms,
+            wait_ms / suited, period_ms), tuned)
         if tuned:
             self._doubt_the_table(period_ms)
         before, self._reported = self._reported, self.keep_ratio

@@ -25,7 +25,7 @@ from ltp_ros.frames.collector import (
 )
 from ltp_ros.frames.latency import StageTimer
 from ltp_ros.frames.mailbox import Frame
-from ltp_ros.frames.pipeline import ProcessedFrame
+from ltp_ros.frames.processed import ProcessedFrame
 from ltp_ros.images import decode_rgb
 from ltp_ros.prediction import Prediction
 from ltp_ros.region import Region

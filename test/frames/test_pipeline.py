@@ -450,7 +450,8 @@ def test_the_tuner_hears_of_waiting_service_and_period(monkeypatch):
     used_ms = latency.age_at_receive_ms + latency.total_ms
     assert heard == {'args': (latency.inference_ms, used_ms, latency.keep_ratio),
                      'wait_ms': latency.queue_ms, 'period_ms': bench.mailbox.period_ms,
-                     'service_ms': latency.decode_ms + latency.publish_ms, 'topic': 'image'}
+                     'service_ms': latency.decode_ms + latency.publish_ms, 'topic': 'image',
+                     'load': 1.0}
 
 
 @pytest.mark.parametrize('age_ms', [100.0, 1503.0, 9_999.0])

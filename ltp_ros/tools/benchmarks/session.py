@@ -56,6 +56,7 @@ RATE_HZ = 30.0
 START_TIMEOUT_S = 300.0   # a slow board takes minutes to load and warm up a model
 ANSWER_TIMEOUT_S = 60.0
 Row = TypeVar('Row')      # of a table and a JSON file
+Own = TypeVar('Own', bound='Session')
 
 
 @contextlib.contextmanager
@@ -99,7 +100,7 @@ class Session:
         self.heard: List[FrameLatency] = []
         self.reports: List[Dict[str, Report]] = []  # one per second, statuses by name
 
-    def __enter__(self) -> 'Session':
+    def __enter__(self: Own) -> Own:
         with contextlib.ExitStack() as stack:
             self._node = rclpy.create_node('benchmark', namespace='ltp')
             stack.callback(self._node.destroy_node)
@@ -113,13 +114,17 @@ class Session:
             write_images(Path(self._images))
             stack.callback(self._end_processes)
             self.classifier = self._start(self.program, self._arguments)
-            self.camera = self.start_camera()
+            self.start_source()
             self.until(lambda: self.heard, START_TIMEOUT_S, 'the first answer')
             self._exit = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._exit.close()
+
+    def start_source(self) -> None:
+        """Have images come."""
+        self.camera = self.start_camera()
 
     def start_camera(self, *more: str) -> Process:
         """Start a camera, with more arguments if given."""

@@ -14,7 +14,8 @@ from ltp_ros.config import Config
 from ltp_ros.frames.drops import FrameDropped
 from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.frames.mailbox import Frame, Mailbox
-from ltp_ros.frames.pipeline import Pipeline, ProcessedFrame
+from ltp_ros.frames.pipeline import Pipeline
+from ltp_ros.frames.processed import Processed
 from ltp_ros.frames.startup import TIMED_ROUNDS
 from ltp_ros.frames.worker import Worker
 from ltp_ros.research.benchmarks.gpu.parts import LEVELS, Settings, Task
@@ -51,11 +52,11 @@ class Heard:
     def __init__(self) -> None:
         self.latencies: List[FrameLatency] = []
 
-    def publish(self, processed: ProcessedFrame) -> bool:
+    def publish(self, processed: Processed) -> bool:
         """Accept a prediction."""
         return True
 
-    def on_answer(self, processed: ProcessedFrame, latency: FrameLatency) -> None:
+    def on_answer(self, processed: Processed, latency: FrameLatency) -> None:
         """Record the latency of an answer."""
         self.latencies.append(latency)
 
