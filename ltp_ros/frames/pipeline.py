@@ -25,7 +25,7 @@ from ltp_ros.frames.picture import PictureWatch
 from ltp_ros.frames.processed import Processed, ProcessedCrops, ProcessedFrame
 from ltp_ros.frames.work import WorkInHand
 from ltp_ros.model.data_config import ImageSizeError
-from ltp_ros.region import RegionError, region_of
+from ltp_ros.region import Region, RegionError, region_of
 from ltp_ros.tuner.controller import Decision, KeepRatioController
 from ltp_ros.tuner.levels import LevelCost
 from ltp_ros.tuner.load import BatchCost
@@ -198,15 +198,11 @@ class Pipeline:
             region = region_of(config.input.roi, *rgb.shape[:2])
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
-            zoom, box = config.classifier.zoom, None
-            if classifier.may_zoom(zoom):
-                box = self._gazes[frame.topic].follow(seen)
-            else:
-                self._gazes.clear()  # switched on again, they begin with the scene of then
             timer.mark('decode')
             keep_ratio = self._level_for(frame, timer, config)
             self.work.enter_model(frame)
-            box = box if classifier.zooms(keep_ratio, zoom) else None
+            zooms = classifier.zooms(keep_ratio, config.classifier.zoom)
+            box = self._box(frame.topic, seen, zooms)
             prediction = classifier.classify(seen, keep_ratio, box=box, **wanted(config))
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
@@ -216,6 +212,13 @@ class Pipeline:
             raise FrameDropped('failed', str(error) or type(error).__name__) from error
         timer.mark('inference')
         return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner, faults)
+
+    def _box(self, topic: str, seen: np.ndarray, zooms: bool) -> Optional[Region]:
+        if zooms:
+            return self._gazes[topic].follow(seen)
+        if not self.classifier.may_zoom(self.config.classifier.zoom):
+            self._gazes.clear()  # switched on again, they begin with the scene of then
+        return None
 
     def _answer_boxes(self, frame: Frame, rgb: np.ndarray, timer: StageTimer,
                       config: Config) -> ProcessedCrops:

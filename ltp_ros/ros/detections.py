@@ -105,9 +105,9 @@ class DetectionSubscription:
                 f'{apart_ms:.1f} ms apart, and detections_slop_ms {self._slop_ms:g} are allowed; '
                 'have the detector keep the stamp of its image, or allow more')
         if self._pairs.lost > self._lost:
-            return 'lost', (f'{self._pairs.lost - self._lost} arrays of boxes on {topic} found no '
-                            f'image in {CHECK_S:g} s: it was lost on its way here, or its stamp is '
-                            'not theirs')
+            return 'lost', (
+                f'{self._pairs.lost - self._lost} arrays of boxes on {topic} found no image in '
+                f'{CHECK_S:g} s: it was lost on its way here, or its stamp is not theirs')
         return '', ''
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """What several parts of one image cost, in runs of the model on a whole one. No clock."""
+from bisect import bisect_left
 from collections import deque
+from itertools import accumulate
 from typing import Deque, Mapping
-
-import numpy as np
 
 FRAMES = 100  # newest
 LIGHT = 0.1   # share of them that is lighter than what a level has to suit
@@ -22,22 +22,28 @@ class BatchCost:
     def __init__(self, times_ms: Mapping[int, float], whole_ms: float):
         self._counts = sorted(times_ms)
         # More parts never take less time, whatever the machine did meanwhile
-        self._loads = np.maximum.accumulate([times_ms[count] / whole_ms
-                                             for count in self._counts])
+        self._loads = list(accumulate((times_ms[count] / whole_ms for count in self._counts),
+                                      max))
 
     def load(self, count: int) -> float:
         """Return the load of so many parts; beyond those measured, the largest over and over."""
         if count <= 0:
             return 0.0
-        largest = self._counts[-1]
-        rounds, rest = divmod(count, largest)
-        return float(rounds * self._loads[-1] + (
-            np.interp(rest, self._counts, self._loads) if rest else 0.0))
+        rounds, rest = divmod(count, self._counts[-1])
+        return rounds * self._loads[-1] + (self._between(rest) if rest else 0.0)
+
+    def _between(self, count: int) -> float:
+        """Return the load of a batch that is no larger than those measured."""
+        index = bisect_left(self._counts, count)
+        if self._counts[index] == count:
+            return self._loads[index]
+        (low, high), (below, above) = (each[index - 1:index + 1]
+                                       for each in (self._counts, self._loads))
+        return below + (above - below) * (count - low) / (high - low)
 
     def most(self, load: float, limit: int) -> int:
         """Return how many parts, at most `limit`, have no more than this load."""
-        counts = np.arange(1, limit + 1)
-        return int(sum(self.load(int(count)) <= load for count in counts))
+        return sum(self.load(count) <= load for count in range(1, limit + 1))
 
 
 class LightLoad:

@@ -105,6 +105,24 @@ def test_a_processed_frame_holds_image_prediction_and_the_keep_ratio_used():
     assert latency.keep_ratio == bench.processed.prediction.keep_ratio == 0.25
 
 
+def test_a_level_that_does_not_zoom_is_spared_the_search_for_a_box():
+    bench = Bench(deadline_ms=60.0, deadline_from='receive', keep_ratio=1.0)
+    looked = []
+
+    class Gaze:
+        def follow(self, rgb):
+            looked.append(rgb)
+            bench.now_ms += 4.0
+    bench.pipeline._gazes['image'] = Gaze()
+    bench.zooms = lambda keep_ratio, wanted: keep_ratio > 0.5
+    for receive_ms, expected in ((95.0, 1), (55.0, 1)):
+        bench.now_ms = 100.0
+        latency = bench.run(receive_ms=receive_ms)
+        assert len(looked) == expected
+        assert latency.inference_ms == (34.0 if latency.keep_ratio > 0.5 else 30.0)
+        assert latency.decode_ms == 2.0
+
+
 def test_answers_are_numbered_from_zero_without_the_drops():
     bench = Bench(max_age_ms=20.0)
     indices = [bench.run().frame_index]

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,8 +22,10 @@ from ltp_ros.frames.startup import (
     level_costs,
     prepare,
     set_priority,
+    with_zoom,
 )
 from ltp_ros.model import hub
+from ltp_ros.tuner.levels import LevelCost
 
 
 @pytest.fixture
@@ -127,10 +130,13 @@ class Timed:
     """A classifier whose every run takes what `time_ms(run, keep_ratio)` says; no clock."""
 
     def __init__(self, time_ms):
-        self.config = SimpleNamespace(profile='', ladder='', levels=tuple(TRUTH_MS))
+        self.config = SimpleNamespace(profile='', ladder='', levels=tuple(TRUTH_MS), zoom=False)
         self.rounds, self.kept_costs, self.ladder = 0, [], None
         self._time_ms = time_ms
         self._runs = itertools.count()
+
+    def zooms(self, keep_ratio, wanted):
+        return wanted
 
     def time_levels(self, num_rounds, progress):
         times_ms = {ratio: [] for ratio in self.config.levels}
@@ -206,3 +212,29 @@ def test_levels_that_stay_no_faster_are_named_after_a_few_times():
     assert told[-1] == ('keep_ratio 0.4 took no less time than a higher one; the tuner tries it '
                         'only where no other holds the deadline')
     assert [cost.keep_ratio for cost in costs] == [1.0, 0.8, 0.6, 0.4]
+
+
+class Zooming:
+    """A classifier whose levels zoom as given; None: as the parameter says."""
+
+    def __init__(self, zoom, **levels):
+        self.config = SimpleNamespace(zoom=zoom)
+        self.zoom = SimpleNamespace(box=lambda frame: time.sleep(0.002))
+        self._levels = levels
+
+    def zooms(self, keep_ratio, wanted):
+        zoom = self._levels[f'level_{keep_ratio:g}'.replace('.', '_')]
+        return wanted if zoom is None else zoom
+
+
+@pytest.mark.parametrize('zoom, in_file, added', [
+    (False, False, [True, False, False]), (True, False, [True, False, True]),
+    (False, True, [False, False, False]), (True, True, [False, False, True])])
+def test_a_level_that_looks_at_a_box_costs_what_finding_it_takes(zoom, in_file, added):
+    classifier = Zooming(zoom, level_1=True, level_0_5=False, level_0_25=None)
+    before = [LevelCost(ratio, 10.0 * ratio, 12.0 * ratio) for ratio in (1.0, 0.5, 0.25)]
+    after = with_zoom(before, classifier, in_file)
+    assert [now.median_ms >= then.median_ms + 2.0 for now, then in zip(after, before)] == added
+    assert [now == then for now, then in zip(after, before)] == [not each for each in added]
+    for now, then in zip(after, before):
+        assert now.p99_ms - then.p99_ms == pytest.approx(now.median_ms - then.median_ms)

@@ -16,11 +16,13 @@ from ltp_ros.research.ladder_search.space import Wanted
 from ltp_ros.tools.profile import main
 from ltp_ros.tools.support import candidates, ladder_search
 from ltp_ros.tools.support.candidates import Candidates
+from ltp_ros.tools.support.finals import Finals
 from ltp_ros.tools.support.frame_sources import SAMPLES, panned_samples
 from ltp_ros.tools.support.ladder_search import Search, Searcher
 from ltp_ros.tools.support.scene import AGREEMENT, TAUGHT, TOP1, open_scene
 from ltp_ros.tuner import ladder_file
 from ltp_ros.tuner.ladder_file import Ladder, Level
+from ltp_ros.tuner.levels import LevelCost
 
 EAGER = ('--backends', 'eager', '--precisions', 'float32')
 FITS = DataConfig((32, 32), (0.5,) * 3, (0.5,) * 3).resize_size
@@ -236,3 +238,11 @@ def test_a_model_that_takes_one_size_alone_has_one_level(tmp_path, views, monkey
     found = Searcher(search, Progress(disable=True), notes.append).run()
     assert len(found.levels) == 1
     assert any('one size alone' in note for note in notes)
+
+
+def test_the_time_of_a_level_that_zooms_is_with_the_zoom():
+    finals = Finals(ClassifierConfig(), None, 1, 2.0, None)
+    cost = LevelCost(1.0, 10.0, 12.0)
+    for zoom, times_ms in ((True, (12.0, 14.0)), (False, (10.0, 12.0)), (None, (10.0, 12.0))):
+        level = finals._at(Level(1.0, zoom=zoom), cost)
+        assert (level.p50_ms, level.p99_ms) == times_ms

@@ -194,7 +194,7 @@ def costs(model, monkeypatch):
     monkeypatch.setattr(startup, 'time_ladder', lambda *args: timed)
     warnings = []
     found = startup.level_costs(model, lambda message: None, warnings.append, lambda: None)
-    return ('timed' if found is timed else found), warnings
+    return ('timed' if found == timed else found), warnings
 
 
 def test_a_profile_that_fits_stands_in_for_timing(profiled, small_model, monkeypatch):

@@ -26,14 +26,17 @@ class Finals:
         config: what the levels leave open; its backend and precision are 'auto'.
         scene: whose pictures are asked.
         rounds: timed runs of each level, in turns.
+        zoom_ms: that it takes to find the box in a picture, for levels with the zoom.
         bar: shows the progress.
 
     Raises (each method):
         ClassifierError, ModelError: if a level cannot be run.
     """
 
-    def __init__(self, config: ClassifierConfig, scene: Scene, rounds: int, bar: Progress):
+    def __init__(self, config: ClassifierConfig, scene: Scene, rounds: int, zoom_ms: float,
+                 bar: Progress):
         self._config, self._scene, self._rounds, self._bar = config, scene, rounds, bar
+        self._zoom_ms = zoom_ms
 
     def score(self, levels: Sequence[Level]) -> Tuple[List[Scored], Machine]:
         """Return levels with their costs and their worth on all pictures, and this machine."""
@@ -54,7 +57,7 @@ class Finals:
         scored = []
         for cost in costs_of(times_ms):
             hits = self._scene.hits(answers[cost.keep_ratio])
-            level = _at(works[cost.keep_ratio], cost)
+            level = self._at(works[cost.keep_ratio], cost)
             scored.append(Scored(dataclasses.replace(level, worth=worth_of(hits)), hits))
         return scored, machine
 
@@ -80,9 +83,11 @@ class Finals:
         speed = now[reference].median_ms / before
 
         def cost_of(level: Level) -> LevelCost:
+            zoom_ms = self._zoom_ms if level.zoom else 0.0
             return now.get(dataclasses.replace(key_of(level), zoom=False)) or LevelCost(
-                1.0, speed * level.p50_ms, speed * level.p99_ms)
-        return [each._replace(level=_at(each.level, cost_of(each.level))) for each in scored]
+                1.0, speed * (level.p50_ms - zoom_ms), speed * (level.p99_ms - zoom_ms))
+        return [each._replace(level=self._at(each.level, cost_of(each.level)))
+                for each in scored]
 
     def _opened(self, levels: Sequence[Level], folder: Path
                 ) -> Tuple[Classifier, Mapping[float, Level]]:
@@ -100,7 +105,7 @@ class Finals:
         task = self._bar.add_task(what, total=self._rounds)
         return classifier.time_levels(self._rounds, lambda: self._bar.advance(task))
 
-
-def _at(level: Level, cost: LevelCost) -> Level:
-    return dataclasses.replace(level, p50_ms=round(cost.median_ms, 3),
-                               p99_ms=round(cost.p99_ms, 3))
+    def _at(self, level: Level, cost: LevelCost) -> Level:
+        zoom_ms = self._zoom_ms if level.zoom else 0.0
+        return dataclasses.replace(level, p50_ms=round(cost.median_ms + zoom_ms, 3),
+                                   p99_ms=round(cost.p99_ms + zoom_ms, 3))

@@ -133,7 +133,8 @@ class Searcher:
                   for backend, precision in pairs]
         finalists, dropped = self._halve(trials, reference)
         self._runs.release()
-        finals = Finals(self._search.config, self.scene, self._search.rounds, self._bar)
+        finals = Finals(self._search.config, self.scene, self._search.rounds,
+                        self._runs.zoom_ms, self._bar)
         scored, machine = finals.score(list(dict.fromkeys([reference, *finalists])))
         beside = zoomed.pairs_of(scored)
         gain = zoomed.gain_of(beside) if beside else None
