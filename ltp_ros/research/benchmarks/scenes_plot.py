@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 MARKERS = {'': '*', 'zoomed': '*', 'smaller': 'o', 'dropped': 's', 'merged': '^', 'closer': 'D',
            'shaped': 'v'}
 WHOLE = ''  # zoomed or not: the markers tell
+COLUMNS = 3  # of panels, at most
 
 
 def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
@@ -21,15 +22,22 @@ def draw(figure: 'Figure', result: Mapping[str, Any]) -> None:
         result: the JSON file.
     """
     scenes = list(dict.fromkeys(row['scene'] for row in result['rows']))
-    panels = figure.subplots(1, len(scenes), squeeze=False, sharex=True)[0]
-    for axes, scene in zip(panels, scenes):
+    columns = min(len(scenes), COLUMNS)
+    panels = figure.subplots(-(-len(scenes) // columns), columns, squeeze=False)
+    for axes in panels.flat[len(scenes):]:
+        axes.set_axis_off()
+    for axes, scene in zip(panels.flat, scenes):
         rows = [row for row in result['rows'] if row['scene'] == scene]
         _panel(axes, rows)
         axes.set_title(f'{scene}, {rows[0]["n"]} images', fontsize='medium')
-    panels[0].set_ylabel('top-1 [%]')
-    handles, labels = panels[0].get_legend_handles_labels()
+    for axes in panels[:, 0]:
+        axes.set_ylabel('top-1 [%]')
+    for axes in panels[-1]:
+        axes.set_xlabel('time, of unpruned torch float32')
+    panels[0, 0].plot([], [], 'o', fillstyle='none', color='black', label='hollow: zoomed')
+    handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc='lower center', ncol=len(labels), fontsize='small')
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.tight_layout(rect=(0, 0.04 if len(panels) > 1 else 0.08, 1, 1))
 
 
 def _panel(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -45,7 +53,7 @@ def _panel(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     ladder = [row for row in rows if row['on_ladder']]
     axes.plot([row['time_share'] for row in ladder], [row['score'] for row in ladder], '-',
               color='0.3', linewidth=1.2, zorder=0, label='the ladder')
-    axes.set(xlabel='time, of unpruned torch float32', xscale='log')
+    axes.set(xscale='log')
     axes.xaxis.set_major_formatter('{x:g}')
     axes.xaxis.set_minor_formatter('{x:g}')
     axes.tick_params(which='both', labelsize='small')

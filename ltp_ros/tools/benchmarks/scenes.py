@@ -25,7 +25,7 @@ from ltp_ros.images import Note, name_of
 from ltp_ros.research.accuracy.sample import Sample
 from ltp_ros.research.benchmarks.figures import new_figure
 from ltp_ros.research.benchmarks.scenes import Asked, rows_of, sentence
-from ltp_ros.research.benchmarks.scenes_plot import draw
+from ltp_ros.research.benchmarks.scenes_plot import COLUMNS, draw
 from ltp_ros.research.ladder_search import space
 from ltp_ros.research.ladder_search.words import key_of
 from ltp_ros.tools.support import find_ladder, flags
@@ -168,7 +168,8 @@ def run(args: argparse.Namespace, bar: Progress) -> None:
     """Run the command: print a table for each scene, and write the files."""
     check_writable(args.json, args.plot)
     Path(args.folder).mkdir(parents=True, exist_ok=True)
-    figure = new_figure(args.plot, 15, 4.8) if args.plot else None
+    figure = new_figure(args.plot, 13, 4.8 * -(-len(args.scenes) // COLUMNS)
+                        ) if args.plot else None
     result = measure(args, bar, teller(bar.console, 'ltp_benchmark scenes'))
     bar.stop()
     for scene in dict.fromkeys(row['scene'] for row in result['rows']):
