@@ -73,15 +73,15 @@ def write_bag(outcomes: Iterable[Outcome], path: Path, timed: bool, storage: str
     from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: PLC0415  optional
     messages = Messages(definitions)
     with Writer(path, version=8, storage_plugin=StoragePlugin[STORAGES[storage]]) as writer:
-        answers, latencies = (
-            writer.add_connection(TOPICS[name], name, typestore=messages.store) if wanted else None
-            for name, wanted in ((CLASSIFICATION, True), (LATENCY, timed)))
+        answers, *latencies = (
+            writer.add_connection(TOPICS[name], name, typestore=messages.store)
+            for name in (CLASSIFICATION, *([LATENCY] if timed else [])))
         for outcome in outcomes:
             header, answer, latency = outcome.header, outcome.answer, outcome.latency
             if header is None or answer is None:
                 continue
             writer.write(answers, outcome.record_ns,
                          messages.classification(header, outcome.topic, answer))
-            if latencies and latency:
-                writer.write(latencies, outcome.record_ns,
+            for connection in latencies if latency else ():
+                writer.write(connection, outcome.record_ns,
                              messages.latency(header, outcome.topic, latency))

@@ -27,6 +27,7 @@ from ltp_ros.images import Note
 from ltp_ros.research.datasets import DatasetError
 from ltp_ros.research.recordings import (
     BAG_SUFFIXES,
+    METADATA,
     bag_files,
     deserialized,
     image_topics,
@@ -37,8 +38,7 @@ from ltp_ros.research.recordings import (
 )
 
 if TYPE_CHECKING:
-    from rosbags.highlevel import AnyReader  # optional
-    from rosbags.interfaces import Connection
+    from rosbags.interfaces import Connection  # optional
 
 COMPRESSED = '/compressed'  # what image_transport adds to the topic of a camera
 END = 2 ** 20  # bytes of each end of a file that tell it from others: a bag may have terabytes
@@ -90,10 +90,12 @@ def bags_of(path: Path) -> List[Path]:
     if not path.exists():
         raise DatasetError(f"'{path}' does not exist; expected a bag: {', '.join(BAG_SUFFIXES)}, "
                            'a folder of ros2 bag, or a folder of bags')
-    if is_bag(path):
-        return [path]
     found = [entry for entry in sorted(path.iterdir()) if is_content(entry) and is_bag(entry)
              ] if path.is_dir() else []
+    whole = (path / METADATA).is_file()
+    # Files alone are one recording, which was split and has lost its metadata
+    if is_bag(path) and (whole or not any(entry.is_dir() for entry in found)):
+        return [path]
     if not found:
         raise DatasetError(f"'{path}' is not a bag; expected one of {', '.join(BAG_SUFFIXES)}, a "
                            'folder of ros2 bag, or a folder of bags')
@@ -145,7 +147,7 @@ def images(path: Path, chosen: Chosen) -> Iterator[BagImage]:
     """
     with opened_bag(path) as bag:
         wanted = [topic for topic in bag.connections if topic.topic in chosen.cameras]
-        for index, (topic, record_ns, content) in enumerate(_in_order(bag, wanted)):
+        for index, (topic, record_ns, content) in enumerate(_in_order(wanted)):
             camera = chosen.cameras[topic.topic]
             try:
                 message = deserialized(bag, topic, content)
@@ -157,15 +159,16 @@ def images(path: Path, chosen: Chosen) -> Iterator[BagImage]:
             yield BagImage(index, camera, record_ns, header, picture_of(message))
 
 
-def _in_order(bag: 'AnyReader', wanted: 'Sequence[Connection]') -> Iterator[Any]:
+def _in_order(wanted: 'Sequence[Connection]') -> Iterator[Any]:
     """Yield (connection, nanoseconds, bytes); those of one moment in the same order each time.
 
     `AnyReader.messages` goes through the files of a bag in the order of their addresses in memory.
     """
-    parts = [[topic for topic in wanted if topic.owner is reader] for reader in bag.readers]
-    return heapq.merge(*(reader.messages(connections=topics)
-                         for reader, topics in zip(bag.readers, parts) if topics),
-                       key=lambda message: message[1])
+    parts: Dict[int, List[Any]] = {}
+    for topic in wanted:
+        parts.setdefault(id(topic.owner), []).append(topic)
+    return heapq.merge(*(topics[0].owner.messages(connections=topics)
+                         for topics in parts.values()), key=lambda message: message[1])
 
 
 def fingerprint(path: Path) -> Dict[str, List[object]]:

@@ -57,7 +57,11 @@ def summarise(outcomes: Iterable[Outcome], real_time: bool) -> Summary:
         real_time: whether they came as a node receives them; else the age of an image is left
             out of the latency, since nothing waits for the answer.
     """
-    labels, reasons, times_ms, met, unreadable = Counter(), Counter(), [], 0, []
+    labels: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    times_ms: List[float] = []
+    unreadable: List[Dict[str, object]] = []
+    met = 0
     for outcome in outcomes:
         if outcome.latency is None:
             reasons[outcome.reason] += 1

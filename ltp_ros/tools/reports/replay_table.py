@@ -17,8 +17,7 @@ SHOWN = 10  # labels
 def label_table(done: Done) -> Table:
     """Return the labels of a bag as a table."""
     summary = done.summary
-    table = Table(title=escape(f'{Path(done.job.bag).name}: {summary.answered} of '
-                               f'{summary.images} images answered'))
+    table = Table()
     table.add_column('label')
     for heading in ('images', 'share'):
         table.add_column(heading, justify='right')
@@ -34,6 +33,7 @@ def label_table(done: Done) -> Table:
 def lines(done: Done) -> Iterator[str]:
     """Yield what else there is to tell about a bag, in sentences."""
     job, summary = done.job, done.summary
+    yield f'{Path(job.bag).name}: {summary.answered} of {summary.images} images answered'
     if summary.answered:
         what = 'latency' if job.real_time else 'work on an image'
         in_time = (f', {summary.met:.1%} within {job.config.tuner.deadline_ms:g} ms'
