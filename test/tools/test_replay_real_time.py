@@ -71,7 +71,7 @@ def replay(source, real_time=True, slowdown=1.0, known=None, machine=None, **cha
              for level in LEVELS]
     found = Replay(machine, costs, config, source, ReplayClock(slowdown, machine.real_ns),
                    real_time, (known or {}).get)
-    outcomes = {outcome.index: outcome for outcome in found.outcomes()}
+    outcomes = {outcome.number: outcome for outcome in found.outcomes()}
     counts = found.pipeline.mailbox.counts()
     assert counts.received == len(outcomes)
     assert counts.published == sum(not outcome.reason for outcome in outcomes.values())

@@ -82,6 +82,6 @@ def write_bag(outcomes: Iterable[Outcome], path: Path, timed: bool, storage: str
                 continue
             writer.write(answers, outcome.record_ns,
                          messages.classification(header, outcome.topic, answer))
-            for connection in latencies if latency else ():
-                writer.write(connection, outcome.record_ns,
+            if latencies and latency:
+                writer.write(latencies[0], outcome.record_ns,
                              messages.latency(header, outcome.topic, latency))

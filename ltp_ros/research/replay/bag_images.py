@@ -60,7 +60,7 @@ class Header(NamedTuple):
 class BagImage(NamedTuple):
     """One image message of a bag."""
 
-    index: int  # among those that are replayed
+    number: int  # among those that are replayed, from 0
     topic: str  # of the camera
     record_ns: int
     header: Optional[Header]  # None: the message is damaged
@@ -147,16 +147,16 @@ def images(path: Path, chosen: Chosen) -> Iterator[BagImage]:
     """
     with opened_bag(path) as bag:
         wanted = [topic for topic in bag.connections if topic.topic in chosen.cameras]
-        for index, (topic, record_ns, content) in enumerate(_in_order(wanted)):
+        for number, (topic, record_ns, content) in enumerate(_in_order(wanted)):
             camera = chosen.cameras[topic.topic]
             try:
                 message = deserialized(bag, topic, content)
             except ImageError as error:
-                yield BagImage(index, camera, record_ns, None, error)
+                yield BagImage(number, camera, record_ns, None, error)
                 continue
             stamp = message.header.stamp
             header = Header(int(stamp.sec), int(stamp.nanosec), str(message.header.frame_id))
-            yield BagImage(index, camera, record_ns, header, picture_of(message))
+            yield BagImage(number, camera, record_ns, header, picture_of(message))
 
 
 def _in_order(wanted: 'Sequence[Connection]') -> Iterator[Any]:

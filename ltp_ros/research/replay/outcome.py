@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What became of an image, as a line of text that holds every number to the last bit."""
 import json
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Optional, Sequence, Tuple
 
 from ltp_ros.frames.latency import FrameLatency
@@ -28,11 +28,14 @@ class Answer:
     picture_faults: int
 
 
+ANSWER = tuple(each.name for each in fields(Answer))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one image."""
 
-    index: int
+    number: int  # of the image, see `BagImage`
     topic: str  # of the camera
     record_ns: int
     header: Optional[Header]  # None: the message is damaged
@@ -45,12 +48,12 @@ class Outcome:
     @property
     def name(self) -> str:
         """How to call the image."""
-        return f'message {self.index} on {self.topic}'
+        return f'message {self.number} on {self.topic}'
 
 
 def dropped(image: BagImage, reason: str, detail: str = '') -> Outcome:
     """Return the outcome of an image without an answer."""
-    return Outcome(image.index, image.topic, image.record_ns, image.header, reason, detail)
+    return Outcome(image.number, image.topic, image.record_ns, image.header, reason, detail)
 
 
 def answered(processed: ProcessedFrame, latency: FrameLatency) -> Outcome:
@@ -69,7 +72,7 @@ def to_line(outcome: Outcome) -> bytes:
     """Return an outcome as a line of JSON. Python writes a float so that it is read as it was."""
     answer, latency = outcome.answer, outcome.latency
     return json.dumps([
-        outcome.index, outcome.topic, outcome.record_ns, outcome.header, outcome.reason,
+        outcome.number, outcome.topic, outcome.record_ns, outcome.header, outcome.reason,
         outcome.detail, answer and astuple(answer), latency and astuple(latency),
         outcome.readings], separators=(',', ':')).encode() + b'\n'
 
@@ -80,13 +83,13 @@ def from_line(line: bytes) -> Outcome:
     Raises:
         ValueError, TypeError: if it is none.
     """
-    index, topic, record_ns, header, reason, detail, answer, latency, readings = json.loads(line)
-    return Outcome(index, topic, record_ns, header and Header(*header), reason, detail,
+    number, topic, record_ns, header, reason, detail, answer, latency, readings = json.loads(line)
+    return Outcome(number, topic, record_ns, header and Header(*header), reason, detail,
                    answer and _answer(answer), latency and FrameLatency(*latency),
                    tuple(readings))
 
 
 def _answer(values: Sequence) -> Answer:
-    model, labels, class_ids, scores, *more, region, faults = values
-    return Answer(model, tuple(labels), tuple(class_ids), tuple(scores), *more,
-                  Region(*region), faults)
+    found = dict(zip(ANSWER, values))
+    found.update({name: tuple(found[name]) for name in ('labels', 'class_ids', 'scores')})
+    return Answer(**{**found, 'region': Region(*found['region'])})

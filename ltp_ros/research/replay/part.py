@@ -44,7 +44,7 @@ class Part:
         self.path = path
         self.settings: Settings = {}  # of the run that began it; empty: nothing is kept
         self._now_s, self._on_disk_s = now_s, now_s()
-        self._places: Dict[int, int] = {}  # index of an image -> where its line begins
+        self._places: Dict[int, int] = {}  # number of an image -> where its line begins
         self._file = path.open('a+b', buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,13 +80,13 @@ class Part:
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome, unless it is kept already."""
-        if outcome.index not in self._places:
-            self._places[outcome.index] = self._end
+        if outcome.number not in self._places:
+            self._places[outcome.number] = self._end
             self._append(to_line(outcome))
 
-    def known(self, index: int) -> Optional[Outcome]:
+    def known(self, number: int) -> Optional[Outcome]:
         """Return the outcome of an image; None if it is not kept."""
-        place = self._places.get(index)
+        place = self._places.get(number)
         if place is None:
             return None
         self._reader.seek(place)
@@ -94,8 +94,8 @@ class Part:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield what is kept, in the order of the bag."""
-        for index in sorted(self._places):
-            outcome = self.known(index)
+        for number in sorted(self._places):
+            outcome = self.known(number)
             assert outcome is not None
             yield outcome
 
@@ -125,7 +125,7 @@ class Part:
         if not line.endswith(b'\n'):
             raise ValueError('the line was cut off')
         if place:
-            self._places[from_line(line).index] = place
+            self._places[from_line(line).number] = place
         else:
             self.settings = dict(json.loads(line))
 

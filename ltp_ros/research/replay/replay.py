@@ -64,7 +64,7 @@ class Replay:
         images: of the bag, in order.
         clock: at rest.
         real_time: see above.
-        known: returns the outcome of an image by its index; None: it is to be found.
+        known: returns the outcome of an image by its number; None: it is to be found.
     """
 
     def __init__(self, classifier: Classifier, costs: Sequence[LevelCost], config: Config,
@@ -123,8 +123,8 @@ class Replay:
     def _work_on(self, frame: Frame) -> Iterator[Outcome]:
         image: BagImage = frame.message
         del self._waiting[frame.topic]
-        known = self._remembering.known = self._known(image.index)
-        self._clock.begin(self._now_ns, known and known.readings)
+        known = self._remembering.known = self._known(image.number)
+        self._clock.begin(self._now_ns, known.readings if known else None)
         try:
             processed = self.pipeline.process(frame)
         except FrameDropped as drop:

@@ -64,16 +64,16 @@ def summarise(outcomes: Iterable[Outcome], real_time: bool) -> Summary:
     met = 0
     for outcome in outcomes:
         if outcome.latency is None:
-            reasons[outcome.reason] += 1
+            reasons.append(outcome.reason)
             if outcome.reason == UNREADABLE:
                 unreadable.append({'image': outcome.name, 'record_ns': outcome.record_ns,
                                    'why': outcome.detail})
             continue
-        labels[label_of(outcome)] += 1
+        labels.append(label_of(outcome))
         times_ms.append(latency_ms(outcome) if real_time else outcome.latency.total_ms)
         met += outcome.latency.deadline_met
     answered = len(times_ms)
     p50_ms, p99_ms = np.percentile(times_ms, (50, 99)).tolist() if answered else (math.nan,) * 2
-    return Summary(answered + sum(reasons.values()), dict(labels.most_common()),
-                   dict(reasons.most_common()), p50_ms, p99_ms,
+    return Summary(answered + len(reasons), dict(Counter(labels).most_common()),
+                   dict(Counter(reasons).most_common()), p50_ms, p99_ms,
                    met / answered if answered else math.nan, unreadable)

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import ltp_ros
 from ltp_ros.backends.level_files import versions
@@ -169,7 +169,7 @@ def as_before(config: ClassifierConfig, model: Optional[Settings]) -> Classifier
     """Return a config in which 'auto' means what an earlier run has found it to be."""
     if not model or config.ladder:  # whose levels say it
         return config
-    found: Dict[str, object] = {name: model[name] for name in ('backend', 'precision', 'device')
+    found: Dict[str, Any] = {name: model[name] for name in ('backend', 'precision', 'device')
                                 if getattr(config, name) == 'auto'}
     if model['num_threads']:
         found['num_threads'] = model['num_threads']
