@@ -57,8 +57,8 @@ def summarise(outcomes: Iterable[Outcome], real_time: bool) -> Summary:
         real_time: whether they came as a node receives them; else the age of an image is left
             out of the latency, since nothing waits for the answer.
     """
-    labels: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
+    labels: List[str] = []
+    reasons: List[str] = []
     times_ms: List[float] = []
     unreadable: List[Dict[str, object]] = []
     met = 0

@@ -47,7 +47,7 @@ def lines(done: Done) -> Iterator[str]:
         yield f'not decoded: {some_of(names)}; all are in {job.output}.replay.json'
     if done.earlier:
         yield f'{job.output} was there already, of the same bag and settings'
-    elif done.seconds:
+    elif done.computed:
         speed = done.computed / done.seconds
         times = done.duration_s / done.seconds * done.computed / max(summary.images, 1)
         yield (f'{done.computed} images in {done.seconds:.1f} s: {speed:.1f} a second, '
