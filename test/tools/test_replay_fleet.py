@@ -81,6 +81,12 @@ def test_what_does_not_go_with_several_bags_is_refused(output, more, words, bags
     assert words in capsys.readouterr().err
 
 
+def test_a_model_that_cannot_be_used_is_told_once(bags, tmp_path, capsys):
+    assert run(sorted(bags.glob('drive*')), tmp_path / 'answers', '--checkpoint',
+               '/nowhere.safetensors') == 2
+    assert capsys.readouterr().err.count('/nowhere.safetensors') == 1
+
+
 def test_the_cores_are_shared_unless_threads_are_given(bags, tmp_path):
     job = jobs_of(build_parser().parse_args([str(bags / 'drive0'), '--output', 'x']))[0]
     assert job.config.classifier.num_threads == Config().classifier.num_threads == 0

@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_replay`: one bag and its output, from the start or from where it was killed."""
+import contextlib
 import functools
 import json
 import time
@@ -31,6 +32,7 @@ from ltp_ros.tuner.levels import LevelCost
 
 # Parameters on which no answer depends
 UNHEEDED = ('cache', 'priority', 'num_threads', 'profile', 'zoom_boxes')
+AUTO = ('backend', 'precision', 'device')  # which may be found on the machine
 OF_INPUT = ('roi', 'max_rate', 'max_age_ms')
 LIBRARIES = ('ltp_ros', 'torch', 'timm', 'onnxruntime', 'openvino', 'numpy')
 Progress = Callable[[int, int], None]  # images that are done, and all
@@ -47,6 +49,7 @@ class Job:
     topics: Tuple[str, ...] = ()
     real_time: bool = False
     slowdown: float = 1.0  # of the machine that is replayed, against this one
+    auto: Optional[Settings] = None  # what 'auto' means, see `found`; None: not found yet
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def _replay(job: Job, asked: Settings, part: Part, chosen: Chosen, note: Note
         if told:
             raise PartError(f"'{part.path}' was begun with other settings: {told}. Give the same "
                             'to go on with it, or delete it, or name another --output')
-    config = replace(job.config, classifier=as_before(job.config.classifier, kept.get('model')))
+    config = replace(job.config, classifier=as_before(
+        job.config.classifier, kept.get('model') or job.auto))
     classifier = _opened(config.classifier)
     model = _model(classifier)
     if kept:
@@ -132,7 +136,19 @@ def _replay(job: Job, asked: Settings, part: Part, chosen: Chosen, note: Note
 def _opened(config: ClassifierConfig) -> Classifier:
     classifier = Classifier(config)
     classifier.warm_up()
+    if classifier.kept is None:
+        with contextlib.suppress(OSError):  # then the next run chooses anew
+            classifier.keep_choice(())
     return classifier
+
+
+def found(config: ClassifierConfig) -> Settings:
+    """Return what 'auto' means on this machine, so that several processes take it for the same.
+
+    Raises:
+        ClassifierError, ModelError: if the model cannot be used.
+    """
+    return {name: value for name, value in _model(_opened(config)).items() if name in AUTO}
 
 
 def _costs(classifier: Classifier, job: Job, note: Note) -> List[LevelCost]:
@@ -169,11 +185,11 @@ def as_before(config: ClassifierConfig, model: Optional[Settings]) -> Classifier
     """Return a config in which 'auto' means what an earlier run has found it to be."""
     if not model or config.ladder:  # whose levels say it
         return config
-    found: Dict[str, Any] = {name: model[name] for name in ('backend', 'precision', 'device')
-                                if getattr(config, name) == 'auto'}
-    if model['num_threads']:
-        found['num_threads'] = model['num_threads']
-    return replace(config, **found)
+    changes: Dict[str, Any] = {name: model[name] for name in AUTO
+                               if getattr(config, name) == 'auto'}
+    if model.get('num_threads'):
+        changes['num_threads'] = model['num_threads']
+    return replace(config, **changes)
 
 
 def _about(path: Path) -> Path:

@@ -11,6 +11,11 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Callable, Deque, Dict, List, Optional, Sequence, Union
 
+from ltp_ros.config import ClassifierConfig
+from ltp_ros.model.card import ModelError
+from ltp_ros.opening import ClassifierError
+from ltp_ros.parameter import ConfigError
+from ltp_ros.research.replay.part import Settings
 from ltp_ros.tools.support import replay_job
 from ltp_ros.tools.support.replay_job import Done, Job
 
@@ -75,13 +80,18 @@ def run(jobs: Sequence[Job], processes: int, on_end: OnEnd, on_progress: OnProgr
         processes: how many at a time.
         on_end: called with the result of each bag, in the order in which they end.
         on_progress: called now and then with how far a bag is.
+
+    Raises:
+        ClassifierError, ConfigError, ModelError, OSError: if the model cannot be used.
     """
     threads = max(len(os.sched_getaffinity(0)) // processes, 1)
     os.environ.setdefault('OMP_NUM_THREADS', str(threads))  # which the processes inherit
-    left = deque(with_threads(job, threads) for job in jobs)
-    workers: Dict[Connection, _Worker] = {}
+    first = _Worker()
+    workers: Dict[Connection, _Worker] = {first.pipe: first}
     try:
-        for _ in range(min(processes, len(jobs))):
+        left = deque(_alike([with_threads(job, threads) for job in jobs], first))
+        first.give(left.popleft())
+        while len(workers) < processes and left:
             _start(workers, left)
         while workers:
             for pipe in wait(list(workers)):
@@ -90,6 +100,19 @@ def run(jobs: Sequence[Job], processes: int, on_end: OnEnd, on_progress: OnProgr
     finally:
         for worker in workers.values():
             worker.end()
+
+
+def _alike(jobs: Sequence[Job], worker: _Worker) -> List[Job]:
+    """Return jobs in which 'auto' means the same; raise what keeps the model from running."""
+    worker.pipe.send(jobs[0].config.classifier)
+    try:
+        told = worker.pipe.recv()
+    except EOFError as error:
+        raise ClassifierError('the process that loads the model was killed; if memory is short, '
+                              'use fewer --jobs') from error
+    if isinstance(told, Exception):
+        raise told
+    return [replace(job, auto=told) for job in jobs]
 
 
 def _start(workers: Dict[Connection, _Worker], left: Deque[Job]) -> None:
@@ -122,6 +145,13 @@ def _hear(pipe: Connection, workers: Dict[Connection, _Worker], left: Deque[Job]
         _start(workers, left)
 
 
+def _found(config: ClassifierConfig) -> Union[Settings, Exception]:
+    try:
+        return replay_job.found(config)
+    except (ClassifierError, ConfigError, ModelError, OSError) as error:
+        return error
+
+
 def _work(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it ends it
     told_s = 0.0
@@ -134,4 +164,5 @@ def _work(pipe: Connection) -> None:
 
     with contextlib.suppress(EOFError, OSError):  # the one who started it is gone
         while True:
-            pipe.send(attempt(pipe.recv(), tell))
+            asked = pipe.recv()
+            pipe.send(attempt(asked, tell) if isinstance(asked, Job) else _found(asked))

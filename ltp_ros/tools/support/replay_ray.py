@@ -39,7 +39,7 @@ def run(jobs: Sequence[Job], address: str, on_end: OnEnd) -> None:
         on_end: called with the result of each bag, in the order in which they end.
 
     Raises:
-        ConfigError: if there is no such cluster.
+        ConfigError: if there is no such cluster, or it cannot use the model.
     """
     import ray  # noqa: PLC0415  optional
     try:
@@ -50,10 +50,16 @@ def run(jobs: Sequence[Job], address: str, on_end: OnEnd) -> None:
                           'and name its HOST:PORT') from error
     threads = jobs[0].config.classifier.num_threads or 1
     on_gpu = jobs[0].config.classifier.device.startswith('cuda')
-    task = ray.remote(replay).options(
-        num_cpus=threads, num_gpus=int(on_gpu), max_retries=RETRIES,
-        retry_exceptions=[OSError, PartInUseError])
-    pending = {task.remote(with_threads(job, threads)): job for job in jobs}
+    options = {'num_cpus': threads, 'num_gpus': int(on_gpu), 'max_retries': RETRIES,
+               'retry_exceptions': [OSError, PartInUseError]}
+    jobs = [with_threads(job, threads) for job in jobs]
+    try:
+        auto = ray.get(ray.remote(replay_job.found).options(**options).remote(
+            jobs[0].config.classifier))
+    except ray.exceptions.RayTaskError as error:
+        raise ConfigError(f'on {address}: {error.cause}') from error
+    task = ray.remote(replay).options(**options)
+    pending = {task.remote(replace(job, auto=auto)): job for job in jobs}
     while pending:
         for ready in ray.wait(list(pending), timeout=LOOK_EVERY_S)[0]:
             job = pending.pop(ready)
