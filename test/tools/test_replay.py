@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_replay` on one bag: every image answered as the node does, under its own header."""
 import json
+import os
 import sys
 
 import numpy as np
@@ -22,9 +23,11 @@ from replay_bags import (
 )
 
 from ltp_ros.classifier import Classifier
-from ltp_ros.config import ClassifierConfig
+from ltp_ros.config import ClassifierConfig, Config
 from ltp_ros.frames.decoding import CompressedImage, decode
-from ltp_ros.tools.replay import main
+from ltp_ros.settings import update
+from ltp_ros.tools.replay import build_parser, main
+from ltp_ros.tools.support.replay_flags import config_of
 
 CONFIG = ClassifierConfig(model='demo', device='cpu', backend='eager', precision='float32',
                           num_threads=1)
@@ -221,6 +224,19 @@ def test_an_output_of_other_settings_is_not_overwritten(bag, tmp_path, capsys):
     (tmp_path / 'a.csv.replay.json').unlink()
     assert run(bag, tmp_path / 'a.csv') == 2
     assert 'nothing tells of which run it is' in capsys.readouterr().err
+
+
+def test_flags_are_the_parameters_of_the_node():
+    args = build_parser().parse_args([
+        'bag', '--output', 'x', '--zoom', '--keep-model-classes', '--classes', 'my.safetensors',
+        '--roi', '0', '0.5', '1', '0.5', '--keep-ratios', '1', '0.5', '--keep-ratio', '0.6',
+        '--alpha', '0.25', '--real-time', '--deadline-ms', '20', '--drop-late', '--objective',
+        'strict', '--max-rate', '10'])
+    assert config_of(args) == update(Config(), {
+        'zoom': True, 'keep_model_classes': True, 'classes': os.path.abspath('my.safetensors'),
+        'roi': [0, 0.5, 1, 0.5], 'keep_ratios': [1.0, 0.5], 'keep_ratio': 0.6, 'alpha': 0.25,
+        'deadline_ms': 20, 'drop_late': True, 'objective': 'strict', 'max_rate': 10})
+    assert config_of(build_parser().parse_args(['bag', '--output', 'x'])) == update(Config(), {})
 
 
 @pytest.mark.parametrize('output, more, words', [

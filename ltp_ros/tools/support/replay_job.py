@@ -19,7 +19,7 @@ from ltp_ros.frames.startup import level_costs
 from ltp_ros.images import Note, ignore
 from ltp_ros.model.names import DEMO
 from ltp_ros.research.replay import output
-from ltp_ros.research.replay.answer_bag import CLASSIFICATION, LATENCY
+from ltp_ros.research.replay.answer_bag import CLASSIFICATION, LATENCY, STORAGES
 from ltp_ros.research.replay.bag_images import Chosen, choose, fingerprint, images
 from ltp_ros.research.replay.clock import ReplayClock
 from ltp_ros.research.replay.outcome import Outcome
@@ -87,6 +87,7 @@ def run(job: Job, note: Note, progress: Progress = lambda done, total: None,
     if found is not None:
         path.with_name(f'{path.name}.part').unlink(missing_ok=True)
         return found
+    definitions = _definitions() if job.form in STORAGES else {}
     chosen = choose(Path(job.bag), job.topics, note)
     with ExitStack() as stack:
         part = stack.enter_context(Part(path.with_name(f'{path.name}.part')))
@@ -100,7 +101,7 @@ def run(job: Job, note: Note, progress: Progress = lambda done, total: None,
         look(part.outcomes())
         # First, or a run that is killed here would find an output that nothing is known of
         write_whole(_about(path), _to_json(done, asked, model))
-        output.write(part.outcomes(), path, job.form, job.real_time, _definitions())
+        output.write(part.outcomes(), path, job.form, job.real_time, definitions)
         part.path.unlink()
     return done
 
@@ -219,7 +220,8 @@ def _finished(job: Job, asked: Settings) -> Optional[Done]:
 
 def _definitions() -> Dict[str, str]:
     """Return the definitions of the messages of a bag, by name."""
-    beside = Path(ltp_ros.__file__).parents[1]  # in a checkout, whose messages may be newer
-    folder = (beside if (beside / 'msg').is_dir() else share_directory()) / 'msg'
-    return {name: (folder / f'{name.split("/")[-1]}.msg').read_text(encoding='utf-8')
-            for name in (CLASSIFICATION, LATENCY)}
+    files = {name: Path('msg', f'{name.split("/")[-1]}.msg') for name in (CLASSIFICATION, LATENCY)}
+    folder = Path(ltp_ros.__file__).parents[1]  # in a checkout, whose messages may be newer
+    if not all((folder / file).is_file() for file in files.values()):
+        folder = share_directory()
+    return {name: (folder / file).read_text(encoding='utf-8') for name, file in files.items()}
