@@ -171,19 +171,19 @@ def test_a_line_gives_every_number_back_to_the_last_bit():
 
 def test_a_part_is_written_by_one_process_at_a_time(tmp_path):
     with Part(tmp_path / 'part') as part:
-        part.begin({'a': 1})
+        part.begin({'asked': 1})
         with pytest.raises(PartInUseError, match='by another process'):
             Part(tmp_path / 'part')
         part.add(OUTCOME)
     with Part(tmp_path / 'part') as part:
-        assert (part.settings, list(part.outcomes())) == ({'a': 1}, [OUTCOME])
+        assert (part.settings, list(part.outcomes())) == ({'asked': 1}, [OUTCOME])
 
 
 def test_a_part_is_on_the_disk_after_a_second(tmp_path, monkeypatch):
     now, synced = [0.0], []
     monkeypatch.setattr(part_module.os, 'fsync', synced.append)
     part = Part(tmp_path / 'part', lambda: now[0])
-    part.begin({'a': 1})
+    part.begin({'asked': 1})
     assert not synced
     now[0] = 1.5
     part.add(OUTCOME)
@@ -192,12 +192,20 @@ def test_a_part_is_on_the_disk_after_a_second(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_told(tmp_path, monkeypatch):
     with Part(tmp_path / 'part') as part:
-        part.begin({'a': 1})
+        part.begin({'asked': 1})
         raw, part._file = part._file, type('Full', (), {
             'write': lambda self, line: 3, 'fileno': lambda self: raw.fileno(),
             'close': lambda self: raw.close()})()
         with pytest.raises(OSError, match='the disk may be full'):
             part.add(OUTCOME)
+
+
+@pytest.mark.parametrize('content', [b'a download', b'\0' * 512, b'{"a": 1}\n'])
+def test_a_file_of_somebody_else_is_not_touched(content, bag, tmp_path, capsys):
+    (tmp_path / 'a.csv.part').write_bytes(content)
+    assert run(bag, tmp_path / 'a.csv') == 2
+    assert 'was not written by ltp_replay' in capsys.readouterr().err
+    assert (tmp_path / 'a.csv.part').read_bytes() == content
 
 
 def test_a_part_that_nothing_was_written_to_is_not_left(tmp_path):

@@ -17,6 +17,7 @@ from ltp_ros.files import short
 from ltp_ros.research.replay.outcome import Outcome, from_line, to_line
 
 Settings = Dict[str, Any]  # JSON values
+HEAD = b'{"asked": '  # how each file begins, which may be cut off within it
 ON_DISK_EVERY_S = 1.0  # a line outlives the process at once, a power cut only after this
 
 
@@ -37,6 +38,7 @@ class Part:
 
     Raises:
         PartInUseError: if another process has it open.
+        PartError: if the file is something else.
         OSError: if it cannot be opened.
     """
 
@@ -74,7 +76,7 @@ class Part:
         return len(self._places)
 
     def begin(self, settings: Settings) -> None:
-        """Note the settings of a new run."""
+        """Note the settings of a new run, first of them 'asked'."""
         self.settings = settings
         self._append(json.dumps(settings).encode() + b'\n')
 
@@ -113,6 +115,11 @@ class Part:
         """Read the places of all lines; return where the last whole one ends."""
         end = 0
         with self.path.open('rb') as lines:
+            head = lines.read(len(HEAD))
+            if not HEAD.startswith(head):
+                raise PartError(f"'{self.path}' was not written by ltp_replay; move it away, or "
+                                'name another --output')
+            lines.seek(0)
             for line in lines:
                 try:
                     self._note(line, end)

@@ -5,7 +5,6 @@ import contextlib
 import functools
 import json
 import time
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
@@ -49,7 +48,7 @@ class Job:
     topics: Tuple[str, ...] = ()
     real_time: bool = False
     slowdown: float = 1.0  # of the machine that is replayed, against this one
-    auto: Optional[Settings] = None  # what 'auto' means, see `found`; None: not found yet
+    auto: Optional[Settings] = None  # see `meaning_of_auto`; None: it is found on the way
 
 
 @dataclass(frozen=True)
@@ -83,14 +82,13 @@ def run(job: Job, note: Note, progress: Progress = lambda done, total: None,
         OSError: if the output cannot be written.
     """
     asked, path = _asked(job), Path(job.output)
-    found = _finished(job, asked)
-    if found is not None:
+    earlier = _finished(job, asked)
+    if earlier is not None:
         path.with_name(f'{path.name}.part').unlink(missing_ok=True)
-        return found
+        return earlier
     definitions = _definitions() if job.form in STORAGES else {}
     chosen = choose(Path(job.bag), job.topics, note)
-    with ExitStack() as stack:
-        part = stack.enter_context(Part(path.with_name(f'{path.name}.part')))
+    with Part(path.with_name(f'{path.name}.part')) as part:
         replayed, model = _replay(job, asked, part, chosen, note)
         before, start_s = len(part), time.monotonic()
         for number, outcome in enumerate(replayed.outcomes(), 1):
@@ -143,7 +141,7 @@ def _opened(config: ClassifierConfig) -> Classifier:
     return classifier
 
 
-def found(config: ClassifierConfig) -> Settings:
+def meaning_of_auto(config: ClassifierConfig) -> Settings:
     """Return what 'auto' means on this machine, so that several processes take it for the same.
 
     Raises:

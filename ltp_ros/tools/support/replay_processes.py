@@ -147,7 +147,7 @@ def _hear(pipe: Connection, workers: Dict[Connection, _Worker], left: Deque[Job]
 
 def _found(config: ClassifierConfig) -> Union[Settings, Exception]:
     try:
-        return replay_job.found(config)
+        return replay_job.meaning_of_auto(config)
     except (ClassifierError, ConfigError, ModelError, OSError) as error:
         return error
 

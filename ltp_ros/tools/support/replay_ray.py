@@ -54,7 +54,7 @@ def run(jobs: Sequence[Job], address: str, on_end: OnEnd) -> None:
                'retry_exceptions': [OSError, PartInUseError]}
     jobs = [with_threads(job, threads) for job in jobs]
     try:
-        auto = ray.get(ray.remote(replay_job.found).options(**options).remote(
+        auto = ray.get(ray.remote(replay_job.meaning_of_auto).options(**options).remote(
             jobs[0].config.classifier))
     except ray.exceptions.RayTaskError as error:
         raise ConfigError(f'on {address}: {error.cause}') from error
