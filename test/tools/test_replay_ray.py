@@ -90,8 +90,10 @@ def test_ten_bags_are_all_there_once_though_a_machine_dies_half_way(cluster, tmp
     assert len(json.loads((tmp_path / 'told.json').read_text())['rows']) == BAGS
 
 
-def test_a_cluster_that_is_not_there_is_told(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv('RAY_gcs_rpc_server_reconnect_timeout_s', '1')
+@pytest.mark.parametrize('address, words', [
+    ('nonsense', '--ray nonsense'), ('127.0.0.1:1', '--ray 127.0.0.1:1: [Errno 111]')])
+def test_a_cluster_that_is_not_there_is_told(address, words, tmp_path, capsys):
     bag = write_bag(tmp_path / 'drive', {CAMERA: pictures(1)})
-    assert main([str(bag), '--output', str(tmp_path / 'a.csv'), '--ray', 'nonsense', *FLAGS]) == 2
-    assert '--ray nonsense' in capsys.readouterr().err
+    assert main([str(bag), '--output', str(tmp_path / 'a.csv'), '--ray', address, *FLAGS]) == 2
+    told = capsys.readouterr().err
+    assert words in told and 'Start a cluster with `ray start --head`' in told

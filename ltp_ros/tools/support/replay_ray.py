@@ -5,6 +5,8 @@
 Ray runs a task again where its worker or its machine died, and where the disk failed. That is safe
 at any moment: an output appears whole, and a task that comes again goes on from what is kept.
 """
+import logging
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from ltp_ros.tools.support.replay_processes import Failed, OnEnd, Result, with_t
 
 RETRIES = 10  # of a bag, over machines that die
 LOOK_EVERY_S = 1.0
-PATIENCE_S = 5.0  # before a bag is tried again that a worker still writes which Ray took for dead
+PATIENCE_S = 5.0  # for a connection, and for a worker that still writes and Ray took for dead
 
 
 def check_ray() -> None:
@@ -43,10 +45,12 @@ def run(jobs: Sequence[Job], address: str, on_end: OnEnd) -> None:
     """
     import ray  # noqa: PLC0415  optional
     try:
-        ray.init(address=address, log_to_driver=False, logging_level='WARNING',
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING,
                  ignore_reinit_error=True)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ConfigError(f'--ray {address}: {error}. Start a cluster with `ray start --head`, '
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).rstrip('.')
+        raise ConfigError(f'--ray {address}: {reason}. Start a cluster with `ray start --head`, '
                           'and name its HOST:PORT') from error
     threads = jobs[0].config.classifier.num_threads or 1
     on_gpu = jobs[0].config.classifier.device.startswith('cuda')
@@ -68,6 +72,13 @@ def run(jobs: Sequence[Job], address: str, on_end: OnEnd) -> None:
             except (ray.exceptions.RayError, OSError, PartInUseError) as error:
                 result = Failed(job, f'after {RETRIES} retries: {error}')
             on_end(_seen(result))
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nothing listens at HOST:PORT; Ray itself tries for minutes."""
+    host, _, port = address.split('://')[-1].rpartition(':')
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), PATIENCE_S).close()
 
 
 def replay(job: Job) -> Result:
