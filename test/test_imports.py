@@ -44,7 +44,7 @@ WITHOUT = [
      (*ROS, 'numpy', 'torch', 'cv2', 'timm')),
     ('machine model backends classifier frames research tools/benchmark tools/benchmarks/choose '
      'tools/benchmarks/methods tools/benchmarks/gpu tools/adapt tools/evaluate tools/export '
-     'tools/profile tools/teach tools/train',
+     'tools/profile tools/replay tools/teach tools/train',
      ROS),
 ]
 BLOCK_AND_IMPORT = '''

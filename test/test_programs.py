@@ -51,7 +51,7 @@ def stop_when_imported(imported, number, *words):
 
 
 def test_every_program_of_pyproject_is_here():
-    assert len(NAMES) == 11 and all(callable(getattr(programs, name)) for name in NAMES)
+    assert len(NAMES) == 12 and all(callable(getattr(programs, name)) for name in NAMES)
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -31,6 +31,7 @@ GUARDED_CALLS = {'torch.load': ('weights_only', True), 'numpy.load': ('allow_pic
 WITH_PROCESSES = {
     'machine.py', 'tools/checks/machine.py', 'tools/checks/installation.py',
     'tools/support/provenance.py', 'tools/support/processes.py',
+    'tools/support/replay_processes.py',  # of this package, which it sends pickles over pipes
     'tools/benchmarks/deadline_runner.py', 'research/benchmarks/gpu/tuner.py',
     'research/benchmarks/gpu/node.py', 'research/benchmarks/gpu/tests.py',
     'research/benchmarks/gpu/runner.py', 'research/benchmarks/fuzzing.py'}
@@ -146,6 +147,8 @@ def test_the_node_starts_no_process_but_the_one_that_asks_a_jetson_for_its_power
     assert {name for name in WITH_PROCESSES if name.split('/')[0] in rooms} == set()
 
 
-def test_the_network_is_reached_by_the_fetching_of_models_alone():
-    assert modules_in(['socket', 'urllib.request', 'huggingface_hub', 'ssl', 'socketserver']) == {
-        'model/hub.py', 'tools/checks/examination.py'}  # which names the folder of its cache
+def test_the_network_is_reached_by_the_fetching_of_models_and_for_a_named_cluster_alone():
+    assert modules_in(['socket', 'urllib.request', 'huggingface_hub', 'ssl', 'socketserver',
+                       'ray']) == {
+        'model/hub.py', 'tools/checks/examination.py',  # which names the folder of its cache
+        'tools/support/replay_ray.py'}  # ltp_replay --ray ADDRESS

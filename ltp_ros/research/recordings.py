@@ -1,10 +1,11 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Unlabelled images from a folder, an .npz, a video or a ROS bag."""
+import contextlib
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -83,8 +84,18 @@ def _storage_files(folder: Path) -> List[Path]:
                   if is_content(entry))
 
 
-def _from_bag(path: Path, limit: int, note: Note, fits: Fits, topics: Sequence[str]
-              ) -> Iterator[np.ndarray]:
+def bag_files(path: Path) -> List[Path]:
+    """Return the files that hold the messages of a bag."""
+    return [path] if path.is_file() else _storage_files(path)
+
+
+@contextlib.contextmanager
+def opened_bag(path: Path) -> 'Iterator[AnyReader]':
+    """Open a bag for a block that reads it, and does nothing else that may fail.
+
+    Raises:
+        DatasetError: if rosbags is not installed, or the bag cannot be read, now or in the block.
+    """
     try:
         from rosbags.highlevel import AnyReader  # noqa: PLC0415  optional
         from rosbags.typesys import Stores, get_typestore  # noqa: PLC0415
@@ -97,10 +108,7 @@ def _from_bag(path: Path, limit: int, note: Note, fits: Fits, topics: Sequence[s
     try:
         with AnyReader([path] if whole else _storage_files(path),
                        default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as bag:
-            found = _usable(bag, _image_topics(bag, path, topics), note)
-            if not found:
-                raise DatasetError(f"'{path}' has no images in colour or grey")
-            yield from _messages(bag, found, limit, note, fits)
+            yield bag
     except ImageFileError:
         raise
     except Exception as error:  # of rosbags, of its storages or their compression, by version
@@ -108,8 +116,19 @@ def _from_bag(path: Path, limit: int, note: Note, fits: Fits, topics: Sequence[s
         raise DatasetError(f"'{path}' cannot be read as a bag: {reason}. {MEND}") from error
 
 
-def _image_topics(bag: 'AnyReader', path: Path, topics: Sequence[str]) -> 'List[Connection]':
-    """Return those of `topics`, by default all that have images of any kind."""
+def _from_bag(path: Path, limit: int, note: Note, fits: Fits, topics: Sequence[str]
+              ) -> Iterator[np.ndarray]:
+    with opened_bag(path) as bag:
+        found = usable(bag, path, image_topics(bag, path, topics), note)
+        yield from _messages(bag, found, limit, note, fits)
+
+
+def image_topics(bag: 'AnyReader', path: Path, topics: Sequence[str]) -> 'List[Connection]':
+    """Return those of `topics`, by default all that have images of any kind.
+
+    Raises:
+        DatasetError: if there are none, or one of `topics` has none.
+    """
     found = [topic for topic in bag.connections if topic.msgtype in IMAGE_TYPES]
     if not found:
         raise DatasetError(f"'{path}' has no topic of type {' or '.join(IMAGE_TYPES)}; its "
@@ -122,15 +141,20 @@ def _image_topics(bag: 'AnyReader', path: Path, topics: Sequence[str]) -> 'List[
     return [topic for topic in found if topic.topic in (topics or names)]
 
 
-def _usable(bag: 'AnyReader', topics: 'Sequence[Connection]', note: Note) -> 'List[Connection]':
-    """Return those on topics with an image in colour or grey; note the other topics and why."""
+def usable(bag: 'AnyReader', path: Path, topics: 'Sequence[Connection]', note: Note
+           ) -> 'List[Connection]':
+    """Return those on topics with an image in colour or grey; note the other topics and why.
+
+    Raises:
+        DatasetError: if there are none.
+    """
     used, left_out = [], {}
     for name in dict.fromkeys(topic.topic for topic in topics):
         parts = [topic for topic in topics if topic.topic == name]  # one for each file of it
         reasons = ['it has no messages']
         for topic, content in _probes(bag, parts):
             try:
-                _decoded(bag, topic, content)
+                decode(picture_of(deserialized(bag, topic, content)))
             except ValueError as error:
                 reasons.append(str(error))
             else:
@@ -140,6 +164,8 @@ def _usable(bag: 'AnyReader', topics: 'Sequence[Connection]', note: Note) -> 'Li
             left_out[name] = reasons[-1]
     if left_out:
         note('left out: ' + '; '.join(f'{name} ({why})' for name, why in left_out.items()))
+    if not used:
+        raise DatasetError(f"'{path}' has no images in colour or grey")
     return used
 
 
@@ -162,11 +188,24 @@ def _messages(bag: 'AnyReader', topics: 'Sequence[Connection]', limit: int, note
 
 
 def _decoded(bag: 'AnyReader', topic: 'Connection', content: bytes) -> np.ndarray:
+    return decode(picture_of(deserialized(bag, topic, content)))
+
+
+def deserialized(bag: 'AnyReader', topic: 'Connection', content: bytes) -> Any:
+    """Return a message of a bag, of a class that is made at run time.
+
+    Raises:
+        ImageError: if it is damaged.
+    """
     try:
-        message: Any = bag.deserialize(content, topic.msgtype)  # of a class made at run time
+        return bag.deserialize(content, topic.msgtype)
     except Exception as error:  # of rosbags or of struct, by version
         raise ImageError(f'the message is damaged: {error}') from error
-    return decode(
-        CompressedImage(message.format, message.data) if topic.msgtype == IMAGE_TYPES[1] else
-        RawImage(message.height, message.width, message.encoding, bool(message.is_bigendian),
-                 message.step, message.data))
+
+
+def picture_of(message: Any) -> Union[RawImage, CompressedImage]:
+    """Return the picture in an image message of a bag, still encoded."""
+    if hasattr(message, 'format'):
+        return CompressedImage(message.format, message.data)
+    return RawImage(message.height, message.width, message.encoding, bool(message.is_bigendian),
+                    message.step, message.data)

@@ -9,10 +9,10 @@ import pytest
 from ltp_ros.tools.benchmark import COMMANDS
 from ltp_ros.tools.benchmark import build_parser as benchmark_parser
 
-PROGRAMS = ('adapt', 'evaluate', 'export', 'profile', 'train', 'image_source', 'demo')
+PROGRAMS = ('adapt', 'evaluate', 'export', 'profile', 'replay', 'train', 'image_source', 'demo')
 NEED_ROS = {'image_source', 'demo'}
 PATHS = {'images', 'source', 'output', 'json', 'plot', 'maps', 'state', 'val', 'checkpoint',
-         'labels', 'cache', 'papr_checkpoint', 'photos'}
+         'labels', 'cache', 'papr_checkpoint', 'photos', 'bags'}
 PLACEHOLDERS = {'FILE', 'FOLDER', 'IMAGES'}
 
 

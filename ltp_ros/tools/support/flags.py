@@ -32,7 +32,7 @@ def common_flags(names: Sequence[str] = MODEL_FLAGS) -> argparse.ArgumentParser:
         metadata = parameters[name].metadata
         allowed = metadata['allowed']
         parser.add_argument(f'--{name.replace("_", "-")}', type=checked(name),
-                            default=getattr(ClassifierConfig, name),
+                            default=value_of(Config(), name),
                             choices=None if allowed.pattern else allowed.choices or None,
                             help=metadata['description'].replace('%', '%%'))  # argparse formats
     parser.add_argument('--json', type=expand, metavar='FILE', help='write the results as JSON')
