@@ -1,7 +1,6 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """The boxes of a detector: subscribe to them, and send them on with what they hold."""
-import copy
 import time
 from typing import Callable, List, Optional, Tuple
 
@@ -118,16 +117,14 @@ def boxes_of(message: 'Detection2DArray') -> Tuple[Box, ...]:
                  for box in (detection.bbox for detection in message.detections))
 
 
-def answered(message: 'Detection2DArray', crops: Crops) -> 'Detection2DArray':
-    """Return an array with the classes of its boxes in the place of the detector's results.
+def answer(message: 'Detection2DArray', crops: Crops) -> None:
+    """Put the classes of the boxes of an array in the place of the detector's results.
 
-    All else is as it came. A box that is none of the taught classes has the one result UNKNOWN,
+    All else stays as it came. A box that is none of the taught classes has the one result UNKNOWN,
     with how unknown it is; one without an answer has no result.
     """
-    result = copy.deepcopy(message)
-    for detection, prediction in zip(result.detections, crops.answers):
+    for detection, prediction in zip(message.detections, crops.answers):
         detection.results = results_of(prediction) if prediction else []
-    return result
 
 
 def results_of(prediction: Prediction) -> 'List[ObjectHypothesisWithPose]':

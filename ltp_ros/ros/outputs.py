@@ -106,8 +106,9 @@ class Outputs:
             return False
         if isinstance(processed, ProcessedCrops):
             if self._detections is not None:
-                self._detections.publish(detections.answered(
-                    processed.frame.message.detections, processed.crops))
+                message = processed.frame.message.detections  # nobody else has it
+                detections.answer(message, processed.crops)
+                self._detections.publish(message)
         else:
             self._publish_prediction(processed)
         return True

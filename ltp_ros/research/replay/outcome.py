@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from typing import Optional, Sequence, Tuple
 
 from ltp_ros.frames.latency import FrameLatency
-from ltp_ros.frames.pipeline import ProcessedFrame
+from ltp_ros.frames.processed import ProcessedFrame
 from ltp_ros.region import Region
 from ltp_ros.research.replay.bag_images import BagImage, Header
 

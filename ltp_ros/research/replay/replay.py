@@ -12,6 +12,7 @@ from ltp_ros.frames.drops import FrameDropped
 from ltp_ros.frames.latency import StampClock
 from ltp_ros.frames.mailbox import Frame, Mailbox
 from ltp_ros.frames.pipeline import Pipeline
+from ltp_ros.frames.processed import ProcessedFrame
 from ltp_ros.opening import ClassifierError
 from ltp_ros.prediction import Prediction
 from ltp_ros.research.replay.bag_images import BagImage
@@ -135,6 +136,7 @@ class Replay:
             if self._real_time:  # what came meanwhile counts in the period of the camera
                 yield from self._arrive(self._clock.stop())
                 self._clock.go_on()
+            assert isinstance(processed, ProcessedFrame)  # a bag's images have no detector's boxes
             outcome = answered(processed, self.pipeline.finish(processed))
         readings = tuple(self._clock.end())
         self._now_ns = self._clock.now_ns()
