@@ -16,6 +16,7 @@ from ltp_ros.tuner.load import BatchCost
 
 SIZES = (1, 2, 4, 8, 16)  # of batches that are timed
 ROUNDS = 5
+RESERVE = 0.05  # of the deadline: a box less costs little, an answer that is late all of them
 MOST = 256  # boxes of a picture that are answered, whatever the deadline
 SIDE = 96  # pixels of the boxes that are timed
 

@@ -228,12 +228,13 @@ class Pipeline:
         self._load = cost.load(min(len(boxes) - boxes.count(None), crops.MOST))
         timer.mark('decode')
         keep_ratio = self._level_for(frame, timer, config, max(self._load, cost.load(1)))
-        end_ns = self.now_ns() + int(self._left_ms(frame, timer, tuner) * NS_PER_MS)
+        left_ms = self._left_ms(frame, timer, tuner) - crops.RESERVE * tuner.deadline_ms
+        end_ns = self.now_ns() + int(left_ms * NS_PER_MS)
         expected_ms = self._controller.expected_ms(keep_ratio)
 
         def may_take(count: int) -> int:
-            left_ms = (end_ns - self.now_ns()) / NS_PER_MS
-            return cost.most(left_ms / expected_ms, count) if tuner.deadline_ms else count
+            runs = (end_ns - self.now_ns()) / NS_PER_MS / expected_ms
+            return cost.most(runs, count) if tuner.deadline_ms else count
 
         self.work.enter_model(frame)
         found = crops.answer(self.classifier, rgb, boxes, keep_ratio, may_take, wanted(config))

@@ -184,8 +184,8 @@ def test_what_does_not_fit_at_the_lowest_level_is_shed_and_the_deadline_holds():
     for _ in range(5):
         crops, latency = bench.run(30)
         assert latency.keep_ratio == 0.5 and latency.deadline_met
-        assert crops.answered == 16 and crops.shed == 14
-        assert all(found for found in crops.answers[-16:])
+        assert crops.answered == 15 and crops.shed == 15  # 75 of 80 ms: the rest is in reserve
+        assert all(found for found in crops.answers[-15:])
 
 
 def test_a_machine_that_has_become_slower_sheds_in_the_midst_of_a_frame():
