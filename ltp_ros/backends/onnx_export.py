@@ -31,7 +31,9 @@ class _Level(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> Tuple[torch.Tensor, ...]:
         logits, features = logits_and_features(self.model, pixels)
-        scores, class_ids = logits.softmax(dim=-1).topk(min(MAX_CLASSES, logits.shape[-1]))
+        # torch 2.0 leaves the shape of the outputs open where the number is traced
+        most = min(MAX_CLASSES, int(logits.shape[-1]))
+        scores, class_ids = logits.softmax(dim=-1).topk(most)
         return scores, class_ids, self.model.patch_drop.last_keep_indices, features
 
 

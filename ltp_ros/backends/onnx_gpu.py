@@ -1,7 +1,10 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Run the model with ONNX Runtime on a GPU: TensorRT if it is there, one session a level."""
+import contextlib
+import hashlib
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +14,7 @@ import numpy as np
 import torch
 
 from ltp_ros.backends import cache
+from ltp_ros.backends.level_files import versions
 from ltp_ros.backends.onnx import (
     CPU,
     PROVIDERS,
@@ -20,13 +24,16 @@ from ltp_ros.backends.onnx import (
     open_session,
     session_options,
 )
-from ltp_ros.backends.protocol import BackendAnswer, Device
+from ltp_ros.backends.protocol import BackendAnswer, Device, Log
 from ltp_ros.backends.transfer import Transfer
 from ltp_ros.files import sha256
 from ltp_ros.region import Region
 
 if TYPE_CHECKING:
     import onnxruntime  # not everywhere
+
+MAKERS = ('onnxruntime', 'onnxruntime-gpu', 'tensorrt', 'tensorrt-cu12')  # of engines
+L4T = Path('/etc/nv_tegra_release')  # of JetPack, whose TensorRT pip does not know
 
 
 class BoundOnGpu(BoundSession):
@@ -86,8 +93,12 @@ class OnnxGpuBackend(OnnxBackend):
         # Float16 comes with TensorRT alone
         needed = PROVIDERS['cuda'][:1 if self.precision == 'float16' else None]
         engines = engine_folder(path)
+        drop_stale(engines, self._log)
         engines.mkdir(mode=0o700, exist_ok=True)
         cache.drop_damaged(engines, self._log)
+        if TENSORRT in self._providers and not any(engines.glob('*.engine')):
+            self._log(f'{path.stem}: TensorRT builds an engine, which may take minutes; it is kept '
+                      'for the next start')
         providers = [(name, provider_options(name, self.device, self.precision, engines))
                      for name in self._providers]
         options = session_options(self._num_threads)
@@ -106,12 +117,29 @@ class OnnxGpuBackend(OnnxBackend):
 
 
 def engine_folder(path: Path) -> Path:
-    """Return where TensorRT keeps its engines of a level's file: named after the content.
+    """Return where TensorRT keeps its engines of a level's file: named after content and makers.
 
     Their own names know the file's name alone, and an engine of another content would be run in
-    silence.
+    silence. One of another TensorRT is refused, and ONNX Runtime before 1.21 looks for it again.
     """
-    return path.parent / f'engines-{sha256(path)[:12]}'
+    return path.parent / f'engines-{sha256(path)[:12]}-{_makers()}'
+
+
+def _makers() -> str:
+    """Return a hash of what makes engines here, as far as can be seen."""
+    makers = repr(sorted(versions(MAKERS).items())).encode()
+    with contextlib.suppress(OSError):
+        makers += L4T.read_bytes()
+    return hashlib.sha256(makers).hexdigest()[:8]
+
+
+def drop_stale(engines: Path, log: Log) -> None:
+    """Throw away the engines of the same level that another version has made."""
+    content = engines.name.rpartition('-')[0]
+    for other in engines.parent.glob(f'{content}*'):
+        if other != engines:
+            log(f'{other} is of another version, and is thrown away')
+            shutil.rmtree(str(other), ignore_errors=True)
 
 
 def provider_options(name: str, device: Device, precision: str,

@@ -16,6 +16,9 @@ from torch import nn
 
 from ltp_ros.reduction.tome import MergingBlock, TokenMerger
 
+# From torch 2.1 on; Jetsons may run 2.0
+_EXPORTS_UNFLATTEN = tuple(int(n) for n in torch.__version__.split('.')[:2]) >= (2, 1)
+
 
 def attach(model: nn.Module) -> None:
     """Put a `LastBlock` in the place of a model's last block; the state dict stays as it is.
@@ -93,19 +96,26 @@ def attention_of_first(attn: nn.Module, x: torch.Tensor, num_read: int,
     heads = attn.num_heads
     w_q, w_k, w_v = attn.qkv.weight.chunk(3)
     b_q, b_k, b_v = (None, None, None) if attn.qkv.bias is None else attn.qkv.bias.chunk(3)
-    q = F.linear(x[:, :num_read], w_q, b_q).unflatten(-1, (heads, -1)).transpose(1, 2)
+    q = _unflatten(F.linear(x[:, :num_read], w_q, b_q), 2, heads, -1).transpose(1, 2)
     q = attn.q_norm(q) * attn.scale
     if isinstance(attn.k_norm, nn.Identity):
-        asking = q @ w_k.unflatten(0, (heads, -1))  # (B, H, n, D)
+        asking = q @ _unflatten(w_k, 0, heads, -1)  # (B, H, n, D)
         scores = asking.flatten(1, 2) @ x.transpose(1, 2)  # (B, H n, T)
     else:
-        keys = attn.k_norm(F.linear(x, w_k, b_k).unflatten(-1, (heads, -1)).transpose(1, 2))
+        keys = attn.k_norm(_unflatten(F.linear(x, w_k, b_k), 2, heads, -1).transpose(1, 2))
         scores = (q @ keys.transpose(-2, -1)).flatten(1, 2)
     if sizes is not None:
         scores = scores + sizes.log().to(scores.dtype).transpose(1, 2)
-    seen = (scores.softmax(dim=-1) @ x).unflatten(1, (heads, num_read))  # (B, H, n, D)
-    mixed = seen @ w_v.unflatten(0, (heads, -1)).transpose(1, 2)
+    seen = _unflatten(scores.softmax(dim=-1) @ x, 1, heads, num_read)  # (B, H, n, D)
+    mixed = seen @ _unflatten(w_v, 0, heads, -1).transpose(1, 2)
     mixed = mixed.transpose(1, 2).flatten(2)
     if b_v is not None:
         mixed = mixed + b_v
     return attn.proj(attn.norm(mixed) if hasattr(attn, 'norm') else mixed)
+
+
+def _unflatten(x: torch.Tensor, dim: int, *sizes: int) -> torch.Tensor:
+    """Return `x.unflatten(dim, sizes)`, in a form that this torch can export."""
+    if _EXPORTS_UNFLATTEN:  # with sizes that the runtimes infer, unlike those of the other form
+        return x.unflatten(dim, sizes)
+    return x.reshape(*x.shape[:dim], *sizes, *x.shape[dim + 1:])

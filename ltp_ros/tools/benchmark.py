@@ -34,7 +34,7 @@ from ltp_ros.tools.support.progress import shown
 # describes the measurement, PARENTS, add_arguments(parser), and run(args, bar), which shows its
 # progress in `bar` and returns an exit code, or None for 0
 COMMANDS = ('choose', 'deadline', 'tuner', 'overload', 'soak', 'fuzz', 'node', 'crops', 'methods',
-            'teaching', 'scenes', 'zoom', 'gpu')
+            'teaching', 'scenes', 'zoom', 'board', 'gpu')
 
 
 def build_parser(command: str = '') -> argparse.ArgumentParser:

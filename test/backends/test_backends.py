@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from ltp_ros.backends import cache, choice
+from ltp_ros.backends import cache, choice, onnx_gpu
 from ltp_ros.backends.cache import SEALS
 from ltp_ros.backends.eager import EagerBackend, best_classes
 from ltp_ros.backends.graph import RETRY_FRAMES, CaptureError, GraphBackend
@@ -33,7 +33,12 @@ from ltp_ros.backends.onnx import (
     session_options,
 )
 from ltp_ros.backends.onnx_export import _exporter, export_ladder, export_level
-from ltp_ros.backends.onnx_gpu import engine_folder, nodes_by_provider, provider_options
+from ltp_ros.backends.onnx_gpu import (
+    drop_stale,
+    engine_folder,
+    nodes_by_provider,
+    provider_options,
+)
 from ltp_ros.backends.openvino import OpenvinoBackend
 from ltp_ros.backends.summary import size_of
 from ltp_ros.classifier import Classifier, ClassifierError
@@ -655,6 +660,24 @@ def test_tensorrt_keeps_its_engines_by_the_content_of_a_level(tmp_path):
         assert options['trt_layer_norm_fp32_fallback'] and options['trt_timing_cache_enable']
         assert options['trt_engine_cache_path'] == str(engine_folder(path))
     assert len(folders) == 2 and all(tmp_path in folder.parents for folder in folders)
+
+
+def test_engines_of_another_jetpack_are_thrown_away(tmp_path, monkeypatch):
+    release = tmp_path / 'nv_tegra_release'
+    monkeypatch.setattr(onnx_gpu, 'L4T', release)
+    levels = [tmp_path / f'keep_{ratio}.onnx' for ratio in (0.5, 0.7)]
+    for path in levels:
+        path.write_text(path.name)
+    release.write_text('# R35 (release), REVISION: 3.1')
+    before = [engine_folder(path) for path in levels]
+    for folder in before:
+        folder.mkdir()
+    told = []
+    drop_stale(engine_folder(levels[0]), told.append)
+    assert before[0].is_dir() and not told
+    release.write_text('# R35 (release), REVISION: 4.1')
+    drop_stale(engine_folder(levels[0]), told.append)
+    assert [folder.is_dir() for folder in before] == [False, True] and len(told) == 1
 
 
 def test_nodes_are_counted_by_the_provider_that_ran_them(tmp_path):

@@ -11,6 +11,7 @@ from rich.console import Console
 from ltp_ros.config import REDUCTIONS
 from ltp_ros.model.vit import create_vit
 from ltp_ros.research.benchmarks import methods
+from ltp_ros.research.benchmarks.batches import baselines
 from ltp_ros.research.benchmarks.figures import new_figure
 from ltp_ros.research.benchmarks.methods import (
     LTP,
@@ -22,7 +23,7 @@ from ltp_ros.research.benchmarks.methods import (
 from ltp_ros.research.benchmarks.methods_plot import draw
 from ltp_ros.research.benchmarks.runners import PruningStep, interleave, make, peak_mib
 from ltp_ros.tools.benchmark import main
-from ltp_ros.tools.benchmarks.methods import baselines, make_table
+from ltp_ros.tools.benchmarks.methods import make_table
 
 PIXELS = torch.zeros(1, 3, 224, 224)
 

@@ -19,7 +19,7 @@ set `PYTHONPATH=site:.`.
 import argparse
 import os
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Sequence
 
 from rich.console import Console
 from rich.progress import Progress
@@ -29,7 +29,7 @@ from ltp_ros.files import expand
 from ltp_ros.opening import resolve_device
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.gpu import PARTS
-from ltp_ros.research.benchmarks.gpu.parts import Settings
+from ltp_ros.research.benchmarks.gpu.parts import Result, Settings
 from ltp_ros.research.benchmarks.gpu.report import now
 from ltp_ros.research.benchmarks.gpu.runner import failures, run_parts
 from ltp_ros.tools.support.flags import absolute_paths, common_flags, positive
@@ -58,12 +58,9 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
     """Run the command; return the exit code: 1 if a part failed."""
     folder = Path(args.output).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    device = resolve_device(args.device)
-    if device.index:  # each part is a process, which would have to select it
-        raise BenchmarkError(f'--device {device} is not possible here: use '
-                             f'CUDA_VISIBLE_DEVICES={device.index} and --device cuda')
+    device = first_device(args.device)
     given = absolute_paths({'model': args.model, 'checkpoint': args.checkpoint})
-    settings = Settings(device.type, str(given['model']), str(given['checkpoint']), args.photos and
+    settings = Settings(device, str(given['model']), str(given['checkpoint']), args.photos and
                         os.path.abspath(args.photos), str(folder), args.input_size)
     head: Dict[str, object] = {'program': 'ltp_benchmark gpu', **provenance(settings.device),
                             'minutes': args.minutes, 'started': now()}
@@ -72,13 +69,32 @@ def run(args: argparse.Namespace, bar: Progress) -> int:
     results = run_parts(parts, settings, args.minutes, head, lambda name, share: bar.update(
         task, description=name or 'done', completed=share))
     bar.stop()
-    table = Table(title=f'{head["hardware"]}: {folder}/report.md')
+    Console().print(parts_table(f'{head["hardware"]}: {folder}/report.md', results))
+    write_json(args.json, {**head, 'parts': [result.as_dict() for result in results]})
+    return 1 if failures(results) else 0
+
+
+def first_device(name: str) -> str:
+    """Return 'cuda' or 'cpu' for the device of a run whose parts are processes of their own.
+
+    Raises:
+        BenchmarkError: if it is another GPU than the first.
+        ltp_ros.classifier.ClassifierError: if it is not available.
+    """
+    device = resolve_device(name)
+    if device.index:  # each process would have to select it
+        raise BenchmarkError(f'--device {device} is not possible here: use '
+                             f'CUDA_VISIBLE_DEVICES={device.index} and --device cuda')
+    return device.type
+
+
+def parts_table(title: str, results: Sequence[Result]) -> Table:
+    """Return how each part ended, as a table."""
+    table = Table(title=title)
     for heading in ('part', 'result', 's', 'reason'):
         table.add_column(heading)
     for result in results:
         lines = result.reason.strip().splitlines() or ['']
         table.add_row(result.name, f'[{COLOURS[result.status]}]{result.status}',
                       f'{result.seconds:.0f}', lines[-1])
-    Console().print(table)
-    write_json(args.json, {**head, 'parts': [result.as_dict() for result in results]})
-    return 1 if failures(results) else 0
+    return table

@@ -7,37 +7,30 @@ number format selected. All runs of one batch size are interleaved, and ratios a
 round. Without a checkpoint the weights are random, which does not affect the times.
 """
 import argparse
-import itertools
 import os
-import tempfile
 import time
-from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import torch
 from rich import box
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
-from torch import nn
 
 from ltp_ros.config import REDUCTIONS
 from ltp_ros.files import expand
 from ltp_ros.model.card import model_name
 from ltp_ros.model.vit import create_vit
-from ltp_ros.research.benchmarks import BenchmarkError
+from ltp_ros.research.benchmarks.batches import measure_batch, steps_of
 from ltp_ros.research.benchmarks.figures import new_figure
 from ltp_ros.research.benchmarks.methods import (
     LTP,
     NO_REDUCTION,
     SAME_GMACS,
-    Contender,
     contenders_of,
     paper_keep_ratio,
-    row,
 )
 from ltp_ros.research.benchmarks.methods_plot import draw
-from ltp_ros.research.benchmarks.runners import interleave, make, peak_mib
 from ltp_ros.tools.support.device import select_device
 from ltp_ros.tools.support.flags import checked, common_flags, positive_int
 from ltp_ros.tools.support.output_files import check_writable, write_json
@@ -53,7 +46,6 @@ DEFAULT_PAIRS = {'cpu': ('eager:float32', 'eager:bfloat16', 'onnx:float32', 'onn
                          'openvino:float32', 'openvino:bfloat16'),
                  'cuda': ('graph:float16', 'eager:float16')}
 MIN_ROUNDS = 5
-Cell = Tuple[str, Contender]  # a 'backend:precision' pair and its contender
 
 
 def parse_pair(text: str) -> str:
@@ -108,71 +100,16 @@ def measure(args: argparse.Namespace,
     rows: List[Dict[str, object]] = []
     started, load = time.strftime('%Y-%m-%dT%H:%M:%S%z'), os.getloadavg()
     for batch in args.batch:
-        rows += measure_batch(models, contenders, pairs, batch, device,
-                              max(args.rounds // batch, MIN_ROUNDS), bar)
+        rounds = max(args.rounds // batch, MIN_ROUNDS)
+        task = bar.add_task(f'batch {batch}', total=steps_of(pairs, contenders, rounds))
+
+        def progress(done: str, task: TaskID = task, batch: int = batch) -> None:
+            bar.update(task, advance=1, description=f'batch {batch}: {done}')
+        rows += measure_batch(models, contenders, pairs, batch, device, rounds, progress)
     return {'program': 'ltp_benchmark methods', **provenance(device), 'model': name,
             'checkpoint': args.checkpoint, 'cores': os.cpu_count(), 'load_at_start': load,
             'started': started,
             'num_patches': models[NO_REDUCTION].patch_drop.num_patches}, rows
-
-
-def measure_batch(models: Dict[str, nn.Module], contenders: Sequence[Contender],
-                  pairs: Sequence[str], batch: int, device: str, rounds: int,
-                  bar: Progress) -> List[Dict[str, object]]:
-    """Return one row for each pair of backend and number format, and each contender."""
-    pixels = torch.randn(batch, 3, *models[NO_REDUCTION].patch_embed.img_size)
-    cells = list(itertools.product(pairs, contenders))
-    task = bar.add_task(f'batch {batch}: preparing', total=len(cells) + rounds + 2)
-    memory: Dict[Cell, Optional[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        runs, steps = [], []
-        for number, (pair, contender) in enumerate(cells):
-            backend, precision = pair.split(':')
-            try:
-                run, step, model = make(backend, precision, models[contender.method],
-                                        contender.keep_ratio, pixels, device,
-                                        Path(folder) / str(number))
-            except (ImportError, RuntimeError) as error:
-                raise BenchmarkError(f'{pair} cannot run {contender.method} here: {error}; choose '
-                                     'others with --run') from error
-            runs.append(run)
-            steps.append(step)
-            memory[pair, contender] = None if backend in ('onnx', 'openvino') else peak_mib(
-                model, pixels.to(next(model.parameters()).device,
-                                 next(model.parameters()).dtype))
-            bar.advance(task)
-        bar.update(task, description=f'batch {batch}: {rounds} rounds')
-        times = dict(zip(cells, interleave(runs, rounds, progress=lambda: bar.advance(task))))
-        timed_steps = [step for step in steps if step]
-        step_times = iter(interleave(timed_steps, rounds))
-        prune_ms = {cell: next(step_times) if step else None for cell, step in zip(cells, steps)}
-    rows: List[Dict[str, object]] = []
-    for cell in cells:
-        pair, contender = cell
-        backend, precision = pair.split(':')
-        pruning = None if contender.method == NO_REDUCTION else prune_ms[cell]
-        rows.append({
-            **row(contender, batch, backend, precision, times[cell],
-                  baselines(times, pair, contender)),
-            'peak_mib': memory[cell],
-            'prune_ms': None if pruning is None else float(torch.tensor(pruning).median())})
-    return rows
-
-
-def baselines(times: Mapping[Cell, Sequence[float]], pair: str,
-              contender: Contender) -> Dict[str, Sequence[float]]:
-    """Return the times to compare those of a contender with, by name."""
-    found = {}
-    for (other_pair, other), milliseconds in times.items():
-        if other.method == NO_REDUCTION and other_pair == pair:
-            found['unpruned'] = milliseconds
-        if other.method == NO_REDUCTION and other_pair == 'eager:float32':
-            found['eager_float32'] = milliseconds
-    ltp = [other for other_pair, other in times if other_pair == pair and other.method == LTP]
-    if ltp:
-        nearest = min(ltp, key=lambda other: abs(other.keep_ratio - contender.keep_ratio))
-        found['ltp'] = times[pair, nearest]
-    return found
 
 
 def make_table(head: Mapping[str, object], rows: Sequence[Mapping[str, object]]) -> Table:

@@ -90,8 +90,9 @@ def judge_clocks(cores: int, usable: int, power: str, driver: str) -> Finding:
                        'echo schedutil | sudo tee '
                        '/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor')
     if re.search(r'(?<!\d)\d+ ?W', power) and 'MAXN' not in power:
-        return Finding('clocks', Level.OK, message, 'for the highest clocks, in the power mode '
-                       'that has most cores: sudo nvpmodel -m 0 && sudo jetson_clocks')
+        return Finding('clocks', Level.OK, message, 'for the highest clocks: sudo nvpmodel -m '
+                       'MODE && sudo jetson_clocks, with the mode of most watts and cores in '
+                       '/etc/nvpmodel.conf: 8 on a Xavier NX, 0 on most others')
     return Finding('clocks', Level.OK, message)
 
 

@@ -24,7 +24,7 @@ def write_report(folder: Path, head: Mapping[str, object], results: Sequence[Res
 
 def markdown(head: Mapping[str, object], results: Sequence[Result]) -> Iterator[str]:
     """Yield the lines of report.md."""
-    yield f'# `ltp_benchmark gpu` on {head["hardware"]}'
+    yield f'# `{head.get("program", "ltp_benchmark gpu")}` on {head["hardware"]}'
     yield ''
     yield ', '.join(f'{name} {value}' for name, value in head.items()
                     if name not in ('program', 'hardware'))
