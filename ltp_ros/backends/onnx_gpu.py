@@ -97,8 +97,8 @@ class OnnxGpuBackend(OnnxBackend):
         engines.mkdir(mode=0o700, exist_ok=True)
         cache.drop_damaged(engines, self._log)
         if TENSORRT in self._providers and not any(engines.glob('*.engine')):
-            self._log(f'{path.stem}: TensorRT builds an engine, which may take minutes; it is kept '
-                      'for the next start')
+            self._log(f'{path.stem}: TensorRT builds an engine, which may take minutes; it is '
+                      'kept for the next start')
         providers = [(name, provider_options(name, self.device, self.precision, engines))
                      for name in self._providers]
         options = session_options(self._num_threads)
