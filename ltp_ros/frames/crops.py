@@ -77,6 +77,13 @@ class Crops:
         """How many boxes there was no time for."""
         return len(self.boxes) - self.useless - self.answered
 
+    @property
+    def fault(self) -> str:
+        """A sentence on the boxes without an answer; '' if there are none."""
+        return (f'of the {len(self.boxes)} boxes of an image {self.answered} are answered; for '
+                f'{self.shed} there was no time, {self.useless} have no pixel in it'
+                ) if self.shed or self.useless else ''
+
 
 def answer(classifier: Classifier, rgb: np.ndarray, boxes: Sequence[Optional[Region]],
            keep_ratio: float, may_take: Callable[[int], int], wanted: Dict[str, Any]) -> Crops:

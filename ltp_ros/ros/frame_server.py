@@ -208,11 +208,8 @@ class FrameServer:
     def _note_boxes(self, processed: ProcessedCrops) -> None:
         topic, crops = processed.frame.topic, processed.crops
         self._health.add_boxes(topic, crops)
-        if crops.shed or crops.useless:
-            self._node.get_logger().warning(
-                f'{topic}: of the {len(crops.boxes)} boxes of an image {crops.answered} are '
-                f'answered; for {crops.shed} there was no time, {crops.useless} have no pixel in '
-                'it', **THROTTLE)
+        if crops.fault:
+            self._node.get_logger().warning(f'{topic}: {crops.fault}', **THROTTLE)
 
     def _answer_regions(self, processed: ProcessedFrame) -> None:
         """Answer and publish the regions of an image; the answer for the image stands anyway."""

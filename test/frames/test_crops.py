@@ -126,12 +126,14 @@ def test_the_largest_box_is_answered_in_any_case():
 def test_a_detector_that_has_gone_mad_does_not_stop_the_camera():
     found = answer(Fake(16), RGB, [Region(0, 0, 1, 1)] * (MOST + 5), 1.0, lambda count: count, {})
     assert (found.answered, found.shed) == (MOST, 5)
+    assert f'{MOST} are answered; for 5 there was no time' in found.fault
 
 
 def test_no_boxes_are_no_work():
     fake = Fake()
     found = answer(fake, RGB, [], 1.0, lambda count: count, {})
     assert not fake.asked and (found.answered, found.shed, found.useless) == (0, 0, 0)
+    assert not found.fault
 
 
 def test_a_batch_is_timed_for_each_of_its_sizes():
