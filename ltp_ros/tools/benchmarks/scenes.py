@@ -120,7 +120,6 @@ class _Scene:
         levels = list(dict.fromkeys([*ladder, *rivals]))
         plain = key_of(replace(base, backend='eager', precision='float32'))
         runs = Candidates(self._search.config, self._test, self.calibration)
-        runs.reference = plain
         groups = runs.plan([plain, *levels])
         task = self._bar.add_task(self.name, total=len(groups) + self._args.rounds)
         usable: List[List[Level]] = []

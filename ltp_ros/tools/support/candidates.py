@@ -7,7 +7,7 @@ import gc
 import os
 import time
 from statistics import median
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -31,13 +31,6 @@ CALIBRATION = 100  # pictures; with 32 the answers of DeiT-tiny diverge three ti
 MEMORY_SHARE = 0.5  # of the machine's memory, that this process takes before models are closed
 WARM_UP_RUNS = 3
 ERRORS = (ModelError, ImportError, RuntimeError, OSError)  # ClassifierError is among them
-
-
-class Timed(NamedTuple):
-    """Runs of a candidate, in turns with those of the reference; milliseconds."""
-
-    own: List[float]
-    beside: List[float]
 
 
 class Remembered:
@@ -72,10 +65,9 @@ class Candidates:
         self._ratios: Dict[LevelConfig, Tuple[float, ...]] = {}
         self._opened: Dict[LevelConfig, Opened] = {}
         self._answers: Dict[Level, List[Answer]] = {}
-        self._times: Dict[Level, Timed] = {}
+        self._times: Dict[Level, List[float]] = {}  # milliseconds
         self._zoom_ms: List[float] = []
         self._frame = trial_frame()
-        self.reference: Optional[Level] = None  # that others are timed beside
         self._most_mib = MEMORY_SHARE * (
             os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')) / 2 ** 20
 
@@ -117,13 +109,11 @@ class Candidates:
         return self._opened[group]
 
     def _make_room(self) -> None:
-        own = self.reference and self.group_of(self.reference)
         for group in list(self._opened):  # the one opened first is the next to be asked again
             if resident_mib() < self._most_mib:
                 return
-            if group != own:
-                del self._opened[group]
-                gc.collect()
+            del self._opened[group]
+            gc.collect()
 
     def _open(self, config: LevelConfig) -> Opened:
         if (config.backend, config.precision) == ('openvino', 'int8') and self._pictures:
@@ -201,29 +191,6 @@ class Candidates:
         """Return the answers of a level."""
         return [each.class_id for each in self._answers[level]]
 
-    def time(self, levels: Sequence[Level], rounds: int) -> None:
-        """Time levels of one group in turns, and with them the reference.
-
-        Raises:
-            One of ERRORS: if a level cannot be run.
-        """
-        assert self.reference is not None
-        for level in levels:
-            self.open(level)
-        for _ in range(rounds):
-            beside = self._run(self.reference)
-            if self.reference not in levels:  # its times are asked for even if it is no candidate
-                unit = self._times.setdefault(self.reference, Timed([], []))
-                unit.own.append(beside)
-                unit.beside.append(beside)
-            done: Dict[float, float] = {}
-            for level in levels:
-                if level.keep_ratio not in done:  # the zoom makes no difference to the model
-                    done[level.keep_ratio] = self._run(level)
-                timed = self._times.setdefault(level, Timed([], []))
-                timed.own.append(done[level.keep_ratio])
-                timed.beside.append(beside)
-
     def time_in_turns(self, groups: Sequence[Sequence[Level]], rounds: int,
                       progress: Callable[[], None] = lambda: None) -> None:
         """Time groups of levels in turns: a machine that slows down for seconds does so for all.
@@ -232,8 +199,12 @@ class Candidates:
             One of ERRORS: if a level cannot be run.
         """
         for _ in range(rounds):
-            for group in filter(None, groups):
-                self.time(group, 1)
+            for group in groups:
+                done: Dict[float, float] = {}
+                for level in group:
+                    if level.keep_ratio not in done:  # the zoom makes no difference to the model
+                        done[level.keep_ratio] = self._run(level)
+                    self._times.setdefault(level, []).append(done[level.keep_ratio])
             progress()
 
     def _run(self, level: Level) -> float:
@@ -245,17 +216,10 @@ class Candidates:
     def time_ms(self, level: Level) -> float:
         """Return about how long a level takes, with the zoom.
 
-        By its fastest run and that of the reference beside it: whatever else the machine does
-        only ever adds to a run, and did so to both.
+        By its fastest run: whatever else the machine does only ever adds to one.
         """
-        assert self.reference is not None
         zoom_ms = median(self._zoom_ms) if level.zoom and self._zoom_ms else 0.0
-        return min(self._times[self.reference].own) * self.share(level) + zoom_ms
-
-    def share(self, level: Level) -> float:
-        """Return about how long a level takes, as a share of the reference, without the zoom."""
-        timed = self._times[level]
-        return min(timed.own) / min(timed.beside)
+        return min(self._times[level]) + zoom_ms
 
     @property
     def zoom_ms(self) -> float:

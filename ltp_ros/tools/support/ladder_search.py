@@ -34,7 +34,7 @@ from ltp_ros.tools.support.scene import AGREEMENT, Scene, open_scene
 from ltp_ros.tuner.ladder_file import Ladder, Level
 
 PLAIN = ('eager', 'float32')  # what others are checked by
-TIMED_ROUNDS = 5    # of each candidate, after each round of pictures
+TIMED_ROUNDS = 10   # of each candidate, after each round of pictures
 PAIR_ROUNDS = 12    # of each way to run the unpruned model
 PAIR_PICTURES = 128
 CHECKED = 32        # pictures that answers are checked on
@@ -126,7 +126,6 @@ class Searcher:
             ClassifierError, ConfigError, ModelError: if nothing can be run.
         """
         reference, pairs = self._ways_to_run()
-        self._runs.reference = reference
         trials = [dataclasses.replace(level, backend=backend, precision=precision)
                   for base, summary in self.bases
                   for level in space.levels_of(summary, base, self._wanted)
@@ -182,7 +181,6 @@ class Searcher:
         levels = [dataclasses.replace(base, backend=name, precision=precision)
                   for name, precision in pairs]
         runs.plan([plain, *levels])
-        runs.reference = plain
         count = min(len(self.scene), PAIR_PICTURES)
         total = count if self.scene.truth is not None else len(self.scene)
         task = self._bar.add_task('ways to run it', total=total + len(levels) * (1 + count))
@@ -199,9 +197,7 @@ class Searcher:
             advance()
         if not usable:
             raise ClassifierError('the model cannot be run in any of the ways that were asked for')
-        for _ in range(PAIR_ROUNDS):
-            for level in usable:
-                runs.time([level], 1)
+        runs.time_in_turns([[level] for level in usable], PAIR_ROUNDS)
         trials: Dict[Level, Trial] = {}
         for level in usable:
             runs.ask_all([level], count, advance)
