@@ -13,6 +13,7 @@ from typing import Iterable, List, Sequence, Union
 SHOWN = 3  # names in a message
 _WRITING = threading.Lock()
 _CHUNK = 2 ** 20  # bytes
+MOST_LETTERS = 2 ** 26  # of a text: a million of labels has fewer
 # What systems leave in folders of pictures: hidden files, macOS's resource forks ('._x.jpg') and
 # archives, the thumbnails, bins and snapshots of network drives and of Windows, Linux's finds
 _NOT_CONTENT = ('.', '__MACOSX', '@eaDir', '@Recycle', '#recycle', '#snapshot', '$RECYCLE.BIN',
@@ -28,9 +29,13 @@ def read_text(path: Union[str, Path]) -> str:
     """Return a UTF-8 text without the byte order mark that editors on Windows put in front.
 
     Raises:
-        OSError, UnicodeDecodeError: if it cannot be read, or is not UTF-8.
+        OSError, UnicodeDecodeError: if it cannot be read, has no end (/dev/zero), or is not UTF-8.
     """
-    return Path(path).read_text(encoding='utf-8-sig')
+    with Path(path).open(encoding='utf-8-sig') as file:
+        text = file.read(MOST_LETTERS + 1)
+    if len(text) > MOST_LETTERS:
+        raise OSError(f'it has more than {MOST_LETTERS >> 20} million letters')
+    return text
 
 
 def write_whole(path: Path, content: bytes) -> None:

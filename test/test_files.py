@@ -11,6 +11,11 @@ def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path):
     assert read_text(tmp_path / 'a.txt') == 'cat\n'
 
 
+def test_a_text_without_an_end_is_not_read_for_ever():
+    with pytest.raises(OSError, match='more than 64 million letters'):
+        read_text('/dev/zero')
+
+
 def test_a_path_may_begin_with_the_home_folder_and_may_be_empty(monkeypatch):
     monkeypatch.setenv('HOME', '/home/someone')
     assert [expand(path) for path in ('~/x', '/y/~', '')] == ['/home/someone/x', '/y/~', '']

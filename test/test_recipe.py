@@ -37,6 +37,8 @@ def test_the_program_that_finds_these_settings_accepts_its_flags():
 def test_the_node_accepts_the_examples_of_what_is_classified():
     table = README.split('\n## What is classified\n')[1].split('\n## ')[0]
     examples = dict(re.findall(r'^\| `(\w+)` \| `(.*?)` \|', table, re.MULTILINE))
-    assert set(examples) == {'crop_mode', 'roi', 'zoom', 'max_rate', 'lazy'}
+    assert set(examples) == {'crop_mode', 'roi', 'zoom', 'max_rate', 'lazy', 'detections_topic'}
+    detections = {'detections_topic': examples.pop('detections_topic')}  # not beside roi and zoom
+    assert update(Config(), detections).input.detections_topic == '/yolo/detections'
     config = update(Config(), {name: yaml.safe_load(text) for name, text in examples.items()})
     assert config.input.roi == (0.25, 0.0, 0.5, 1.0)

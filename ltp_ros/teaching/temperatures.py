@@ -12,7 +12,7 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ltp_ros.files import plain, short, write_whole
+from ltp_ros.files import plain, read_text, short, write_whole
 from ltp_ros.teaching.backbone import Backbone, BackboneError, check_backbone
 
 FORMAT = 1
@@ -100,7 +100,7 @@ def read(path: Path, backbone: Backbone, keep_ratios: Sequence[float]) -> Dict[f
         TemperaturesError: if it is not such a file, or of another model, or lacks a level.
     """
     try:
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = json.loads(read_text(path))
         if not isinstance(found, dict) or found.get('format') != FORMAT:
             raise BackboneError(f'it is not a file of temperatures of format {FORMAT}; '
                                 'ltp_evaluate --calibrate writes one')

@@ -123,6 +123,8 @@ def read(path: Union[str, Path]) -> Ladder:
         LadderError: if the file cannot be read, or is not a ladder.
     """
     try:
+        if not Path(path).is_file():  # a pipe would keep the node waiting
+            raise FileNotFoundError('there is no such file')
         content = yaml.safe_load(read_text(path))
     except Exception as error:  # PyYAML has one for each kind of damage
         raise LadderError(f'ladder {short(str(path))} cannot be read: {plain(str(error))}; make '

@@ -41,7 +41,7 @@ def test_a_drawing_that_fails_is_told_and_the_next_debug_image_is_drawn(
     assert 'the debug image cannot be drawn: ValueError: no such colour' in capfd.readouterr().err
 
 
-@pytest.mark.parametrize('refuses, dropped', [('publish_prediction', 1), ('publish_latency', 0)])
+@pytest.mark.parametrize('refuses, dropped', [('publish_answer', 1), ('publish_latency', 0)])
 def test_an_answer_that_cannot_be_published_is_told_and_the_model_kept(
         listener, start, camera, monkeypatch, tmp_path, refuses, dropped):
     node, publisher = start()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ladder in a file: what is written is read again, and what is no ladder is refused."""
 import dataclasses
+import os
 
 import pytest
 
@@ -103,3 +104,14 @@ def test_what_cannot_be_read_is_said(tmp_path, content):
     (Level(0.5, method='mixed', keep_ratio=0.7, backend='onnx'), 'mixed 0.7, onnx')])
 def test_a_level_has_a_name(level, name):
     assert level.name == name
+
+
+@pytest.mark.parametrize('kind', ['/dev/zero', 'pipe', 'folder'])
+def test_what_is_no_file_is_refused_at_once(kind, tmp_path):
+    path = tmp_path / 'ladder'
+    if kind == 'pipe':
+        os.mkfifo(path)
+    elif kind == 'folder':
+        path.mkdir()
+    with pytest.raises(LadderError, match='there is no such file'):
+        ladder_file.read(path if kind != '/dev/zero' else kind)
