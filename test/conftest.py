@@ -34,7 +34,8 @@ def pytest_cmdline_main(config):
 
 def pytest_configure(config):
     """Have vision_msgs, which the wheels lack; built before pytest-xdist starts its workers."""
-    vision_messages.provide(config.cache.mkdir('vision_msgs'))
+    if vision_messages.missing() and config.pluginmanager.hasplugin('cacheprovider'):
+        vision_messages.provide(config.cache.mkdir('vision_msgs'))
 
 
 @pytest.fixture(scope='session')

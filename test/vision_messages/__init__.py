@@ -31,16 +31,18 @@ setup(name={NAME!r}, packages=[],
 '''
 
 
+def missing():
+    """Return whether there is ROS without vision_msgs."""
+    return importlib.util.find_spec('rclpy') is not None and (
+        importlib.util.find_spec(NAME) is None)
+
+
 def provide(folder):
     """Make vision_msgs importable here and in the processes that are started from now on.
-
-    Nothing is done where it is installed, or where there is no ROS.
 
     Args:
         folder: where it is kept, once it is built.
     """
-    if importlib.util.find_spec('rclpy') is None or importlib.util.find_spec(NAME) is not None:
-        return
     content = [path.read_bytes() for path in [BUILDER, *sorted((HERE / 'msg').iterdir())]]
     built = Path(folder) / hashlib.sha256(
         sys.version.encode() + b''.join(content)).hexdigest()[:16]
