@@ -97,26 +97,21 @@ def answer(classifier: Classifier, rgb: np.ndarray, boxes: Sequence[Optional[Reg
         may_take: returns how many of so many there is time for, before each batch.
         wanted: of the answers, as `Classifier.classify` takes it.
     """
-    order = sorted((index for index, box in enumerate(boxes) if box),
-                   key=lambda index: -_area(boxes[index]))[:MOST]
+    order = sorted(((index, box) for index, box in enumerate(boxes) if box),
+                   key=lambda item: -item[1].height * item[1].width)[:MOST]
     found: List[Optional[Prediction]] = [None] * len(boxes)
     size = classifier.batch_size(keep_ratio)
     for first in range(0, len(order), size):
         batch = order[first:first + size]
         # The largest is answered in any case, as a whole picture is
         fitting = batch[:max(may_take(len(batch)), 0 if first else 1)]
-        parts = classifier.classify_parts(
-            rgb, [box for box in (boxes[index] for index in fitting) if box], keep_ratio,
-            **wanted) if fitting else []
-        for index, prediction in zip(fitting, parts):
+        parts = classifier.classify_parts(rgb, [box for _, box in fitting], keep_ratio,
+                                          **wanted) if fitting else []
+        for (index, _), prediction in zip(fitting, parts):
             found[index] = prediction
         if len(fitting) < len(batch):
             break
     return Crops(tuple(boxes), tuple(found))
-
-
-def _area(box: Optional[Region]) -> int:
-    return box.height * box.width if box else 0
 
 
 def time_batches(classifier: Classifier) -> BatchCost:

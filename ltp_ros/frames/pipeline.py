@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work on one frame: take, process, (publish,) finish. No ROS."""
 from collections import defaultdict, deque
-from typing import Callable, Deque, Dict, Optional, Sequence
+from typing import Callable, Deque, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -194,15 +194,14 @@ class Pipeline:
         try:
             rgb = self.decode(frame.message)
             if isinstance(frame.message, PictureWithBoxes):
-                return self._answer_boxes(frame, rgb, timer, config)
+                return self._answer_boxes(frame, rgb, timer, classifier, config)
             region = region_of(config.input.roi, *rgb.shape[:2])
             seen = rgb[region.slices]
             faults = self._pictures[frame.topic].judge(seen, frame.receive_ns, frame.simulated)
             timer.mark('decode')
             keep_ratio = self._level_for(frame, timer, config)
             self.work.enter_model(frame)
-            zooms = classifier.zooms(keep_ratio, config.classifier.zoom)
-            box = self._box(frame.topic, seen, zooms)
+            box = self._box(frame.topic, seen, classifier, keep_ratio, config)
             prediction = classifier.classify(seen, keep_ratio, box=box, **wanted(config))
         except (ImageError, ImageSizeError) as error:
             raise FrameDropped('undecodable', str(error)) from error
@@ -213,22 +212,23 @@ class Pipeline:
         timer.mark('inference')
         return ProcessedFrame(frame, rgb, region, prediction, timer, config.tuner, faults)
 
-    def _box(self, topic: str, seen: np.ndarray, zooms: bool) -> Optional[Region]:
-        if zooms:
+    def _box(self, topic: str, seen: np.ndarray, classifier: Classifier, keep_ratio: float,
+             config: Config) -> Optional[Region]:
+        if classifier.zooms(keep_ratio, config.classifier.zoom):
             return self._gazes[topic].follow(seen)
-        if not self.classifier.may_zoom(self.config.classifier.zoom):
+        if not classifier.may_zoom(config.classifier.zoom):
             self._gazes.clear()  # switched on again, they begin with the scene of then
         return None
 
     def _answer_boxes(self, frame: Frame, rgb: np.ndarray, timer: StageTimer,
-                      config: Config) -> ProcessedCrops:
+                      classifier: Classifier, config: Config) -> ProcessedCrops:
         cost, tuner = self._batch_cost or self.prepare_crops(), config.tuner
         faults = self._pictures[frame.topic].judge(rgb, frame.receive_ns, frame.simulated)
         boxes = [box.region(*rgb.shape[:2]) for box in frame.message.boxes]
         self._load = cost.load(min(len(boxes) - boxes.count(None), crops.MOST))
         timer.mark('decode')
         keep_ratio = self._level_for(frame, timer, config, max(self._load, cost.load(1)))
-        left_ms = self._left_ms(frame, timer, tuner) - crops.RESERVE * tuner.deadline_ms
+        left_ms = self._budget_ms(frame, timer, tuner)[0] - crops.RESERVE * tuner.deadline_ms
         end_ns = self.now_ns() + int(left_ms * NS_PER_MS)
         expected_ms = self._controller.expected_ms(keep_ratio)
 
@@ -237,15 +237,17 @@ class Pipeline:
             return cost.most(runs, count) if tuner.deadline_ms else count
 
         self.work.enter_model(frame)
-        found = crops.answer(self.classifier, rgb, boxes, keep_ratio, may_take, wanted(config))
+        found = crops.answer(classifier, rgb, boxes, keep_ratio, may_take, wanted(config))
         timer.mark('inference')
         return ProcessedCrops(frame, rgb, found, keep_ratio, cost.load(found.answered), timer,
                               tuner, faults)
 
-    def _left_ms(self, frame: Frame, timer: StageTimer, tuner: TunerConfig) -> float:
-        """Return what is left of the budget of a frame that was decoded, for its inference."""
-        return (tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
-                - timer.stages_ms['queue'] - frame.counted_age_ms(tuner.deadline_from))
+    def _budget_ms(self, frame: Frame, timer: StageTimer, tuner: TunerConfig
+                   ) -> Tuple[float, float]:
+        """Return what is left for the inference of a decoded frame, and what were it new."""
+        fresh_ms = tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
+        left_ms = fresh_ms - timer.stages_ms['queue'] - frame.counted_age_ms(tuner.deadline_from)
+        return left_ms, fresh_ms
 
     def _level_for(self, frame: Frame, timer: StageTimer, config: Config,
                    load: float = 1.0) -> float:
@@ -253,8 +255,7 @@ class Pipeline:
         tuner = config.tuner
         if not tuner.deadline_ms:
             return self._controller.keep_ratio
-        fresh_ms = tuner.deadline_ms - timer.stages_ms['decode'] - self._publish_ms
-        left_ms = self._left_ms(frame, timer, tuner)
+        left_ms, fresh_ms = self._budget_ms(frame, timer, tuner)
         if tuner.drop_late and self._controller.is_late(left_ms, fresh_ms):
             raise FrameDropped('late', f'{left_ms:.1f} of {tuner.deadline_ms:g} ms were left for '
                                'an image, less than the lowest keep_ratio takes')

@@ -9,7 +9,6 @@ from rclpy.parameter import Parameter
 from ltp_ros.config import Value
 from ltp_ros.parameter import ConfigError
 from ltp_ros.ros import parameters
-from ltp_ros.ros.detections import check_installed
 from ltp_ros.ros.managed_node import ManagedNode, undone
 from ltp_ros.settings import value_of
 
@@ -58,9 +57,8 @@ class ConfiguredNode(ManagedNode):
         try:
             config, parameter_list = parameters.change(self.config, parameter_list,
                                                        self.configured)
-            check_installed(config.input.detections_topic)
-            if config.input.image_topics != self.config.input.image_topics:
-                parameters.check_topics(self, config.input.image_topics)
+            if config.input != self.config.input:
+                parameters.check_input(self, config.input)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         result = super().set_parameters_atomically(parameter_list)

@@ -3,14 +3,14 @@
 """ROS parameters derived from the config dataclasses: declare, describe, validate."""
 import contextlib
 import dataclasses
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Tuple
 
 import yaml
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ltp_ros.config import Config, Value
+from ltp_ros.config import Config, InputConfig, Value
 from ltp_ros.parameter import ConfigError
 from ltp_ros.ros.detections import check_installed
 from ltp_ros.settings import fields, update, value_of
@@ -43,23 +43,23 @@ def declare(node: Node) -> Config:
         given[name] = node.get_parameter(name).value
         node.undeclare_parameter(name)
     config = update(Config(), given)
-    check_topics(node, config.input.image_topics)
-    check_installed(config.input.detections_topic)
+    check_input(node, config.input)
     for _, field in fields():
         node.declare_parameter(field.name, _to_ros(value_of(config, field.name)),
                                descriptor(field), ignore_override=True)
     return config
 
 
-def check_topics(node: Node, topics: Sequence[str]) -> None:
+def check_input(node: Node, config: InputConfig) -> None:
     """Judge camera topics by the names that they have on this node.
 
     Raises:
         ConfigError: if one is no topic in this namespace, or what this node draws, or two are
-            one topic.
+            one topic; or if the messages of a detector are wanted, and not installed.
     """
+    check_installed(config.detections_topic)
     cameras: Dict[str, str] = {}
-    for topic in topics:
+    for topic in config.image_topics:
         try:
             name = node.resolve_topic_name(topic)
         except RuntimeError as error:  # rcl's, which says where in its own sources

@@ -45,7 +45,7 @@ class Ranking:
         """
         for head in self.taught.heads.values():
             return [*(self.model_labels if self.keep_model_classes else ()), *head.labels]
-        return list(self.model_labels)
+        return self.model_labels
 
     def needed(self, top_k: int, most: int) -> int:
         """Return how many of the model's own classes an answer must hold to rank `top_k`.

@@ -211,6 +211,17 @@ def test_a_frame_without_boxes_is_answered_at_once_and_moves_nothing():
     assert bench.run(7)[1].keep_ratio == 1.0
 
 
+def test_a_frame_is_answered_by_the_classifier_that_it_was_taken_for():
+    bench, other = Bench(10.0), Fake()
+
+    def decode(message):
+        bench.pipeline.classifier = other  # as where the model was found to hang meanwhile
+        return RGB
+    bench.pipeline.decode = decode
+    crops, _ = bench.run(3)
+    assert crops.answered == 3 and bench.asked and not other.asked
+
+
 def test_the_watchdog_waits_for_all_boxes():
     bench = Bench(10.0)
     before = bench.pipeline.slowest_ms

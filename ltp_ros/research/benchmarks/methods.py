@@ -89,6 +89,13 @@ def pairwise(times_ms: Sequence[float], others_ms: Sequence[float]) -> float:
     return median(mine / other for mine, other in zip(times_ms, others_ms))
 
 
+def spread(times_ms: Sequence[float], batch: int = 1) -> Dict[str, float]:
+    """Return the number of times, median, tails, and images a second at the median."""
+    p50, p95, p99 = (float(np.percentile(times_ms, share)) for share in (50, 95, 99))
+    return {'n': len(times_ms), 'p50_ms': p50, 'p95_ms': p95, 'p99_ms': p99,
+            'images_per_s': 1e3 * batch / p50}
+
+
 def row(contender: Contender, batch: int, backend: str, precision: str, times_ms: Sequence[float],
         baselines_ms: Mapping[str, Sequence[float]]) -> Dict[str, Union[str, float]]:
     """Return the result row of one contender.
@@ -102,12 +109,10 @@ def row(contender: Contender, batch: int, backend: str, precision: str, times_ms
         baselines_ms: the times of the baselines in the same rounds: 'unpruned' and 'ltp' on the
             same backend, and 'eager_float32', unpruned. Each adds a `ratio_to_...`.
     """
-    p50, p95, p99 = (float(np.percentile(times_ms, share)) for share in (50, 95, 99))
     return {
         'method': contender.method, 'setting': contender.setting, 'batch': batch,
         'backend': backend, 'precision': precision, 'keep_ratio': contender.keep_ratio,
         'gmacs': contender.gmacs,
-        'n': len(times_ms), 'p50_ms': p50, 'p95_ms': p95, 'p99_ms': p99,
-        'images_per_s': 1e3 * batch / p50,
+        **spread(times_ms, batch),
         **{f'ratio_to_{name}': pairwise(times_ms, others)
            for name, others in baselines_ms.items()}}

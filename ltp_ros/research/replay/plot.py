@@ -51,8 +51,8 @@ def _draw_labels(axes: 'Axes', times_s: List[float], answers: List[Outcome]) -> 
 
 def _draw_latency(axes: 'Axes', times_s: List[float], answers: List[Outcome],
                   real_time: bool) -> None:
-    axes.plot(times_s, [latency_ms(each) if real_time else each.latency.total_ms
-                        for each in answers if each.latency], '.', markersize=3)
+    axes.plot(times_s, [latency_ms(each.latency, real_time) for each in answers if each.latency],
+              '.', markersize=3)
     deadlines_ms = [each.latency.deadline_ms for each in answers if each.latency]
     if any(deadlines_ms):
         axes.step(times_s, deadlines_ms, where='post', color='tab:red', linestyle='--',

@@ -8,6 +8,7 @@ from typing import Dict, Iterable, List
 
 import numpy as np
 
+from ltp_ros.frames.latency import FrameLatency
 from ltp_ros.research.replay.outcome import Outcome
 
 UNKNOWN, NO_LABEL = 'unknown', 'none above score_threshold'
@@ -41,11 +42,12 @@ def label_of(outcome: Outcome) -> str:
     return answer.labels[0] if answer.labels else NO_LABEL
 
 
-def latency_ms(outcome: Outcome) -> float:
-    """Return the time from the stamp to the answer, or from the arrival where it is unusable."""
-    latency = outcome.latency
-    assert latency is not None
-    total_ms = latency.capture_to_publish_ms
+def latency_ms(latency: FrameLatency, real_time: bool) -> float:
+    """Return how long an answer took: from the stamp, or the arrival where that is unusable.
+
+    `real_time`: as of `summarise`.
+    """
+    total_ms = latency.capture_to_publish_ms if real_time else math.nan
     return latency.total_ms if math.isnan(total_ms) else total_ms
 
 
@@ -70,7 +72,7 @@ def summarise(outcomes: Iterable[Outcome], real_time: bool) -> Summary:
                                    'why': outcome.detail})
             continue
         labels.append(label_of(outcome))
-        times_ms.append(latency_ms(outcome) if real_time else outcome.latency.total_ms)
+        times_ms.append(latency_ms(outcome.latency, real_time))
         met += outcome.latency.deadline_met
     answered = len(times_ms)
     p50_ms, p99_ms = np.percentile(times_ms, (50, 99)).tolist() if answered else (math.nan,) * 2

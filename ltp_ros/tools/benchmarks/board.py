@@ -40,18 +40,21 @@ from ltp_ros.research.benchmarks.board.state import model_of_board
 from ltp_ros.research.benchmarks.figures import PlotError, new_figure
 from ltp_ros.research.benchmarks.gpu.parts import Result
 from ltp_ros.research.benchmarks.gpu.report import now
-from ltp_ros.research.benchmarks.gpu.runner import failures, run_parts
 from ltp_ros.research.benchmarks.methods_plot import draw
-from ltp_ros.tools.benchmarks.gpu import first_device, parts_table
+from ltp_ros.tools.benchmarks.gpu import (
+    add_part_arguments,
+    first_device,
+    made,
+    run_chosen,
+    tell,
+)
 from ltp_ros.tools.benchmarks.methods import parse_pair
 from ltp_ros.tools.support.flags import (
     absolute_paths,
     checked,
     common_flags,
-    positive,
     positive_int,
 )
-from ltp_ros.tools.support.output_files import write_json
 from ltp_ros.tools.support.provenance import provenance
 
 PARENTS = [common_flags(('model', 'checkpoint', 'input_size', 'device'))]
@@ -69,10 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags specific to this command."""
     add = parser.add_argument
     parser.set_defaults(model=BoardSettings.model)
-    add('--output', type=expand, default='board_results', metavar='FOLDER',
-        help='folder for the results')
-    add('--minutes', type=positive, default=20.0, metavar='N',
-        help='time limit for all parts together')
+    add_part_arguments(parser, PARTS, minutes=20.0, output='board_results')
     add('--run', nargs='+', type=parse_run, metavar='BACKEND:PRECISION',
         help='if omitted: ' + '; '.join(f'{" ".join(runs)} on {device}'
                                         for device, runs in RUNS.items()))
@@ -87,35 +87,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='rounds at most; fewer where time runs out, and of larger batches')
     add('--photos', type=expand, default='', metavar='FOLDER',
         help='a folder of photos, to compare the answers of trained weights')
-    add('--parts', nargs='+', choices=[part.name for part in PARTS], metavar='PART',
-        help='run only these parts: ' + ', '.join(part.name for part in PARTS))
 
 
 def run(args: argparse.Namespace, bar: Progress) -> int:
     """Run the command; return the exit code: 1 if a part failed."""
-    folder = Path(args.output).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made(args.output)
     settings = settings_of(args, folder)
     head: Dict[str, object] = {
         'program': 'ltp_benchmark board', **model_of_board(), **provenance(settings.device),
         'model': model_name(args.model, args.checkpoint), 'power mode': power_mode(),
         'cores': os.cpu_count(), 'load_at_start': os.getloadavg()[0], **versions(LIBRARIES),
         'minutes': args.minutes, 'started': now()}
-    task = bar.add_task('starting', total=1.0)
-    results = run_parts([part for part in PARTS if not args.parts or part.name in args.parts],
-                        settings, args.minutes, head, lambda name, share: bar.update(
-                            task, description=name or 'done', completed=share))
-    bar.stop()
+    results = run_chosen(args, bar, PARTS, settings, head)
     with (folder / 'report.md').open('a', encoding='utf-8') as report:
         for line in plots(folder, head, results):
             report.write(f'{line}\n')
-    console = Console()
     rows = rows_of(results, 'ladder', ladder.TABLE)
     if rows:
-        console.print(make_table(head, rows))
-    console.print(parts_table(f'{head["hardware"]}: {folder}/report.md', results))
-    write_json(args.json, {**head, 'parts': [result.as_dict() for result in results]})
-    return 1 if failures(results) else 0
+        Console().print(make_table(head, rows))
+    return tell(args, folder, head, results)
 
 
 def settings_of(args: argparse.Namespace, folder: Path) -> BoardSettings:

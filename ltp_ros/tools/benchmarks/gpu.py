@@ -19,7 +19,7 @@ set `PYTHONPATH=site:.`.
 import argparse
 import os
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import Progress
@@ -29,7 +29,7 @@ from ltp_ros.files import expand
 from ltp_ros.opening import resolve_device
 from ltp_ros.research.benchmarks import BenchmarkError
 from ltp_ros.research.benchmarks.gpu import PARTS
-from ltp_ros.research.benchmarks.gpu.parts import Result, Settings
+from ltp_ros.research.benchmarks.gpu.parts import Part, Result, Settings
 from ltp_ros.research.benchmarks.gpu.report import now
 from ltp_ros.research.benchmarks.gpu.runner import failures, run_parts
 from ltp_ros.tools.support.flags import absolute_paths, common_flags, positive
@@ -42,33 +42,57 @@ COLOURS = {'passed': 'green', 'failed': 'red', 'skipped': 'yellow'}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags specific to this command."""
-    add = parser.add_argument
     parser.set_defaults(model='deit_tiny_patch16_224')
-    add('--minutes', type=positive, default=4.0, metavar='N',
+    add_part_arguments(parser, PARTS, minutes=4.0, output='gpu_results')
+    parser.add_argument('--photos', type=expand, default='', metavar='FOLDER',
+                        help='a folder of photos; if omitted, synthetic images')
+
+
+def add_part_arguments(parser: argparse.ArgumentParser, parts: Sequence[Part], minutes: float,
+                       output: str) -> None:
+    """Add the flags of a command that runs parts within a time, with these defaults."""
+    add = parser.add_argument
+    add('--minutes', type=positive, default=minutes, metavar='N',
         help='time limit for all parts together')
-    add('--output', type=expand, default='gpu_results', metavar='FOLDER',
+    add('--output', type=expand, default=output, metavar='FOLDER',
         help='folder for the results')
-    add('--photos', type=expand, default='', metavar='FOLDER',
-        help='a folder of photos; if omitted, synthetic images')
-    add('--parts', nargs='+', choices=[part.name for part in PARTS], metavar='PART',
-        help='run only these parts: ' + ', '.join(part.name for part in PARTS))
+    add('--parts', nargs='+', choices=[part.name for part in parts], metavar='PART',
+        help='run only these parts: ' + ', '.join(part.name for part in parts))
 
 
 def run(args: argparse.Namespace, bar: Progress) -> int:
     """Run the command; return the exit code: 1 if a part failed."""
-    folder = Path(args.output).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made(args.output)
     device = first_device(args.device)
     given = absolute_paths({'model': args.model, 'checkpoint': args.checkpoint})
     settings = Settings(device, str(given['model']), str(given['checkpoint']), args.photos and
                         os.path.abspath(args.photos), str(folder), args.input_size)
     head: Dict[str, object] = {'program': 'ltp_benchmark gpu', **provenance(settings.device),
                             'minutes': args.minutes, 'started': now()}
-    parts = [part for part in PARTS if not args.parts or part.name in args.parts]
+    return tell(args, folder, head, run_chosen(args, bar, PARTS, settings, head))
+
+
+def made(output: str) -> Path:
+    """Return the folder for the results, made if it was not there."""
+    folder = Path(output).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def run_chosen(args: argparse.Namespace, bar: Progress, parts: Sequence[Part],
+               settings: Settings, head: Mapping[str, object]) -> List[Result]:
+    """Run those of some parts that the flags leave, within their time."""
     task = bar.add_task('starting', total=1.0)
-    results = run_parts(parts, settings, args.minutes, head, lambda name, share: bar.update(
-        task, description=name or 'done', completed=share))
+    results = run_parts([part for part in parts if not args.parts or part.name in args.parts],
+                        settings, args.minutes, head, lambda name, share: bar.update(
+                            task, description=name or 'done', completed=share))
     bar.stop()
+    return results
+
+
+def tell(args: argparse.Namespace, folder: Path, head: Mapping[str, object],
+         results: Sequence[Result]) -> int:
+    """Print what became of the parts, write the file of --json; return the exit code."""
     Console().print(parts_table(f'{head["hardware"]}: {folder}/report.md', results))
     write_json(args.json, {**head, 'parts': [result.as_dict() for result in results]})
     return 1 if failures(results) else 0

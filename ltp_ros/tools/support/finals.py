@@ -83,7 +83,7 @@ class Finals:
         speed = now[reference].median_ms / before
 
         def cost_of(level: Level) -> LevelCost:
-            zoom_ms = self._zoom_ms if level.zoom else 0.0
+            zoom_ms = self._zoom_of(level)
             return now.get(dataclasses.replace(key_of(level), zoom=False)) or LevelCost(
                 1.0, speed * (level.p50_ms - zoom_ms), speed * (level.p99_ms - zoom_ms))
         return [each._replace(level=self._at(each.level, cost_of(each.level)))
@@ -106,6 +106,9 @@ class Finals:
         return classifier.time_levels(self._rounds, lambda: self._bar.advance(task))
 
     def _at(self, level: Level, cost: LevelCost) -> Level:
-        zoom_ms = self._zoom_ms if level.zoom else 0.0
+        zoom_ms = self._zoom_of(level)
         return dataclasses.replace(level, p50_ms=round(cost.median_ms + zoom_ms, 3),
                                    p99_ms=round(cost.p99_ms + zoom_ms, 3))
+
+    def _zoom_of(self, level: Level) -> float:
+        return self._zoom_ms if level.zoom else 0.0

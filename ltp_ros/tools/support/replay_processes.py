@@ -9,7 +9,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from typing import Callable, Deque, Dict, List, Optional, Sequence, Union
+from typing import Callable, Deque, Dict, List, Optional, Sequence, Tuple, Type, Union
 
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.model.card import ModelError
@@ -35,11 +35,14 @@ OnEnd = Callable[[Result], None]
 OnProgress = Callable[[Job, float], None]  # share of the bag that is done
 
 
-def attempt(job: Job, progress: replay_job.Progress = lambda done, total: None) -> Result:
-    """Replay a bag; whatever goes wrong is its result."""
+def attempt(job: Job, progress: replay_job.Progress = lambda done, total: None,
+            raised: Tuple[Type[Exception], ...] = ()) -> Result:
+    """Replay a bag; whatever goes wrong is its result, but for what is to be raised."""
     notes: List[str] = []
     try:
         return replace(replay_job.run(job, notes.append, progress), notes=tuple(notes))
+    except raised:
+        raise
     except Exception as error:  # noqa: BLE001  the other bags are none the worse
         return Failed(job, str(error) or type(error).__name__)
 

@@ -10,14 +10,21 @@ import socket
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Sequence
+from typing import Sequence
 
 from ltp_ros.parameter import ConfigError
 from ltp_ros.research.replay.part import PartInUseError
 from ltp_ros.tools.support import replay_job
 from ltp_ros.tools.support.replay_job import Job
-from ltp_ros.tools.support.replay_processes import Failed, OnEnd, Result, with_threads
+from ltp_ros.tools.support.replay_processes import (
+    Failed,
+    OnEnd,
+    Result,
+    attempt,
+    with_threads,
+)
 
+PASSING = (OSError, PartInUseError)  # what another attempt may not meet
 RETRIES = 10  # of a bag, over machines that die
 LOOK_EVERY_S = 1.0
 PATIENCE_S = 5.0  # for a connection, and for a worker that still writes and Ray took for dead
@@ -55,7 +62,7 @@ def run(jobs: Sequence[Job], address: str, on_end: OnEnd) -> None:
     threads = jobs[0].config.classifier.num_threads or 1
     on_gpu = jobs[0].config.classifier.device.startswith('cuda')
     options = {'num_cpus': threads, 'num_gpus': int(on_gpu), 'max_retries': RETRIES,
-               'retry_exceptions': [OSError, PartInUseError]}
+               'retry_exceptions': list(PASSING)}
     jobs = [with_threads(job, threads) for job in jobs]
     try:
         auto = ray.get(ray.remote(replay_job.meaning_of_auto).options(**options).remote(
@@ -69,7 +76,7 @@ def run(jobs: Sequence[Job], address: str, on_end: OnEnd) -> None:
             job = pending.pop(ready)
             try:
                 result: Result = ray.get(ready)
-            except (ray.exceptions.RayError, OSError, PartInUseError) as error:
+            except (ray.exceptions.RayError, *PASSING) as error:
                 result = Failed(job, f'after {RETRIES} retries: {error}')
             on_end(_seen(result))
 
@@ -88,16 +95,11 @@ def replay(job: Job) -> Result:
         OSError: of a disk or of a network.
         PartInUseError: while another worker writes the output.
     """
-    notes: List[str] = []
     try:
-        return replace(replay_job.run(job, notes.append), notes=tuple(notes))
+        return attempt(job, raised=PASSING)
     except PartInUseError:
         time.sleep(PATIENCE_S)
         raise
-    except OSError:
-        raise
-    except Exception as error:  # noqa: BLE001  it would fail again
-        return Failed(job, str(error) or type(error).__name__)
 
 
 def _seen(result: Result) -> Result:

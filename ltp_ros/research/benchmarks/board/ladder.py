@@ -15,7 +15,7 @@ from ltp_ros.research.benchmarks.board.settings import BoardSettings, pair_of, s
 from ltp_ros.research.benchmarks.board.state import Watch
 from ltp_ros.research.benchmarks.gpu.parts import Task
 from ltp_ros.research.benchmarks.gpu.subjects import backend_of, noise, photos
-from ltp_ros.research.benchmarks.methods import NO_REDUCTION, pairwise
+from ltp_ros.research.benchmarks.methods import NO_REDUCTION, pairwise, spread
 from ltp_ros.research.benchmarks.runners import interleave
 
 TABLE = 'batch 1, 640x480 to classes'
@@ -86,13 +86,6 @@ def time_run(task: Task, settings: BoardSettings, name: str, seconds: float,
              torch_on_gpu=torch.cuda.max_memory_allocated() / 2 ** 20
              if settings.device == 'cuda' else None)
     return True
-
-
-def spread(times_ms: Sequence[float]) -> Dict[str, float]:
-    """Return the median, tails, images a second at the median, and the number of times."""
-    p50, p95, p99 = (float(np.percentile(times_ms, share)) for share in (50, 95, 99))
-    return {'p50_ms': p50, 'p95_ms': p95, 'p99_ms': p99, 'images_per_s': 1e3 / p50,
-            'n': len(times_ms)}
 
 
 def agreement_of(settings: BoardSettings, cells: Sequence[Cell],
