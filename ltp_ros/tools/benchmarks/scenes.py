@@ -132,7 +132,8 @@ class _Scene:
             except ERRORS as error:
                 self._note(f'{self.name}: without {group[0].name}: {error}')
             self._bar.advance(task)
-        runs.time_in_turns(usable, self._args.rounds, lambda: self._bar.advance(task))
+        runs.time_in_turns([[plain], *usable], self._args.rounds,
+                           lambda: self._bar.advance(task))
         asked = [Asked(level, runs.time_ms(level) / runs.time_ms(plain),
                        runs.hits(level, self._count), level in ladder)
                  for mine in usable for level in mine]
