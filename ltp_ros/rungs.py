@@ -42,6 +42,11 @@ class Rung(NamedTuple):
         """How many tokens it has."""
         return self.summary.sizes[self.keep_ratio]
 
+    @property
+    def run(self) -> Tuple[int, float]:
+        """What runs: the same where only the zoom or the name differs."""
+        return self.model, self.keep_ratio
+
 
 Rungs = Dict[float, Rung]  # by the keep ratio that names each, the dearest first
 

@@ -147,6 +147,17 @@ def test_the_times_of_a_ladder_count_on_its_machine(tmp_path):
     assert 'was timed on' in warned[0] and 'Another' in warned[0]
 
 
+def test_what_two_levels_run_is_timed_once_a_turn(tmp_path, monkeypatch):
+    classifier = opened(written(tmp_path, Level(1.0, zoom=True), Level(0.9, zoom=False),
+                                Level(0.5, keep_ratio=0.5)))
+    asked, answer = [], classifier.backend
+    monkeypatch.setattr(classifier, '_backends', [
+        lambda rgb, keep_ratio, *more: asked.append(keep_ratio) or answer(rgb, keep_ratio, *more)])
+    times_ms = classifier.time_levels(3)
+    assert asked == 3 * [1.0, 0.5]
+    assert times_ms[1.0] == times_ms[0.9] != times_ms[0.5]
+
+
 def test_what_was_timed_is_known_at_the_next_start(tmp_path):
     pytest.importorskip('onnxruntime')
     wanted = {'method': 'resize', 'backend': 'onnx', 'keep_ratios': (1.0, 0.5), 'cache':

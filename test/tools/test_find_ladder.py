@@ -1,6 +1,7 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """`ltp_profile IMAGES`: a ladder that a classifier takes, of pictures with and without labels."""
+import dataclasses
 import json
 
 import cv2
@@ -13,13 +14,14 @@ from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames import startup
 from ltp_ros.model.data_config import DataConfig
 from ltp_ros.research.ladder_search.space import Wanted
+from ltp_ros.research.ladder_search.words import Scored
 from ltp_ros.tools.profile import main
 from ltp_ros.tools.support import candidates, ladder_search
+from ltp_ros.tools.support.as_node import with_costs
 from ltp_ros.tools.support.candidates import Candidates
-from ltp_ros.tools.support.finals import Finals
 from ltp_ros.tools.support.frame_sources import SAMPLES, panned_samples
 from ltp_ros.tools.support.ladder_search import Search, Searcher
-from ltp_ros.tools.support.scene import AGREEMENT, TAUGHT, TOP1, open_scene
+from ltp_ros.tools.support.scene import AGREEMENT, TAUGHT, TOP1, Scene, open_scene
 from ltp_ros.tuner import ladder_file
 from ltp_ros.tuner.ladder_file import Ladder, Level
 from ltp_ros.tuner.levels import LevelCost
@@ -241,8 +243,38 @@ def test_a_model_that_takes_one_size_alone_has_one_level(tmp_path, views, monkey
 
 
 def test_the_time_of_a_level_that_zooms_is_with_the_zoom():
-    finals = Finals(ClassifierConfig(), None, 1, 2.0, None)
-    cost = LevelCost(1.0, 10.0, 12.0)
-    for zoom, times_ms in ((True, (12.0, 14.0)), (False, (10.0, 12.0)), (None, (10.0, 12.0))):
-        level = finals._at(Level(1.0, zoom=zoom), cost)
-        assert (level.p50_ms, level.p99_ms) == times_ms
+    plain, left = Level(1.0, zoom=False), Level(1.0, keep_ratio=0.5)
+    levels = [plain, Level(1.0, zoom=True), left]
+    scored = [Scored(dataclasses.replace(level, p50_ms=5.0 + 2.0 * bool(level.zoom), p99_ms=7.0),
+                     np.ones(3, bool)) for level in levels]
+    costs = dict.fromkeys(levels[:2], LevelCost(1.0, 10.0, 12.0))
+    found = [each.level for each in with_costs(scored, costs, plain, 2.0)]
+    assert [(level.p50_ms, level.p99_ms) for level in found] == [
+        (10.0, 12.0), (12.0, 14.0), (10.0, 14.0)]  # the last as the machine is now: half as fast
+
+
+def test_the_model_of_two_levels_runs_once_a_turn(views):
+    runs = Candidates(ClassifierConfig(model='demo', device='cpu', backend='eager',
+                                       precision='float32'),
+                      Scene([], None, AGREEMENT, 1.0), [])
+    levels = [Level(1.0, model='demo', method='ltp', zoom=zoom) for zoom in (False, True)]
+    groups = runs.plan(levels)
+    runs.time_in_turns(groups, 3)
+    assert len(groups) == 1 and len(runs._times[levels[0]]) == 3
+    assert runs.time_ms(levels[0]) == runs.time_ms(levels[1]) == min(runs._times[levels[0]])
+
+
+@pytest.mark.parametrize('share, opened', [(1.0, 1), (0.0, 2)])
+def test_models_that_do_not_fit_together_are_not_opened_for_each_run(share, opened, monkeypatch):
+    monkeypatch.setattr(candidates, 'MEMORY_SHARE', share)
+    runs = Candidates(ClassifierConfig(model='demo', device='cpu', backend='eager',
+                                       precision='float32'),
+                      Scene([], None, AGREEMENT, 1.0), [])
+    made, open_one = [], runs._open
+    monkeypatch.setattr(runs, '_open', lambda config: made.append(config) or open_one(config))
+    levels = [Level(1.0, model='demo', method='ltp', input_size=(side, side), zoom=False)
+              for side in (32, 24, 16)]
+    turns = []
+    runs.time_in_turns(runs.plan(levels), 5, lambda: turns.append(1))
+    assert len(turns) == 15 and len(made) <= 3 * opened
+    assert all(len(runs._times[level]) == 5 for level in levels)

@@ -3,11 +3,10 @@
 """Successive halving: on more and more pictures, candidates that another makes needless go.
 
 A candidate goes
-1. when another that is no slower is better beyond the interval of their difference; at 99 %, since
+1. when another that is faster is better beyond the interval of their difference; at 99 %, since
    each is compared with dozens, on few pictures;
 2. when another that is clearly faster is as good: at most MARGIN worse, by the interval at 95 %;
-3. when more are left than a round has room for: those that are furthest behind another that is no
-   slower.
+3. when more are left than a round has room for: those that are furthest behind a faster one.
 The first two can be trusted however often they are asked; the third is what makes it minutes.
 """
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 from ltp_ros.research.ladder_search.intervals import gain_interval
 
 FIRST_ROUND = 16    # pictures
-FINALISTS = 18      # at most, that are scored on all pictures
+FINALISTS = 24      # at most, that are scored on all pictures
 SAME_TIME = 0.02    # share: what differs by less is timed alike
 CLEARLY = 0.05      # share of its time that a candidate must save to replace a slower one
 NEAR = 0.1          # share of its time that the fastest way to run a model saves, of no account
@@ -60,9 +59,14 @@ def room_in(count: int, seen: int, first: int = FIRST_ROUND) -> int:
     return max(FINALISTS, count * first // seen)
 
 
+def is_faster(mine: Trial, other: Trial) -> bool:
+    """Return whether one surely is: what goes by less would often come back with other times."""
+    return mine.time_ms <= other.time_ms * (1 - SAME_TIME)
+
+
 def is_worse(mine: Trial, other: Trial) -> bool:
-    """Return whether another is no slower, and better beyond doubt: the first rule."""
-    return other.time_ms <= mine.time_ms * (1 + SAME_TIME) and (
+    """Return whether another is faster, and better beyond doubt: the first rule."""
+    return is_faster(other, mine) and (
         gain_interval(other.hits, mine.hits, BETTER)[0] > 0)
 
 
@@ -115,13 +119,13 @@ def worth_their_time(trials: Mapping[Name, Trial]) -> List[Name]:
 
 
 def deficits(trials: Mapping[Name, Trial]) -> Dict[Name, float]:
-    """Return how far the score of each is below the best of those that are no slower; -1..1.
+    """Return how far the score of each is below the best of those that are faster; -1..1.
 
     Negative: by how much it is the best of them.
     """
     found = {}
     for name, mine in trials.items():
         others = [other.score for other in trials.values()
-                  if other is not mine and other.time_ms <= mine.time_ms * (1 + SAME_TIME)]
+                  if is_faster(other, mine)]
         found[name] = max(others, default=0.0) - mine.score
     return found

@@ -121,7 +121,7 @@ class _Scene:
         plain = key_of(replace(base, backend='eager', precision='float32'))
         runs = Candidates(self._search.config, self._test, self.calibration)
         groups = runs.plan([plain, *levels])
-        task = self._bar.add_task(self.name, total=len(groups) + self._args.rounds)
+        task = self._bar.add_task(self.name, total=len(groups) * (1 + self._args.rounds))
         usable: List[List[Level]] = []
         for group in groups:
             mine = [level for level in group if level != plain]

@@ -4,7 +4,7 @@
 
 First the ways to run the unpruned model, of which those stay that are worth their time; then what
 else may answer, run in those ways, on more and more pictures (`research/ladder_search`). Who is
-left is opened once more, as a node opens a ladder, timed in turns, and asked all pictures.
+left is asked all pictures; what of these is chosen is opened and timed as a node does.
 """
 import dataclasses
 from dataclasses import dataclass
@@ -26,10 +26,11 @@ from ltp_ros.research.ladder_search import halving, space, zoomed
 from ltp_ros.research.ladder_search.found import Dropped, Found
 from ltp_ros.research.ladder_search.front import front, named
 from ltp_ros.research.ladder_search.halving import Trial
-from ltp_ros.research.ladder_search.words import advice, described, key_of
+from ltp_ros.research.ladder_search.intervals import worth_of
+from ltp_ros.research.ladder_search.words import Scored, advice, described, key_of
 from ltp_ros.tools.support import candidates, int8
+from ltp_ros.tools.support.as_node import time_as_node, with_costs
 from ltp_ros.tools.support.candidates import ERRORS, Candidates, Remembered
-from ltp_ros.tools.support.finals import Finals
 from ltp_ros.tools.support.scene import AGREEMENT, Scene, open_scene
 from ltp_ros.tuner.ladder_file import Ladder, Level
 
@@ -131,18 +132,19 @@ class Searcher:
                   for level in space.levels_of(summary, base, self._wanted)
                   for backend, precision in pairs]
         finalists, dropped = self._halve(trials, reference)
+        scored = self._score([reference, *finalists])
         self._runs.release()
-        finals = Finals(self._search.config, self.scene, self._search.rounds,
-                        self._runs.zoom_ms, self._bar)
-        scored, machine = finals.score(list(dict.fromkeys([reference, *finalists])))
         beside = zoomed.pairs_of(scored)
         gain = zoomed.gain_of(beside) if beside else None
         chosen = front([each.level for each in scored
                         if not each.level.zoom or gain and gain.helps])
-        scored = finals.timed_again(scored, chosen, key_of(reference))
+        costs, machine = time_as_node(
+            list(dict.fromkeys([*map(key_of, chosen), reference])), self._search.config,
+            self._search.rounds, self._bar)
+        scored = with_costs(scored, costs, reference, self.zoom_ms)
         levels = {key_of(each.level): each.level for each in scored}
         chosen = front([levels[key_of(level)] for level in chosen])
-        whole = levels[key_of(reference)]
+        whole = levels[reference]
         return Found(Ladder(named(chosen), machine), whole, scored, dropped,
                      advice(chosen, scored, whole), gain.sentence if gain else self._no_zoom)
 
@@ -273,3 +275,21 @@ class Searcher:
         plain = [dataclasses.replace(level, zoom=False) for level in alive if level.zoom]
         return [level for level in dict.fromkeys([*alive, *plain]) if level != reference], [
             each for each in dropped if each.level not in plain]
+
+    def _score(self, finalists: Sequence[Level]) -> List[Scored]:
+        """Ask finalists all pictures, and time them in turns."""
+        runs, rounds = self._runs, self._search.rounds
+        groups = runs.plan(finalists)
+        task = self._bar.add_task(f'{len(finalists)} finalists on all images',
+                                  total=len(groups) * (1 + rounds))
+
+        def advance() -> None:
+            self._bar.advance(task)
+
+        for group in groups:
+            runs.ask_all(group, len(self.scene))
+            advance()
+        runs.time_in_turns(groups, rounds, advance)
+        hits = {level: runs.hits(level, len(self.scene)) for level in finalists}
+        return [Scored(dataclasses.replace(runs.timed(level), worth=worth_of(hits[level])),
+                       hits[level]) for level in finalists]
