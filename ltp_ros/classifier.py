@@ -185,24 +185,20 @@ class Classifier:
                     ) -> Dict[float, List[float]]:
         """Run every level of the ladder on a 640x480 image; return the milliseconds of each run.
 
-        In turns, so that a machine that is busy for a moment slows every level alike; `progress`
-        is called after each turn. What several levels run is run once: a second time, its weights
-        would be in the processor's cache, and one of them would look faster.
+        In turns, so that a busy moment slows every level alike; `progress` is called after each.
+        What several levels share runs once: from the processor's cache it would look faster.
         """
         frame = trial_frame()
-        times_ms: Dict[float, List[float]] = {ratio: [] for ratio in self.config.levels}
+        names = {self.rungs[name].run: name for name in self.config.levels}
+        times_ms: Dict[object, List[float]] = {run: [] for run in names}
         for _ in range(num_rounds):
-            runs_ms: Dict[Tuple[int, float], float] = {}
-            for keep_ratio, times in times_ms.items():
-                run = self.rungs[keep_ratio].run
-                if run not in runs_ms:
-                    start = time.perf_counter()
-                    self.classify(frame, keep_ratio, box=None)  # ends with a read-back
-                    runs_ms[run] = (time.perf_counter() - start) * 1e3
-                times.append(runs_ms[run])
+            for run, name in names.items():
+                start = time.perf_counter()
+                self.classify(frame, name, box=None)  # ends with a read-back: all is done
+                times_ms[run].append((time.perf_counter() - start) * 1e3)
             if progress:
                 progress()
-        return times_ms
+        return {name: list(times_ms[self.rungs[name].run]) for name in self.config.levels}
 
     def release(self) -> None:
         """Give back the memory of the model; it cannot classify any more."""

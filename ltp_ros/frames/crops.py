@@ -115,9 +115,10 @@ def answer(classifier: Classifier, rgb: np.ndarray, boxes: Sequence[Optional[Reg
 
 
 def time_batches(classifier: Classifier) -> BatchCost:
-    """Return what batches cost here, at the highest level; run each size at every other as well.
+    """Return what batches cost here, at the highest level.
 
-    A backend that prepares each size by itself does that now, rather than in front of a detector.
+    On a GPU each size is run at every other level as well: what has to be prepared for it is, now
+    rather than in front of a detector.
 
     Args:
         classifier: warmed up.
@@ -128,7 +129,7 @@ def time_batches(classifier: Classifier) -> BatchCost:
     sizes = [size for size in SIZES if size <= largest]
     boxes = [Region(SIDE * (index // 6), SIDE * (index % 6), SIDE, SIDE)
              for index in range(max(sizes))]
-    for keep_ratio in levels:
+    for keep_ratio in levels if classifier.device.type != 'cpu' else [top]:
         for size in sizes:
             classifier.classify_parts(frame, boxes[:size], keep_ratio)
     times_ms: Dict[int, List[float]] = {size: [] for size in (0, *sizes)}  # 0: a whole picture

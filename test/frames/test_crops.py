@@ -136,13 +136,19 @@ def test_no_boxes_are_no_work():
     assert not found.fault
 
 
-def test_a_batch_is_timed_for_each_of_its_sizes():
+@pytest.mark.parametrize('device, prepared', [('cpu', {1.0}), ('cuda', {1.0, 0.5})])
+def test_a_batch_is_timed_for_each_of_its_sizes(device, prepared):
     class Timed(Fake):
         def classify(self, rgb, keep_ratio, box):
             self.whole = rgb.shape
-    fake = Timed(4)
+    fake, levels = Timed(4), set()
+    fake.config.levels = (1.0, 0.5)
+    fake.device = SimpleNamespace(type=device)
+    parts = fake.classify_parts
+    fake.classify_parts = lambda rgb, boxes, keep_ratio: levels.add(keep_ratio) or parts(
+        rgb, boxes, keep_ratio)
     cost = time_batches(fake)
-    assert {len(boxes) for boxes in fake.asked} == {1, 2, 4}
+    assert {len(boxes) for boxes in fake.asked} == {1, 2, 4} and levels == prepared
     assert all(box.inside(*fake.whole[:2]) for boxes in fake.asked for box in boxes)
     assert cost.load(1) <= cost.load(2) <= cost.load(4)
 

@@ -46,6 +46,16 @@ def test_a_difference_within_the_interval_is_none():
         assert sentence(rows).startswith(f'of 1 levels beside the ladder {int(above)} ')
 
 
+def test_of_many_comparisons_some_are_beyond_the_interval_by_chance():
+    ladder = asked(WHOLE, 0.3, 80, on_ladder=True)
+    rivals = [asked(PRUNED, 0.3, right) for right in (85, *[80] * 40)]
+    for count, sure in ((1, True), (41, False)):
+        rows = rows_of('photos', [ladder, *rivals[:count]], WHOLE)
+        best = max(rows, key=lambda row: row['score'])
+        assert (best['above_ladder'], best['surely_above']) == (True, sure)
+    assert '1 is above it by more than the 95 % interval, 0 by one that' in sentence(rows)
+
+
 def test_rows_tell_what_a_level_is_and_every_hit(tmp_path):
     rows = rows_of('photos', [asked(SMALL, 0.1, 3, of=4), asked(WHOLE, 0.3, 4, of=4,
                                                              on_ladder=True)], WHOLE)

@@ -27,8 +27,14 @@ class Asked:
         return float(self.hits.mean())
 
 
-def beaten_by(rival: Asked, asked: Sequence[Asked]) -> Tuple[Optional[Asked], float]:
+def beaten_by(rival: Asked, asked: Sequence[Asked], confidence: float = CONFIDENCE
+              ) -> Tuple[Optional[Asked], float]:
     """Return the best level of the ladder that is no slower than a rival, and what it gains.
+
+    Args:
+        rival: a level beside the ladder.
+        asked: all levels.
+        confidence: of the interval, 0..1.
 
     Returns:
         The level; None: all of the ladder are slower. Then the low end of the interval of the
@@ -39,7 +45,7 @@ def beaten_by(rival: Asked, asked: Sequence[Asked]) -> Tuple[Optional[Asked], fl
     if not allowed:
         return None, -1.0
     best = max(allowed, key=lambda each: (each.score, -each.share))
-    return best, gain_interval(rival.hits, best.hits, CONFIDENCE)[0]
+    return best, gain_interval(rival.hits, best.hits, confidence)[0]
 
 
 def rows_of(scene: str, asked: Sequence[Asked], reference: Level) -> List[Dict[str, Any]]:
@@ -51,6 +57,8 @@ def rows_of(scene: str, asked: Sequence[Asked], reference: Level) -> List[Dict[s
         reference: the unpruned model at its own size.
     """
     rows = []
+    rivals = sum(not each.on_ladder for each in asked)
+    together = 1 - (1 - CONFIDENCE) / max(rivals, 1)  # Bonferroni
     for each in sorted(asked, key=lambda each: each.share):
         level, worth = each.level, worth_of(each.hits)
         best, low = beaten_by(each, asked)
@@ -61,6 +69,7 @@ def rows_of(scene: str, asked: Sequence[Asked], reference: Level) -> List[Dict[s
             'precision': level.precision, 'time_share': each.share, 'n': len(each.hits),
             'score': worth.score, 'low': worth.low, 'high': worth.high,
             'on_ladder': each.on_ladder, 'above_ladder': not each.on_ladder and low > 0,
+            'surely_above': not each.on_ladder and beaten_by(each, asked, together)[1] > 0,
             'ladder_score': best and 100.0 * best.score,
             'hits': ''.join('01'[int(hit)] for hit in each.hits)})
     return rows
@@ -71,6 +80,8 @@ def sentence(rows: Sequence[Dict[str, Any]]) -> str:
     rivals = [row for row in rows if not row['on_ladder']]
     above = [f'{row["level"]} ({row["score"]:.1f} % at {row["time_share"]:.3f}, the ladder '
              f'{row["ladder_score"]:.1f} %)' for row in rivals if row['above_ladder']]
+    sure = sum(row['surely_above'] for row in rivals)
     return (f'of {len(rivals)} levels beside the ladder {len(above)} '
             f'{"is" if len(above) == 1 else "are"} above it by more than the 95 % interval'
-            + (f': {"; ".join(above)}' if above else ''))
+            + (f', {sure} by one that allows for so many comparisons: {"; ".join(above)}'
+               if above else ''))
