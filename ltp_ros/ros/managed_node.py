@@ -96,8 +96,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Configure and activate, once the executor spins; on failure end the process."""
         async def start_once() -> None:
             self.destroy_timer(timer)
-            self.failed = not (await self.change_state(Transition.TRANSITION_CONFIGURE)
-                               and await self.change_state(Transition.TRANSITION_ACTIVATE))
+            ready = (await self.change_state(Transition.TRANSITION_CONFIGURE)
+                     and await self.change_state(Transition.TRANSITION_ACTIVATE))
+            self.failed = not ready and self.context.ok()  # else a signal came in the middle
             if self.failed:
                 self.context.try_shutdown()
 
@@ -131,8 +132,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
                 await self.end_of(self.start_loading())
             return self._callbacks[state](before)
         except (ValueError, TypeError, RuntimeError, OSError, NameValidationException) as error:
-            # What was given cannot be used
-            self.get_logger().error(str(error))
+            if self.context.ok():  # else it ends; nothing was wrong with what was given
+                self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception:  # noqa: BLE001  whatever it is, rclpy would lose it
             self.get_logger().error(traceback.format_exc())

@@ -86,10 +86,10 @@ def test_classes_without_names_are_told_once_with_what_to_do(calls, small_model,
                         'labels:=FILE gives them']
 
 
-def test_the_model_is_ready_before_the_collector_is_told_to_leave_it_alone(calls):
+def test_the_model_is_ready_before_the_collector_is_told_to_leave_it_alone(calls, tmp_path):
     told = []
     config = ClassifierConfig(model='demo', device='cpu', backend='eager', precision='float32',
-                              keep_ratios=(1.0, 0.5), num_threads=1)
+                              keep_ratios=(1.0, 0.5), num_threads=1, cache=str(tmp_path))
     classifier, costs = prepare(config, told.append, pytest.fail, lambda: True)
     assert calls == [('threads', 1), ('freeze',)]
     assert told[:3] == [

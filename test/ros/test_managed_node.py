@@ -1,15 +1,17 @@
 # Copyright 2026 The ltp_ros Authors
 # SPDX-License-Identifier: Apache-2.0
 """Each transition, done, failed and broken, in a node that loads nothing."""
+import contextlib
 from concurrent.futures import Future
 
 import pytest
 import rclpy
-from lifecycle_msgs.msg import Transition
-from rclpy.executors import SingleThreadedExecutor
+from lifecycle_msgs.msg import State, Transition
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from ltp_ros.ros.managed_node import ManagedNode
+from ltp_ros.ros.spinning import spin
 
 TIMEOUT_S = 30.0
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
@@ -169,6 +171,26 @@ def test_an_event_that_cannot_be_published_stops_no_transition(node, change):
 def test_a_fault_in_on_error_too_is_the_end(node, change):
     node.faults.update(on_configure=KeyError('one'), on_error=KeyError('another'))
     assert not change(node, CONFIGURE) and node.state == 'finalized'
+
+
+@pytest.mark.parametrize('part', ['on_configure', 'on_activate'])
+def test_a_signal_in_the_middle_of_a_transition_is_no_failure(part, capfd):
+    class Interrupted(Managed):
+        def run(self, name):
+            super().run(name)
+            if name == part:
+                self.context.try_shutdown()  # as rclpy's handler of signals
+                self.create_publisher(State, 'state', 1)
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Interrupted(context=context)
+    node.start()
+    with contextlib.suppress(ExternalShutdownException, RuntimeError):  # as in `main`
+        spin(node)
+    assert node.ran[-1] == part and not node.failed
+    node.destroy_node()
+    assert 'ERROR' not in capfd.readouterr().err
 
 
 def test_a_destroyed_node_leaves_no_service_behind_though_somebody_still_holds_it(listener):

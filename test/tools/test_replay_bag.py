@@ -226,6 +226,15 @@ def test_an_output_of_other_settings_is_not_overwritten(bag, tmp_path, capsys):
     assert 'nothing tells of which run it is' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('content', [b'{}', b'[]', b'null', b'', b'\xff', b'{"asked": 1}'])
+def test_a_file_beside_the_output_may_be_of_another_program(bag, content, tmp_path, capsys):
+    (tmp_path / 'a.csv').write_text('mine')
+    (tmp_path / 'a.csv.replay.json').write_bytes(content)
+    assert run(bag, tmp_path / 'a.csv') == 2
+    assert 'nothing tells of which run it is' in capsys.readouterr().err
+    assert (tmp_path / 'a.csv').read_text() == 'mine'
+
+
 def test_flags_are_the_parameters_of_the_node():
     args = build_parser().parse_args([
         'bag', '--output', 'x', '--zoom', '--keep-model-classes', '--classes', 'my.safetensors',

@@ -206,13 +206,14 @@ def _finished(job: Job, asked: Settings) -> Optional[Done]:
     path = Path(job.output)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
-    told, about = 'and nothing tells of which run it is', _about(path)
-    if about.is_file():
-        found = json.loads(about.read_text(encoding='utf-8'))
+    try:
+        found = json.loads(_about(path).read_text(encoding='utf-8'))
         others = differences(found['asked'], asked)
-        told = f'of other settings: {others}'
         if not others:
             return Done(job, Summary(**found['summary']), found['duration_s'], earlier=True)
+        told = f'of other settings: {others}'
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # of another program
+        told = 'and nothing tells of which run it is'
     raise PartError(f"'{path}' exists already, {told}. Delete it, or name another --output")
 
 
