@@ -125,7 +125,6 @@ def deficits(trials: Mapping[Name, Trial]) -> Dict[Name, float]:
     """
     found = {}
     for name, mine in trials.items():
-        others = [other.score for other in trials.values()
-                  if is_faster(other, mine)]
+        others = [other.score for other in trials.values() if is_faster(other, mine)]
         found[name] = max(others, default=0.0) - mine.score
     return found

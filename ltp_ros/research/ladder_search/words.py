@@ -132,3 +132,8 @@ def _numbers(level: Level) -> str:
 def key_of(level: Level) -> Level:
     """Return a level without what was measured and how it is called: what it does."""
     return replace(level, work=1.0, p50_ms=math.nan, p99_ms=math.nan, worth=None)
+
+
+def run_of(level: Level) -> Level:
+    """Return what is run for a level: its key; to the model the zoom is no difference."""
+    return replace(key_of(level), zoom=False)

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from ltp_ros.classifier import Classifier
 from ltp_ros.config import ClassifierConfig
 from ltp_ros.frames.startup import machine_of
-from ltp_ros.research.ladder_search.words import Scored, key_of
+from ltp_ros.research.ladder_search.words import Scored, key_of, run_of
 from ltp_ros.tuner import ladder_file
 from ltp_ros.tuner.ladder_file import Ladder, Level, Machine
 from ltp_ros.tuner.levels import LevelCost, costs_of
@@ -19,10 +19,10 @@ from ltp_ros.tuner.levels import LevelCost, costs_of
 
 def time_as_node(levels: Sequence[Level], config: ClassifierConfig, rounds: int, bar: Progress
                  ) -> Tuple[Dict[Level, LevelCost], Machine]:
-    """Return the costs of levels in one ladder, without those of the zoom; and this machine.
+    """Return the costs of levels in one ladder, by `run_of`; and this machine.
 
     Args:
-        levels: as `key_of` has them.
+        levels: of one ladder.
         config: what they leave open; its backend and precision are 'auto'.
         rounds: timed runs of each, in turns.
         bar: shows the progress.
@@ -30,11 +30,12 @@ def time_as_node(levels: Sequence[Level], config: ClassifierConfig, rounds: int,
     Raises:
         ClassifierError, ModelError: if a level cannot be run.
     """
-    works = {round(1.0 - 0.001 * place, 3): level for place, level in enumerate(levels)}
+    runs = dict.fromkeys(map(run_of, levels))
+    works = {round(1.0 - 0.001 * place, 3): run for place, run in enumerate(runs)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'ladder.yaml'
         ladder_file.write(path, Ladder(tuple(
-            dataclasses.replace(level, work=work) for work, level in works.items())))
+            dataclasses.replace(run, work=work) for work, run in works.items())))
         task = bar.add_task('the ladder, as a node', total=len(works) + rounds)
         classifier = Classifier(dataclasses.replace(config, ladder=str(path)),
                                 lambda message: None)
@@ -53,15 +54,15 @@ def with_costs(scored: Sequence[Scored], costs: Dict[Level, LevelCost], referenc
 
     Args:
         scored: with what they took in the search, the zoom among it.
-        costs: of those that are chosen, and of the reference.
+        costs: of those that are chosen and of the reference, by `run_of`.
         reference: the unpruned model, as `key_of` has it.
         zoom_ms: that it takes to find the box in a picture.
     """
     before = next(each.level for each in scored if key_of(each.level) == reference)
-    speed = costs[reference].median_ms / before.p50_ms
+    speed = costs[run_of(reference)].median_ms / before.p50_ms
 
     def at_node(level: Level) -> Level:
-        cost, more_ms = costs.get(key_of(level)), zoom_ms if level.zoom else 0.0
+        cost, more_ms = costs.get(run_of(level)), zoom_ms if level.zoom else 0.0
         p50_ms, p99_ms = (cost.median_ms, cost.p99_ms) if cost else (
             speed * (level.p50_ms - more_ms), speed * (level.p99_ms - more_ms))
         return dataclasses.replace(level, p50_ms=round(p50_ms + more_ms, 3),

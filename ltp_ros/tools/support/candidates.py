@@ -20,6 +20,7 @@ from ltp_ros.machine import resident_mib
 from ltp_ros.model.card import ModelError
 from ltp_ros.opening import ClassifierError, Opened, open_model, trial_frame
 from ltp_ros.region import Region
+from ltp_ros.research.ladder_search.words import run_of
 from ltp_ros.rungs import LevelConfig, config_of
 from ltp_ros.tools.support import int8
 from ltp_ros.tools.support.scene import Answer, Scene
@@ -210,7 +211,7 @@ class Candidates:
         fit = all(self.group_of(group[0]) in self._opened for group in groups)
         for group in (each for _ in range(rounds) for each in groups) if fit else (
                 each for each in groups for _ in range(rounds)):
-            for level in dict.fromkeys(map(_run_of, group)):
+            for level in dict.fromkeys(map(run_of, group)):
                 self._times.setdefault(level, []).append(self._run(level))
             progress()
 
@@ -228,11 +229,11 @@ class Candidates:
         by their median then to 8 %.
         """
         zoom_ms = median(self._zoom_ms) if level.zoom and self._zoom_ms else 0.0
-        return min(self._times[_run_of(level)]) + zoom_ms
+        return min(self._times[run_of(level)]) + zoom_ms
 
     def timed(self, level: Level) -> Level:
         """Return a level with what it takes, the zoom among it; see `time_ms`."""
-        runs_ms, time_ms = self._times[_run_of(level)], self.time_ms(level)
+        runs_ms, time_ms = self._times[run_of(level)], self.time_ms(level)
         return dataclasses.replace(level, p50_ms=time_ms, p99_ms=float(
             time_ms - min(runs_ms) + np.percentile(runs_ms, 99)))
 
@@ -245,8 +246,3 @@ class Candidates:
         """Give back the memory of all models."""
         self._opened.clear()
         gc.collect()
-
-
-def _run_of(level: Level) -> Level:
-    """Return what is run for a level: the zoom makes no difference to the model."""
-    return dataclasses.replace(level, zoom=False)

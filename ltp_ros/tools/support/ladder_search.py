@@ -138,9 +138,8 @@ class Searcher:
         gain = zoomed.gain_of(beside) if beside else None
         chosen = front([each.level for each in scored
                         if not each.level.zoom or gain and gain.helps])
-        costs, machine = time_as_node(
-            list(dict.fromkeys([*map(key_of, chosen), reference])), self._search.config,
-            self._search.rounds, self._bar)
+        costs, machine = time_as_node([*chosen, reference], self._search.config,
+                                      self._search.rounds, self._bar)
         scored = with_costs(scored, costs, reference, self.zoom_ms)
         levels = {key_of(each.level): each.level for each in scored}
         chosen = front([levels[key_of(level)] for level in chosen])
